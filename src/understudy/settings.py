@@ -1,0 +1,197 @@
+"""Every setting of every stage, with its default and its help. Defaults live nowhere else.
+
+A settings model is at once a stage's command-line flags, its section in `project.toml` and
+its API keywords. Unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from understudy.errors import SettingsError
+
+S = TypeVar("S", bound="Settings")
+
+Network = Literal["swift", "original"]
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ScanSettings(Settings):
+    """How faces are found and followed in a film."""
+
+    detect_every: Annotated[int, Field(ge=1, le=100)] = 10
+    """Look for new faces every so many frames; in between, faces are followed."""
+
+    min_face: Annotated[int, Field(ge=16)] = 32
+    """Ignore faces narrower than this, in pixels."""
+
+
+class ExtractSettings(Settings):
+    """What goes into a faceset."""
+
+    size: Annotated[int, Field(ge=256, le=1024, multiple_of=32)] = 256
+    """Side of the aligned crops, in pixels."""
+
+    every: Annotated[int, Field(ge=1)] = 1
+    """Keep every n-th frame only."""
+
+    format: Literal["webp", "png"] = "webp"
+    """How crops are stored: webp (small) or png (lossless)."""
+
+    same_person: Annotated[float, Field(gt=0, le=1.5)] = 0.55
+    """Largest embedding distance at which two tracks count as the same person."""
+
+
+class EncodeSettings(Settings):
+    """How films are written."""
+
+    codec: str = "libx264"
+    """Video encoder: libx264, libx265, libsvtav1, libvpx-vp9 or another that `understudy
+    doctor` lists."""
+
+    crf: Annotated[int, Field(ge=0, le=63)] = 18
+    """Quality: smaller is better and larger files; 18 is visually lossless with libx264."""
+
+    preset: str = "medium"
+    """The encoder's own speed preset."""
+
+
+class TrainSettings(Settings):
+    """How a model is trained."""
+
+    network: Network = "swift"
+    """swift (ours) or original (the field's 2017 baseline)."""
+
+    size: Annotated[int, Field(ge=64, le=512, multiple_of=32)] = 128
+    """Side of the network's image in pixels; `original` is always 64."""
+
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """Train for this long; 10 when neither minutes nor steps are given."""
+
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Train for this many steps in all."""
+
+    batch: Annotated[int, Field(ge=1, le=512)] | None = None
+    """Faces of each person in a step; the network's own default when not given."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """The same seed gives the same model on the same machine."""
+
+    held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    """Share of the footage kept out of training, in whole segments, to measure with."""
+
+    report_every: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds between checkpoints with preview sheet and held-out figures."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the network; auto takes bfloat16 where the processor has it."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.minutes is not None and self.steps is not None:
+            raise ValueError("give minutes or steps, not both")
+        return self
+
+
+class ConvertSettings(Settings):
+    """How a film is converted."""
+
+    feather: Annotated[float, Field(ge=0, le=0.5)] = 0.08
+    """Softness of the mask's edge, as a share of the face's width."""
+
+    color: Literal["linear-gain", "reinhard", "none"] = "linear-gain"
+    """How the swapped face takes on the colour of the face it replaces."""
+
+    segment: Annotated[int, Field(ge=10)] = 250
+    """Frames in a segment; a stopped conversion goes on after the last finished segment."""
+
+    same_person: Annotated[float, Field(gt=0, le=1.5)] = 0.6
+    """Largest embedding distance at which a track is taken for the person to replace."""
+
+    side_by_side: bool = False
+    """Also write a film with source and result next to each other."""
+
+    matte: bool = False
+    """Also write the alpha matte as a lossless grey film."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+
+
+class EvaluateSettings(Settings):
+    """What is measured."""
+
+    every: Annotated[int, Field(ge=1)] = 1
+    """Measure every n-th frame of a film only."""
+
+
+class AllSettings(Settings):
+    """The sections of `project.toml`."""
+
+    schema_version: Literal[1] = 1
+    scan: ScanSettings = ScanSettings()
+    extract: ExtractSettings = ExtractSettings()
+    encode: EncodeSettings = EncodeSettings()
+    train: TrainSettings = TrainSettings()
+    convert: ConvertSettings = ConvertSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+
+def _known(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Names that would have been right at `location`."""
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        kind = field.annotation if field else None
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return []
+        model = kind
+    return list(model.model_fields)
+
+
+def parse(model: type[S], values: dict[str, Any], where: str) -> S:
+    """Check `values` against a settings model.
+
+    Args:
+        where: the file or command that the values come from, for the message.
+
+    Raises:
+        SettingsError: names the key, what is wrong with it, and the nearest right name.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = first["loc"]
+        key = ".".join(str(part) for part in location) or "these settings"
+        if first["type"] == "extra_forbidden":
+            known = _known(model, location)
+            near = difflib.get_close_matches(str(location[-1]), known, n=1)
+            remedy = (
+                f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(sorted(known))}."
+            )
+            raise SettingsError(f"Unknown setting `{key}` in {where}.", remedy) from None
+        got = f", not {first['input']!r}" if location else ""
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"`{key}` in {where}: {message}{got}.", "Correct it.") from None
+
+
+def load(path: Path) -> AllSettings:
+    """Read a `project.toml`. Raises SettingsError."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"{path} cannot be read as TOML ({error}).", "Correct it or restore it from a copy."
+        ) from error
+    return parse(AllSettings, values, str(path))

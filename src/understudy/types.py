@@ -1,0 +1,118 @@
+"""What flows between the stages: plain frozen values, with their axes, units and ranges.
+
+Pixel coordinates are (x, y), x to the right and y down, with (0, 0) at the centre of the
+upper left pixel. Images are RGB, uint8, (height, width, 3). Times are seconds as exact
+fractions. Angles are degrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import av
+
+Image = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded frame, upright.
+
+    Attributes:
+        index: position in the file, counted from its first frame (0), whatever part is read.
+        time: presentation time in seconds, exact.
+        picture: the decoded planes as the file holds them (pixel format, bit depth and
+            colour tags untouched), already turned upright.
+        to_rgb: how `picture` becomes RGB; use `image`.
+    """
+
+    index: int
+    time: Fraction
+    picture: av.VideoFrame
+    to_rgb: Callable[[av.VideoFrame], Image]
+
+    @cached_property
+    def image(self) -> Image:
+        """RGB uint8 (height, width, 3), read-only by convention; converted on first use."""
+        return self.to_rgb(self.picture)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Something to lay over a frame: `alpha * image + (1 - alpha) * frame`.
+
+    Attributes:
+        x, y: where the patch's upper left pixel lies in the frame; may be negative or reach
+            past the border (what lies outside is dropped).
+        image: RGB uint8 (h, w, 3).
+        alpha: float32 (h, w), 0..1. Where it is 0 the frame stays as it is, to the bit.
+    """
+
+    x: int
+    y: int
+    image: Image
+    alpha: Floats
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Head pose in degrees: yaw > 0 turned to image right, pitch > 0 looking up, roll > 0
+    turned clockwise in the image."""
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in one frame.
+
+    Attributes:
+        box: (x0, y0, x1, y1) around the landmarks, pixels of the frame.
+        landmarks: float32 (468, 3): the mesh, x and y in pixels of the frame, z in the same
+            scale (smaller is nearer to the camera).
+        score: 0..1, how sure the mesh is that this is a face.
+        pose: of the head.
+        track: number of the track that this face belongs to, unique within one film; -1
+            while unknown.
+        embedding: float32 (128,) identity embedding, or None where it was not measured.
+            Distances are Euclidean; below about 0.6 two faces are likely the same person.
+    """
+
+    box: Box
+    landmarks: Floats
+    score: float
+    pose: Pose
+    track: int = -1
+    embedding: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Track:
+    """One face followed through one shot.
+
+    Attributes:
+        number: unique within one film.
+        shot: number of the shot, from 0.
+        first, last: frame indices, both included.
+        faces: how many frames of the track hold a face.
+        embedding: float32 (128,), mean over the measured frames; None when none was measured.
+    """
+
+    number: int
+    shot: int
+    first: int
+    last: int
+    faces: int
+    embedding: Floats | None
