@@ -7,9 +7,12 @@ its API keywords. Unknown keys are errors.
 from __future__ import annotations
 
 import difflib
+import json
+import textwrap
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -22,6 +25,9 @@ Network = Literal["swift", "original"]
 
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    alternatives: ClassVar[frozenset[str]] = frozenset()
+    """Fields of which one alone may be given; naming one puts the others aside."""
 
 
 class ScanSettings(Settings):
@@ -66,6 +72,8 @@ class EncodeSettings(Settings):
 
 class TrainSettings(Settings):
     """How a model is trained."""
+
+    alternatives = frozenset({"minutes", "steps"})
 
     network: Network = "swift"
     """swift (ours) or original (the field's 2017 baseline)."""
@@ -186,6 +194,37 @@ def parse(model: type[S], values: dict[str, Any], where: str) -> S:
         raise SettingsError(f"`{key}` in {where}: {message}{got}.", "Correct it.") from None
 
 
+def override(section: S, given: Mapping[str, Any], where: str) -> S:
+    """`section` with the fields in `given` put in their place; what is given wins.
+
+    Raises:
+        SettingsError: as `parse`.
+    """
+    values = section.model_dump()
+    if any(given.get(name) is not None for name in section.alternatives):
+        values = {name: value for name, value in values.items() if name not in section.alternatives}
+    return parse(type(section), {**values, **given}, where)
+
+
+def take(section: S, given: dict[str, Any], where: str) -> S:
+    """`override` with those of `given` that belong to `section`; they are taken out of `given`.
+
+    Raises:
+        SettingsError: as `parse`.
+    """
+    names = [name for name in given if name in type(section).model_fields]
+    return override(section, {name: given.pop(name) for name in names}, where)
+
+
+def none_left(given: Mapping[str, Any], models: tuple[type[Settings], ...], where: str) -> None:
+    """Refuse what no section took. Raises SettingsError with the nearest right name."""
+    for name in given:
+        known = sorted(field for model in models for field in model.model_fields)
+        near = difflib.get_close_matches(name, known, n=1)
+        remedy = f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(known)}."
+        raise SettingsError(f"Unknown setting `{name}` in {where}.", remedy)
+
+
 def load(path: Path) -> AllSettings:
     """Read a `project.toml`. Raises SettingsError."""
     try:
@@ -195,3 +234,27 @@ def load(path: Path) -> AllSettings:
             f"{path} cannot be read as TOML ({error}).", "Correct it or restore it from a copy."
         ) from error
     return parse(AllSettings, values, str(path))
+
+
+def template() -> str:
+    """The text of a new `project.toml`: every setting with its help and default, as comments."""
+    lines = [
+        "# Settings of this project. A line that begins with '#' is a comment: take the '#' away",
+        "# and change the value to set something. Flags on the command line win over this file.",
+        "",
+        f"schema_version = {AllSettings().schema_version}",
+    ]
+    for section, field in AllSettings.model_fields.items():
+        model = field.annotation
+        if not (isinstance(model, type) and issubclass(model, Settings)):
+            continue
+        lines += ["", f"[{section}]"]
+        lines += [f"# {line}" for line in (model.__doc__ or "").splitlines()]
+        for name, setting in model.model_fields.items():
+            text = " ".join((setting.description or "").split())
+            lines += ["", *(f"# {line}" for line in textwrap.wrap(text, 88))]
+            default = setting.default
+            lines.append(
+                f"# {name} is not set" if default is None else f"# {name} = {json.dumps(default)}"
+            )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,455 @@
+"""The project folder: plain files that people can look at.
+
+    project.toml                      settings, one section per stage
+    people/NAME/consent.json          on what footing this face may be used
+    people/NAME/footage.json          what was added, from where, with its hash
+    people/NAME/footage/              the films and pictures
+    people/NAME/faces/                the faceset
+    models/NAME/                      checkpoints, previews and logs of one training
+    renders/                          converted films and reports
+    cache/                            what can be computed again; may be deleted
+
+Only this module knows these paths. The stages are methods of `Project` too:
+
+    project = Project.create(Path("my-film"))
+    project.add("ada", [Path("ada.mp4")], consent="self")
+    project.extract("ada")
+    project.train(["ada", "chen"], name="duo", minutes=10)
+    project.convert(Path("film.mp4"), replace="chen", with_="ada", model="duo")
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from understudy import files
+from understudy.errors import ProjectError, UnknownModel, UnknownPerson
+from understudy.progress import Progress, silent
+from understudy.settings import (
+    AllSettings,
+    ConvertSettings,
+    EncodeSettings,
+    EvaluateSettings,
+    ExtractSettings,
+    ScanSettings,
+    Settings,
+    TrainSettings,
+    load,
+    none_left,
+    take,
+    template,
+)
+from understudy.trust.consent import Consent, Footing, read
+
+if TYPE_CHECKING:
+    from understudy.collect import AddReport
+    from understudy.convert import ConvertReport
+    from understudy.evaluate import EvaluateReport
+    from understudy.extract import ExtractReport
+    from understudy.train import TrainReport
+
+MARKER = "project.toml"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_RESERVED = frozenset({"any", "all"})
+_GIVEN = "the settings given"
+
+
+def check_name(name: str, what: str) -> str:
+    """Return `name` if it can name a person or a model.
+
+    Args:
+        what: "person" or "model", for the message.
+
+    Raises:
+        ProjectError: it is empty, too long, reserved or holds other characters.
+    """
+    if not _NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:64]
+        hint = f", for example `{near}`" if _NAME.fullmatch(near) else ""
+        raise ProjectError(
+            f"`{name}` cannot name a {what}.",
+            "Use lower-case letters, digits, '-' and '_', at most 64, "
+            f"starting with a letter or digit{hint}.",
+        )
+    if name in _RESERVED:
+        raise ProjectError(
+            f"`{name}` has a meaning of its own and cannot name a {what}.", "Choose another name."
+        )
+    return name
+
+
+class Footage(BaseModel):
+    """One film or picture of a person, as `footage.json` lists it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    """Name inside the footage folder."""
+    source: str
+    """Path that it was added from."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=1)]
+    kind: Literal["video", "picture"]
+    added_at: AwareDatetime
+    facts: dict[str, Any]
+    """What probing found: size, codec, rate, rotation, length, sound."""
+
+
+class _FootageIndex(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    footage: tuple[Footage, ...] = ()
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person of a project: `name` and the `folder` with everything about them."""
+
+    name: str
+    folder: Path
+
+    @property
+    def consent_file(self) -> Path:
+        return self.folder / "consent.json"
+
+    @property
+    def footage_folder(self) -> Path:
+        return self.folder / "footage"
+
+    @property
+    def faces_folder(self) -> Path:
+        return self.folder / "faces"
+
+    @property
+    def index_file(self) -> Path:
+        return self.folder / "footage.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held while footage is being added."""
+        return self.folder.parent / f".{self.name}.lock"
+
+    @property
+    def consent(self) -> Consent | None:
+        """What `consent.json` says; None without one. Raises ConsentError when damaged."""
+        return read(self.consent_file)
+
+    @property
+    def has_faces(self) -> bool:
+        """Whether there is a faceset."""
+        return (self.faces_folder / "faces.parquet").is_file()
+
+    def index(self) -> tuple[Footage, ...]:
+        """Everything that was added, in that order. Raises ProjectError when damaged."""
+        if not self.index_file.exists():
+            return ()
+        values = files.read_json(self.index_file)
+        try:
+            return _FootageIndex.model_validate(values).footage
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ProjectError(
+                f"{self.index_file} is damaged: {where}: {first['msg']}.",
+                "Restore it from a copy, or remove it and add the footage again; "
+                "no film is lost by that.",
+            ) from error
+
+    def write_index(self, footage: Iterable[Footage]) -> None:
+        """Replace `footage.json`. Raises StorageError."""
+        value = _FootageIndex(footage=tuple(footage)).model_dump(mode="json")
+        files.write_json(self.index_file, value)
+
+    @property
+    def footage(self) -> list[Path]:
+        """Films and pictures that were added and are still there, in that order."""
+        paths = (self.footage_folder / entry.file for entry in self.index())
+        return [path for path in paths if path.is_file()]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder that exists.
+
+    Attributes:
+        folder: absolute.
+        settings: what `project.toml` says, defaults filled in.
+    """
+
+    folder: Path
+    settings: AllSettings
+
+    @classmethod
+    def create(cls, folder: Path) -> Self:
+        """Make a project in `folder`, which may exist and hold other things.
+
+        Raises:
+            ProjectError: there is a project already.
+            StorageError: the folder cannot be written.
+        """
+        folder = folder.absolute()
+        if (folder / MARKER).exists():
+            raise ProjectError(
+                f"{folder} holds a project already.", "Use it as it is, or choose another folder."
+            )
+        if folder.exists() and not folder.is_dir():
+            raise ProjectError(f"{folder} is a file.", "Choose another folder.")
+        with files.storage_errors(folder):
+            for name in ("people", "models", "renders", "cache"):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+        files.write_bytes(folder / MARKER, template().encode())
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open the project in `folder`.
+
+        Raises:
+            ProjectError: there is none.
+            SettingsError: its `project.toml` is wrong.
+        """
+        folder = folder.absolute()
+        if not (folder / MARKER).is_file():
+            raise ProjectError(
+                f"{folder} is not a project: it holds no {MARKER}.",
+                f"Make one with: understudy init {folder}",
+            )
+        return cls(folder, load(folder / MARKER))
+
+    @classmethod
+    def find(cls, start: Path) -> Self:
+        """Open the project that `start` lies in. Raises ProjectError, SettingsError."""
+        start = start.absolute()
+        for folder in (start, *start.parents):
+            if (folder / MARKER).is_file():
+                return cls.open(folder)
+        raise ProjectError(
+            f"There is no project in {start} or above it.",
+            "Go into a project folder, name one with --project DIR, "
+            "or make one with: understudy init DIR",
+        )
+
+    @property
+    def people_folder(self) -> Path:
+        return self.folder / "people"
+
+    @property
+    def models_folder(self) -> Path:
+        return self.folder / "models"
+
+    @property
+    def renders_folder(self) -> Path:
+        return self.folder / "renders"
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.folder / "cache"
+
+    @property
+    def people(self) -> list[str]:
+        """Names of the people, sorted."""
+        return _folders(self.people_folder)
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, sorted."""
+        return _folders(self.models_folder)
+
+    @property
+    def people_with_faces(self) -> list[str]:
+        """Names of the people who have a faceset, sorted."""
+        return [name for name in self.people if self.place_of(name).has_faces]
+
+    def place_of(self, name: str) -> Person:
+        """Where the person `name` lives or would live. Raises ProjectError for a bad name."""
+        return Person(check_name(name, "person"), self.people_folder / name)
+
+    def person(self, name: str) -> Person:
+        """A person who was added. Raises UnknownPerson (with near names)."""
+        if name in self.people:
+            return self.place_of(name)
+        raise UnknownPerson(
+            f"There is no person `{name}` in {self.folder}.",
+            _choices(name, self.people, "Add somebody first: understudy add NAME FILES..."),
+        )
+
+    def model_folder(self, name: str) -> Path:
+        """Where the model `name` lives or would live. Raises ProjectError for a bad name."""
+        return self.models_folder / check_name(name, "model")
+
+    def model(self, name: str | None = None) -> str:
+        """Name of a model that exists; without a name the only one.
+
+        Raises:
+            UnknownModel: with near names, or because a choice is needed.
+        """
+        models = self.models
+        if name is None and len(models) == 1:
+            return models[0]
+        if name is None and models:
+            raise UnknownModel(
+                f"There are several models in {self.folder}.",
+                f"Choose one with --model: {', '.join(models)}.",
+            )
+        if name is not None and name in models:
+            return name
+        raise UnknownModel(
+            f"There is no model `{name}` in {self.folder}."
+            if name
+            else f"There is no model in {self.folder} yet.",
+            _choices(name or "", models, "Train one first: understudy train"),
+        )
+
+    def add(
+        self,
+        person: str,
+        sources: Sequence[Path],
+        consent: Footing | None = None,
+        statement: Path | None = None,
+        progress: Progress | None = None,
+    ) -> AddReport:
+        """Bring in footage of `person`; see `collect.add`."""
+        from understudy.collect import add
+
+        return add(self, person, sources, consent, statement, progress or silent())
+
+    def extract(self, person: str, progress: Progress | None = None, **given: Any) -> ExtractReport:
+        """Find, follow and align the person's face in the footage; see `extract.extract`.
+
+        `given` are fields of ExtractSettings and ScanSettings; they win over `project.toml`.
+        """
+        from understudy.extract import extract
+
+        scan = take(self.settings.scan, given, _GIVEN)
+        own = take(self.settings.extract, given, _GIVEN)
+        none_left(given, (ExtractSettings, ScanSettings), _GIVEN)
+        return extract(self, person, own, scan, progress or silent())
+
+    def train(
+        self,
+        people: Sequence[str] = (),
+        name: str | None = None,
+        progress: Progress | None = None,
+        **given: Any,
+    ) -> TrainReport:
+        """Train a model on the facesets of `people`; see `train.train`.
+
+        Args:
+            people: everybody with a faceset when empty.
+            name: of the model; the people's names joined by "-" when not given.
+            given: fields of TrainSettings; they win over `project.toml`.
+        """
+        from understudy.train import train
+
+        own = take(self.settings.train, given, _GIVEN)
+        none_left(given, (TrainSettings,), _GIVEN)
+        chosen = [self.person(person).name for person in people] or self.people_with_faces
+        name = name or "-".join(chosen)
+        return train(self, chosen, check_name(name, "model"), own, progress or silent())
+
+    def convert(
+        self,
+        film: Path,
+        replace: str,
+        with_: str,
+        model: str | None = None,
+        output: Path | None = None,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        progress: Progress | None = None,
+        **given: Any,
+    ) -> ConvertReport:
+        """Put the face of `with_` in place of `replace` in `film`; see `convert.convert`.
+
+        Args:
+            replace: a person, or "any" for every face.
+            with_: a person that the model knows.
+            model: the only model of the project when not given.
+            output: a file in the renders folder when not given.
+            start, end: part of the film in seconds, end excluded; all of it when not given.
+            given: fields of ConvertSettings, EncodeSettings and ScanSettings; they win over
+                `project.toml`.
+        """
+        from understudy.convert import convert
+
+        scan = take(self.settings.scan, given, _GIVEN)
+        encode = take(self.settings.encode, given, _GIVEN)
+        own = take(self.settings.convert, given, _GIVEN)
+        none_left(given, (ConvertSettings, EncodeSettings, ScanSettings), _GIVEN)
+        return convert(
+            self,
+            film,
+            replace,
+            self.person(with_).name,
+            self.model(model),
+            output,
+            own,
+            encode,
+            scan,
+            start,
+            end,
+            progress or silent(),
+        )
+
+    def evaluate(
+        self,
+        model: str | None = None,
+        film: Path | None = None,
+        swap: Path | None = None,
+        replace: str | None = None,
+        with_: str | None = None,
+        truth: Path | None = None,
+        truth_mask: Path | None = None,
+        progress: Progress | None = None,
+        **given: Any,
+    ) -> EvaluateReport:
+        """Measure a model, and a swap made with it; see `evaluate.evaluate`.
+
+        Args:
+            model: the only model of the project when not given.
+            film, swap: the film before and after conversion.
+            replace, with_: who was replaced by whom in `swap`.
+            truth, truth_mask: what `swap` ought to look like, where somebody knows.
+            given: fields of EvaluateSettings; they win over `project.toml`.
+        """
+        from understudy.evaluate import evaluate
+
+        own = take(self.settings.evaluate, given, _GIVEN)
+        none_left(given, (EvaluateSettings,), _GIVEN)
+        return evaluate(
+            self,
+            self.model(model),
+            film=film,
+            swap=swap,
+            replace=replace,
+            with_=with_,
+            truth=truth,
+            truth_mask=truth_mask,
+            settings=own,
+            progress=progress or silent(),
+        )
+
+
+def _folders(folder: Path) -> list[str]:
+    """Names of the people or models in `folder`, sorted; other things are passed over."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry.name for entry in folder.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name)
+    )
+
+
+def _choices(name: str, known: Sequence[str], otherwise: str) -> str:
+    """A remedy for an unknown name: near names, else all of them, else `otherwise`."""
+    if near := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
+        return f"Did you mean {' or '.join(f'`{one}`' for one in near)}?"
+    return f"Known here: {', '.join(known)}." if known else otherwise
