@@ -40,7 +40,6 @@ from understudy.settings import (
     EvaluateSettings,
     ExtractSettings,
     ScanSettings,
-    Settings,
     TrainSettings,
     load,
     none_left,

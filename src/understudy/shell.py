@@ -1,0 +1,99 @@
+"""Between the command line and the stages: the session, times in words, errors in two lines."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from cyclopts import CycloptsError, Token
+from pydantic import ValidationError
+from rich.console import Console
+
+from understudy.errors import SettingsError, UnderstudyError
+from understudy.progress import Progress
+from understudy.project import Project
+
+
+@dataclass
+class Session:
+    """What the commands share within one call of `main`."""
+
+    folder: Path | None
+    out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+
+    def project(self) -> Project:
+        """The project named with --project, else the one around the current folder."""
+        return Project.open(self.folder) if self.folder else Project.find(Path.cwd())
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Show what a stage tells, on standard error, while the block runs."""
+        from understudy.terminal import Terminal
+
+        with Terminal(Console(stderr=True)) as terminal:
+            yield terminal.progress
+
+    def say(self, *lines: str) -> None:
+        for line in lines:
+            self.out.print(line, markup=False)
+
+
+def seconds(kind: Any, tokens: Sequence[Token]) -> Fraction:
+    """`12.5`, `1:02.5` or `1:02:03` as seconds."""
+    text = tokens[0].value
+    try:
+        parts = [Fraction(part) for part in text.split(":")]
+    except (ValueError, ZeroDivisionError):
+        parts = []
+    if not 1 <= len(parts) <= 3 or any(part < 0 for part in parts) or "/" in text:
+        raise ValueError(f"`{text}` is no time; write seconds (12.5), 1:02.5 or 1:02:03")
+    return sum((part * 60**power for power, part in enumerate(reversed(parts))), Fraction(0))
+
+
+def tell(problem: str, remedy: str) -> None:
+    """Two lines: what is wrong, what to do."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("error:", style="bold red", end=" ")
+    console.print(problem, markup=False)
+    console.print(f"{'do:':<6} {remedy}", markup=False)
+
+
+def wrong_use(error: CycloptsError, command: str) -> SettingsError:
+    """What cyclopts says about the words given, as one of our errors."""
+    remedy = f"See: understudy {command} --help" if command else "See: understudy --help"
+    cause = error.__cause__
+    if isinstance(cause, ValidationError):
+        first = cause.errors()[0]
+        flag = "".join(f"--{str(part).replace('_', '-')}: " for part in first["loc"])
+        got = f", not {first['input']!r}" if first["loc"] else ""
+        return SettingsError(f"{flag}{first['msg'].removeprefix('Value error, ')}{got}.", remedy)
+    return SettingsError(str(error).strip(), remedy)
+
+
+@contextmanager
+def fault_log(words: Sequence[str]) -> Iterator[tuple[logging.Logger, Path]]:
+    """A log that writes to a new file: in the project's cache, else in the temporary folder."""
+    try:
+        named = [word for flag, word in pairwise(words) if flag == "--project"]
+        folder = Project.find(Path(named[0]) if named else Path.cwd()).cache_folder
+    except UnderstudyError:
+        folder = Path(tempfile.gettempdir())
+    if not os.access(folder, os.W_OK):
+        folder = Path(tempfile.gettempdir())
+    path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    handler = logging.FileHandler(path, encoding="utf-8")
+    log = logging.Logger("understudy.fault")
+    log.addHandler(handler)
+    try:
+        yield log, path
+    finally:
+        handler.close()
