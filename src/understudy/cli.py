@@ -147,8 +147,8 @@ def extract(
         project.person(name)
     for name in names:
         with session.progress() as progress:
-            project.extract(name, progress=progress, **_given(settings, scan))
-        session.say(f"The faces of {name} are in {project.person(name).faces_folder}.")
+            report = project.extract(name, progress=progress, **_given(settings, scan))
+        session.say(f"{report.faces} faces of {name} are in {project.person(name).faces_folder}.")
     ready = project.people_with_faces
     session.say(
         f"Next: understudy train {' '.join(ready)}"
@@ -246,6 +246,8 @@ def evaluate(
     with_: Annotated[str | None, Parameter(name="--with")] = None,
     truth: Path | None = None,
     truth_mask: Path | None = None,
+    target_mask: Path | None = None,
+    output: Path | None = None,
     settings: Annotated[EvaluateSettings | None, Parameter(name="*")] = None,
     session: Own,
 ) -> None:
@@ -259,6 +261,8 @@ def evaluate(
         with_: Whose face came.
         truth: What the swap ought to look like, where that is known.
         truth_mask: Film that is white where the face is in `truth`.
+        target_mask: Film that is white where the face is in `film`.
+        output: Folder for the figures and the page; the renders folder when not given.
     """
     with session.progress() as progress:
         report = session.project().evaluate(
@@ -269,6 +273,8 @@ def evaluate(
             with_,
             truth,
             truth_mask,
+            target_mask,
+            output,
             progress,
             **_given(settings),
         )

@@ -21,20 +21,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from understudy import files
 from understudy.errors import ConsentError, MediaError
-from understudy.media.images import read_image
-from understudy.media.video import probe
+from understudy.media.images import IMAGE_SUFFIXES
+from understudy.media.probe import probe
 from understudy.progress import Progress, Task
 from understudy.project import Footage, Person, Project
 from understudy.trust import consent as consents
 from understudy.trust.consent import Consent, Footing
 
-PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 FILMS = frozenset(
     {".avi", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
     | {".ogv", ".ts", ".vob", ".webm", ".wmv"}
@@ -99,7 +97,10 @@ def add(
     """
     place = project.place_of(person)
     with files.only_writer(place.lock_file, f"footage of {person}"):
-        record = _settle_consent(place, footing, statement)
+        on_file = place.consent
+        record = consents.settle(person, on_file, footing, statement)
+        if on_file is None and place.folder.is_dir():
+            _keep(place.folder, record, statement)
         index = {entry.sha256: entry for entry in place.index()}
         index = {k: v for k, v in index.items() if (place.footage_folder / v.file).is_file()}
         by_hand = list(_not_indexed(place, index))
@@ -218,42 +219,6 @@ class _Run:
         self._saved = time.monotonic()
 
 
-def _settle_consent(place: Person, footing: Footing | None, statement: Path | None) -> Consent:
-    """The consent on file, or the one stated now; both must agree where both are there."""
-    on_file = place.consent
-    if footing is None and statement is not None:
-        raise ConsentError(
-            f"A statement was given for {place.name} without saying what it is.",
-            "Say --consent granted with it.",
-        )
-    if footing is None:
-        if on_file is None:
-            raise ConsentError(
-                f"Nothing says on what footing the face of {place.name} may be used.",
-                "Say --consent self (your own face), --consent granted --statement FILE "
-                "(somebody agreed in writing) or --consent synthetic (nobody's face).",
-            )
-        return on_file
-    if on_file is not None and on_file.footing != footing:
-        raise ConsentError(
-            f"{place.name} is on file as `{on_file.footing}`, not `{footing}`.",
-            f"Leave --consent out, or use another name; the record is {place.consent_file}.",
-        )
-    if on_file is not None and statement is None:
-        return on_file
-    stated = consents.state(place.name, footing, statement)
-    if on_file is None:
-        if place.folder.is_dir():
-            _keep(place.folder, stated, statement)
-        return stated
-    if on_file.statement != stated.statement:
-        raise ConsentError(
-            f"Another statement than this is on file for {place.name}.",
-            f"Leave --statement out, or use another name; the record is {place.consent_file}.",
-        )
-    return on_file
-
-
 def _keep(folder: Path, record: Consent, statement: Path | None) -> None:
     """Write the record into `folder`, its statement first."""
     if statement is not None and record.statement is not None:
@@ -264,7 +229,7 @@ def _keep(folder: Path, record: Consent, statement: Path | None) -> None:
                 f"The statement {statement} changed while it was being copied.",
                 "Run the same command again.",
             )
-    consents.write(folder / "consent.json", record)
+    consents.write(Person(record.person, folder).consent_file, record)
 
 
 def _make_place(place: Person, record: Consent, statement: Path | None) -> None:
@@ -307,7 +272,7 @@ def _expand(sources: Sequence[Path]) -> tuple[list[Path], int, list[Refusal]]:
             for folder, folders, names in os.walk(source):
                 folders[:] = sorted(name for name in folders if not name.startswith("."))
                 for name in sorted(name for name in names if not name.startswith(".")):
-                    if Path(name).suffix.lower() in PICTURES | FILMS:
+                    if Path(name).suffix.lower() in IMAGE_SUFFIXES | FILMS:
                         found.append(Path(folder, name))
                     else:
                         passed_over += 1
@@ -323,21 +288,25 @@ def _examine(path: Path) -> tuple[Literal["video", "picture"], dict[str, Any]]:
     """What kind of footage `path` is, and its facts as JSON values. Raises MediaError."""
     if path.stat().st_size == 0:
         raise MediaError(f"{path} is empty (0 bytes).", "Copy it again from where it came from.")
-    if path.suffix.lower() in PICTURES:
-        height, width = read_image(path).shape[:2]
-        return "picture", {"width": width, "height": height}
-    facts = dataclasses.asdict(probe(path))
-    return "video", {name: _plain(value) for name, value in facts.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    if isinstance(value, (Fraction, Path)):
-        return str(value)
-    return value
+    info = probe(path)
+    facts = {
+        "container": info.container,
+        "codec": info.codec,
+        "width": info.width,
+        "height": info.height,
+    }
+    if info.kind == "images":
+        return "picture", facts
+    return "video", {
+        **facts,
+        "frame_rate": None if info.frame_rate is None else str(info.frame_rate),
+        "seconds": None if info.duration is None else str(info.duration),
+        "frames": info.frames,
+        "pixel_format": info.stored_format,
+        "bit_depth": info.bit_depth,
+        "turn": info.turn._asdict(),
+        "audio": [dataclasses.asdict(track) for track in info.audio],
+    }
 
 
 def _free_name(folder: Path, name: str) -> Path:

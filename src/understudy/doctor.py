@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -58,7 +58,7 @@ class DoctorReport:
 
 def doctor(folder: Path) -> DoctorReport:
     """Look at everything; `folder` is where films and models would be written."""
-    looks: tuple[Callable[[], Iterator[Check]], ...] = (
+    looks: tuple[Callable[[], Iterable[Check]], ...] = (
         _python,
         _torch,
         _threads,
@@ -135,11 +135,11 @@ def _torch() -> Iterator[Check]:
         memory = torch.cuda.get_device_properties(0).total_memory
         name = torch.cuda.get_device_name(0)
         yield Check("device", "ok", f"cuda: {name}, {memory / GIB:.0f} GiB, found by torch")
-        bf16 = bool(torch.cuda.is_bf16_supported())
-        yield Check("bfloat16", "ok", f"{'supported' if bf16 else 'not supported'} by this GPU")
+        yield _bf16(torch, "cuda")
         return
     if torch.backends.mps.is_available():
         yield Check("device", "ok", "mps: Apple GPU, found by torch")
+        yield _bf16(torch, "mps")
     else:
         built = torch.version.cuda or torch.version.hip
         reason = (
@@ -148,27 +148,17 @@ def _torch() -> Iterator[Check]:
             else "this build of torch is for processors only"
         )
         yield Check("device", "ok", f"cpu: {reason}")
-    yield _bf16(torch)
+        yield _bf16(torch, "cpu")
 
 
-def _bf16(torch: Any) -> Check:
-    flags = _cpu_flags()
-    found = [flag for flag in ("avx512_bf16", "amx_bf16", "bf16") if flag in flags]
-    supported = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    if found and supported:
-        return Check("bfloat16", "ok", f"fast on this processor ({', '.join(found)})")
-    if supported:
-        return Check("bfloat16", "ok", "possible, but not fast: the processor emulates it")
-    return Check("bfloat16", "ok", "not offered by this processor; float32 is used")
+def _bf16(torch: Any, device: str) -> Check:
+    from understudy.compute import bfloat16_pays
 
-
-def _cpu_flags() -> frozenset[str]:
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return frozenset()
-    lines = (line for line in text.splitlines() if line.lower().startswith(("flags", "features")))
-    return frozenset(next(lines, "").partition(":")[2].split())
+    if bfloat16_pays(torch.device(device)):
+        able = torch.cpu.get_capabilities() if device == "cpu" else {}
+        by = [name for name in ("avx512_bf16", "amx_bf16", "arm_bf16") if able.get(name)]
+        return Check("bfloat16", "ok", f"computed by the {device} itself {' '.join(by)}".rstrip())
+    return Check("bfloat16", "ok", f"not computed by the {device} itself; float32 is used")
 
 
 def _threads() -> Iterator[Check]:

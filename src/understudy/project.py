@@ -408,6 +408,8 @@ class Project:
         with_: str | None = None,
         truth: Path | None = None,
         truth_mask: Path | None = None,
+        target_mask: Path | None = None,
+        output: Path | None = None,
         progress: Progress | None = None,
         **given: Any,
     ) -> EvaluateReport:
@@ -417,7 +419,9 @@ class Project:
             model: the only model of the project when not given.
             film, swap: the film before and after conversion.
             replace, with_: who was replaced by whom in `swap`.
-            truth, truth_mask: what `swap` ought to look like, where somebody knows.
+            truth: what `swap` ought to look like, where that is known.
+            truth_mask, target_mask: films that are white where the face is in `truth` and `film`.
+            output: folder for the figures and the page; the renders folder when not given.
             given: fields of EvaluateSettings; they win over `project.toml`.
         """
         from understudy.evaluate import evaluate
@@ -433,6 +437,8 @@ class Project:
             with_=with_,
             truth=truth,
             truth_mask=truth_mask,
+            target_mask=target_mask,
+            output=output,
             settings=own,
             progress=progress or silent(),
         )

@@ -103,6 +103,43 @@ def state(person: str, footing: Footing, statement: Path | None = None) -> Conse
     return Consent(person=person, footing=footing, stated_at=_now(), statement=kept)
 
 
+def settle(
+    person: str, on_file: Consent | None, footing: Footing | None, statement: Path | None
+) -> Consent:
+    """The consent on file, or the one stated now; both must agree where both are there.
+
+    Raises:
+        ConsentError: there is neither, they contradict each other, or as `state`.
+    """
+    if footing is None and statement is not None:
+        raise ConsentError(
+            f"A statement was given for {person} without saying what it is.",
+            "Say --consent granted with it.",
+        )
+    if footing is None and on_file is None:
+        raise ConsentError(
+            f"Nothing says on what footing the face of {person} may be used.",
+            "Say --consent self (your own face), --consent granted --statement FILE "
+            "(somebody agreed in writing) or --consent synthetic (nobody's face).",
+        )
+    if on_file is None:
+        assert footing is not None
+        return state(person, footing, statement)
+    if footing is not None and footing != on_file.footing:
+        raise ConsentError(
+            f"{person} is on file as `{on_file.footing}`, not `{footing}`.",
+            "Leave --consent out, or use another name for somebody else.",
+        )
+    if statement is not None and state(person, on_file.footing, statement).statement != (
+        on_file.statement
+    ):
+        raise ConsentError(
+            f"Another statement than this is on file for {person}.",
+            "Leave --statement out, or use another name for somebody else.",
+        )
+    return on_file
+
+
 def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 

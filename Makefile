@@ -1,0 +1,78 @@
+# Everything a contributor needs. On a fresh machine `make demo` and `make test` do their own
+# set-up; they need Python 3.11 or newer, make and a package index.
+#
+#   make demo     the whole way on two bundled people, into out/demo/
+#   make test     all tests                    (ARGS="tests/test_project.py -k name" for some)
+#   make check    lint, types and tests
+#   make bench    the table of measurements
+#
+# PYTHON=...       the interpreter to build the environment with
+# TORCH_INDEX=...  an index with another build of torch; on Linux without a GPU
+#                  https://download.pytorch.org/whl/cpu saves some gigabytes
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+WEIGHTS := $(VENV)/.weights-fetched
+CODE := src tests benchmarks
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup weights demo test lint format check bench clean
+
+help:
+	@sed -n '1,/^$$/s/^#\{1,\} \{0,1\}//p' Makefile
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || { \
+	  for python in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
+	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	      echo "Making $(VENV) with $$python"; \
+	      $$python -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; \
+	      break; \
+	    fi; \
+	  done; \
+	  test -x $(BIN)/python || { \
+	    echo "error: no Python 3.11 or newer was found." >&2; \
+	    echo "do:    install one, or name it: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	  }; \
+	}
+	@$(BIN)/python -c "import tomllib; groups = tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']; print(*groups['dev'], sep='\n')" > $(VENV)/dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet \
+	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+	  --constraint constraints.txt --editable . --requirement $(VENV)/dev.txt
+	@touch $@
+
+weights: $(WEIGHTS)
+
+$(WEIGHTS): $(STAMP)
+	$(BIN)/understudy weights
+	@touch $@
+
+demo: $(WEIGHTS)
+	$(BIN)/understudy demo out/demo
+
+test: $(WEIGHTS)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+check: lint test
+
+bench: $(WEIGHTS)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist out .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
