@@ -23,9 +23,14 @@ def test_an_error_arrives_where_its_item_would_have() -> None:
         raise ValueError("third")
 
     seen = []
-    with pytest.raises(ValueError, match="third"), ahead(broken(), 2) as numbers:
-        for number in numbers:
-            seen.append(number)
+
+    def consume() -> None:
+        with ahead(broken(), 2) as numbers:
+            for number in numbers:
+                seen.append(number)
+
+    with pytest.raises(ValueError, match="third"):
+        consume()
     assert seen == [1, 2]
 
 
@@ -80,14 +85,14 @@ def test_chained_stages_end_together_when_the_last_fails() -> None:
         finally:
             closed.append("second")
 
+    def consume() -> None:
+        with ahead(first(), 2) as raw, ahead(second(raw), 2) as doubled:
+            for number in doubled:
+                if number == 20:
+                    raise KeyboardInterrupt
+
     threads = threading.active_count()
-    with (
-        pytest.raises(KeyboardInterrupt),
-        ahead(first(), 2) as raw,
-        ahead(second(raw), 2) as doubled,
-    ):
-        for number in doubled:
-            if number == 20:
-                raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        consume()
     assert closed == ["second", "first"]
     assert threading.active_count() == threads

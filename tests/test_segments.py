@@ -34,9 +34,14 @@ def test_finished_segments_are_found_again(tmp_path: Path) -> None:
 
 def test_a_segment_that_failed_leaves_nothing(tmp_path: Path) -> None:
     segments = Segments(tmp_path, OUTPUTS)
-    with pytest.raises(KeyboardInterrupt), segments.making() as paths:
-        paths["film"].write_bytes(b"half")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with segments.making() as paths:
+            paths["film"].write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -73,5 +78,5 @@ def test_a_damaged_note_is_named(tmp_path: Path) -> None:
     segments = Segments(tmp_path, OUTPUTS)
     make(segments, b"0", None)
     (tmp_path / "segment-000000.json").write_text('{"frames": 3}')
-    with pytest.raises(ProjectError, match="segment-000000.json"):
+    with pytest.raises(ProjectError, match=r"segment-000000\.json"):
         Segments(tmp_path, OUTPUTS)

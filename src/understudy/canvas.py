@@ -8,37 +8,29 @@ from dataclasses import replace
 import av
 import numpy as np
 
+from understudy.media import planes
 from understudy.types import Frame, Patch
+
+
+def even(width: int) -> int:
+    """The width of either half of a side-by-side film of frames so wide."""
+    return width - width % 2
 
 
 def doubled(frame: Frame) -> Frame:
     """The frame twice, side by side, in its own pixel format; the last column of an odd width
     is dropped.
 
-    Planes are copied as they are, so that the left half of a side-by-side film is the source
-    and nothing else. Formats that interleave subsampled components go through RGB.
+    Samples are copied as they are, so that the left half of a side-by-side film is the source
+    and nothing else.
     """
     picture = frame.picture
-    width = picture.width - picture.width % 2
-    components = picture.format.components
-    plain = all(part.width == picture.planes[part.plane].width for part in components)
-    if plain:
-        wide = av.VideoFrame(2 * width, picture.height, picture.format.name)
-        for number, (source, target) in enumerate(zip(picture.planes, wide.planes, strict=True)):
-            sample = sum((part.bits + 7) // 8 for part in components if part.plane == number)
-            row = target.width // 2 * sample
-            old = np.frombuffer(source, np.uint8).reshape(-1, source.line_size)[:, :row]
-            new = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
-            new[: source.height, :row] = old[: source.height]
-            new[: source.height, row : 2 * row] = old[: source.height]
-    else:
-        half = frame.image[:, :width]
-        wide = av.VideoFrame.from_ndarray(np.hstack([half, half]), format="rgb24")
-    wide.color_range = picture.color_range
-    wide.colorspace = picture.colorspace
-    wide.color_primaries = picture.color_primaries
-    wide.color_trc = picture.color_trc
-    wide.pts, wide.time_base = picture.pts, picture.time_base
+    width = even(picture.width)
+    wide = planes.blank(2 * width, picture.height, picture.format.name, picture)
+    for new, old in zip(planes.arrays(wide), planes.arrays(picture), strict=True):
+        half = new.shape[1] // 2
+        new[:, :half] = old[:, :half]
+        new[:, half:] = old[:, :half]
     return Frame(frame.index, frame.time, wide, frame.to_rgb)
 
 
@@ -47,7 +39,7 @@ def moved(patches: Sequence[Patch], frame: Frame) -> list[Patch]:
 
     What would reach over into the left half is cut off.
     """
-    shift = frame.picture.width - frame.picture.width % 2
+    shift = even(frame.picture.width)
     result = []
     for patch in patches:
         cut = max(0, -patch.x)

@@ -44,7 +44,8 @@ def mean_identity(embeddings: Floats) -> Floats:
             "No face of this person was measured for identity.",
             "Run `understudy extract` for the person again.",
         )
-    return measured.mean(0, dtype=np.float64).astype(np.float32)
+    mean: Floats = measured.mean(0, dtype=np.float64).astype(np.float32)
+    return mean
 
 
 def match_tracks(

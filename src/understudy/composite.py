@@ -1,0 +1,264 @@
+"""Face back into frame: colour, mask, blend.
+
+Everything here is a pure function of its arguments, so a film's result does not depend on
+where it was cut into segments. The frame itself is not touched: the result is a `Patch`, which
+the film writer lays over the native picture.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.errors import SettingsError
+from understudy.faces.align import transform_points, warp
+from understudy.faces.masks import face_mask
+from understudy.settings import ConvertSettings
+from understudy.types import Face, Floats, Image, Patch
+
+P = TypeVar("P", np.uint8, np.float32)
+
+GAIN_LIMIT = 4.0
+"""No channel is made brighter or darker than this many times: beyond it the two pictures have
+no common light to match, for example in a fade to black."""
+
+SAME_SCALE = 1.05
+"""Up to so many network pixels per frame pixel a face is not worth averaging down."""
+
+MIN_WEIGHT = 16.0
+"""Mask pixels below which colours are not matched: a median of fewer is noise."""
+
+
+def _decode_srgb(code: NDArray[np.float64]) -> NDArray[np.float64]:
+    """sRGB code values 0..1 to linear light 0..1 (IEC 61966-2-1)."""
+    return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
+
+
+def _encode_srgb(light: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear light 0..1 to sRGB code values 0..1 (IEC 61966-2-1)."""
+    return np.where(
+        light <= 0.0031308, light * 12.92, 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
+    )
+
+
+_CODES = np.arange(256, dtype=np.float64) / 255
+_LIGHT = _decode_srgb(_CODES)
+
+
+def weighted_median(values: NDArray[np.uint8], weights: Floats) -> float:
+    """The code value, 0..255, with half of the weight on either side.
+
+    A code stands for the interval of half a code around it and is divided in proportion, so
+    the median moves smoothly from frame to frame instead of in steps of one code.
+
+    Args:
+        values, weights: of one shape; the weights must not all be 0.
+    """
+    total = np.bincount(values.ravel(), weights.ravel(), 256).cumsum()
+    half = total[-1] / 2
+    code = int(np.searchsorted(total, half))
+    below = total[code - 1] if code else 0.0
+    inside = total[code] - below
+    return float(np.clip(code - 0.5 + (half - below) / inside, 0, 255)) if inside > 0 else code
+
+
+def linear_gains(face: Image, original: Image, weights: Floats) -> NDArray[np.float64]:
+    """Gain per channel, in linear light, that gives `face` the medians of `original`.
+
+    Args:
+        face, original: RGB uint8 (h, w, 3), pixel on pixel.
+        weights: float32 (h, w), 0..1: where both show face.
+
+    Returns:
+        (3,), within `GAIN_LIMIT`; ones where too little is left to measure.
+    """
+    if weights.sum() < MIN_WEIGHT:
+        return np.ones(3)
+    medians = np.array(
+        [
+            [weighted_median(picture[..., channel], weights) for channel in range(3)]
+            for picture in (original, face)
+        ]
+    )
+    wanted, found = _decode_srgb(np.maximum(medians, 0.5) / 255)
+    gains: NDArray[np.float64] = np.clip(wanted / found, 1 / GAIN_LIMIT, GAIN_LIMIT)
+    return gains
+
+
+def apply_gains(image: Image, gains: NDArray[np.float64]) -> Image:
+    """Multiply each channel of an RGB uint8 image by its gain in linear light."""
+    table = np.rint(255 * _encode_srgb(np.minimum(_LIGHT[:, None] * gains, 1.0)))
+    return np.asarray(cv2.LUT(image, table.astype(np.uint8).reshape(1, 256, 3)), np.uint8)
+
+
+def reinhard(face: Image, original: Image, weights: Floats) -> Image:
+    """Give `face` the weighted mean and deviation of `original`, per channel of CIE Lab.
+
+    Reinhard et al., "Color Transfer between Images", IEEE CG&A 21(5), 2001; with Lab in place
+    of l-alpha-beta. Shapes as in `linear_gains`.
+    """
+    total = float(weights.sum())
+    if total < MIN_WEIGHT:
+        return face
+    share = (weights / total)[..., None]
+
+    def measured(image: Image) -> tuple[Floats, Floats, Floats]:
+        unit = np.asarray(image, np.float32) / np.float32(255)
+        lab = np.asarray(cv2.cvtColor(unit, cv2.COLOR_RGB2Lab), np.float32)
+        mean = (lab * share).sum((0, 1))
+        spread = np.sqrt((np.square(lab - mean) * share).sum((0, 1)))
+        return lab, mean, spread
+
+    lab, mean, spread = measured(face)
+    _, wanted_mean, wanted_spread = measured(original)
+    ratio = np.clip(wanted_spread / np.maximum(spread, 0.5), 1 / GAIN_LIMIT, GAIN_LIMIT)
+    matched = ((lab - mean) * ratio + wanted_mean).astype(np.float32)
+    rgb = cv2.cvtColor(matched, cv2.COLOR_Lab2RGB)
+    return np.rint(255 * np.clip(rgb, 0, 1)).astype(np.uint8)
+
+
+def match_colour(face: Image, original: Image, weights: Floats, settings: ConvertSettings) -> Image:
+    """`face` in the colours of `original`, the way that the settings say."""
+    match settings.color:
+        case "linear-gain":
+            return apply_gains(face, linear_gains(face, original, weights))
+        case "reinhard":
+            return reinhard(face, original, weights)
+        case "none":
+            return face
+    raise SettingsError(
+        f"Unknown colour transfer {settings.color!r}.", "Take linear-gain, reinhard or none."
+    )
+
+
+def _normal(deviations: float) -> float:
+    """The normal distribution, cumulative."""
+    return (1 + math.erf(deviations / math.sqrt(2))) / 2
+
+
+def feathered(mask: Floats, hull: Floats, width: float, margin: float) -> Floats:
+    """The alpha of a crop: `mask` within `hull`, softened inwards.
+
+    Over a straight edge a Gaussian is the normal distribution of the distance to it, so levels
+    of the blurred mask stand for distances: alpha rises from 0 `margin` inside of the edge to 1
+    `width` further in. The edge grows softer, never larger.
+
+    Args:
+        mask: float32 (S, S), 0..1, what the network takes for its face.
+        hull: float32 (S, S), 0..1, the inner face by the mesh.
+        width: of the soft edge in pixels of the crop.
+        margin: pixels of the crop that stay 0 along the inside of the hull, so that
+            resampling cannot carry anything over its edge.
+
+    Returns:
+        float32 (S, S), 0..1.
+    """
+    inside = (hull > 0.5).astype(np.uint8)
+    reach = 2 * int(np.ceil(margin)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    kept = cv2.erode(inside, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    region = np.minimum(mask, hull)
+    if width > 0.5:
+        sigma = (width + margin) / 2
+        edge, full = _normal(margin / sigma), _normal(2)
+        soft = cv2.GaussianBlur(region, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+        ramp = np.clip((np.asarray(soft, np.float32) - edge) / (full - edge), 0, 1)
+        region = np.minimum(ramp * ramp * (3 - 2 * ramp), region)
+    return np.asarray(region * kept, np.float32)
+
+
+def _resample(
+    image: NDArray[np.uint8 | np.float32],
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+    how: int,
+) -> NDArray[np.integer | np.floating]:
+    """`image` seen through `matrix` (destination px -> image px), edge pixels repeated."""
+    return cv2.warpAffine(
+        image, matrix, size, flags=how | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def _shrink(image: NDArray[P], side: int) -> NDArray[P]:
+    """A square picture made smaller by averaging."""
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), image.dtype)
+
+
+def _rectangle(
+    rows: NDArray[np.intp], columns: NDArray[np.intp], matrix: NDArray[np.float64]
+) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 (the last two not included) of the frame's pixels that see these rows and
+    columns of the crop."""
+    left, right = columns[0] - 1, columns[-1] + 1
+    top, bottom = rows[0] - 1, rows[-1] + 1
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)
+    seen = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    x0, y0 = (int(value) for value in np.floor(seen.min(0)))
+    x1, y1 = (int(value) + 1 for value in np.ceil(seen.max(0)))
+    return x0, y0, x1, y1
+
+
+def swap_patch(
+    image: Image,
+    face: Face,
+    output: Floats,
+    mask: Floats,
+    matrix: Floats,
+    settings: ConvertSettings,
+    crop: Image | None = None,
+) -> Patch | None:
+    """What to lay over a frame so that its face becomes the network's.
+
+    Args:
+        image: the frame, RGB uint8 (height, width, 3).
+        face: the face in it that is replaced.
+        output: float32 (S, S, 3), 0..1: the other face, RGB, in the core crop.
+        mask: float32 (S, S), 0..1: where the network drew face.
+        matrix: float32 (2, 3), pixels of the frame -> pixels of the core crop.
+        crop: RGB uint8 (S, S, 3), the frame in the core crop where the caller has it already.
+
+    Returns:
+        The patch, no larger than the face and within the frame; None where the face lies
+        outside the frame. Its alpha is 0 outside of the inner face.
+    """
+    side = output.shape[0]
+    height, width = image.shape[:2]
+    points = transform_points(matrix, face.landmarks)
+    hull = face_mask(points, side, soft=0.0)
+    rows, columns = np.flatnonzero(hull.any(1)), np.flatnonzero(hull.any(0))
+    if not rows.size:
+        return None
+
+    to_crop = matrix.astype(np.float64)
+    scale = float(np.sqrt(abs(np.linalg.det(to_crop[:, :2]))))
+    x0, y0, x1, y1 = _rectangle(rows, columns, to_crop)
+    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+    if x0 >= x1 or y0 >= y1:
+        return None
+
+    if crop is None:
+        crop = warp(image, matrix, side)
+    shrinks = scale > SAME_SCALE
+    feather = settings.feather * float(columns[-1] - columns[0] + 1)
+    alpha = feathered(mask, hull, feather, 2 * scale if shrinks else 1.5)
+    swapped: Image = np.rint(np.clip(output, 0, 1) * 255).astype(np.uint8)
+    swapped = match_colour(swapped, crop, alpha, settings)
+
+    if shrinks:
+        smaller = max(4, round(side / scale))
+        swapped, alpha = _shrink(swapped, smaller), _shrink(alpha, smaller)
+        to_crop *= smaller / side
+        to_crop[:, 2] += (smaller / side - 1) / 2
+    to_crop[:, 2] += to_crop[:, :2] @ np.array([x0, y0], np.float64)
+    size = (x1 - x0, y1 - y0)
+    how = cv2.INTER_LINEAR if shrinks else cv2.INTER_CUBIC
+    return Patch(
+        x=x0,
+        y=y0,
+        image=np.asarray(_resample(swapped, to_crop, size, how), np.uint8),
+        alpha=np.asarray(_resample(alpha, to_crop, size, cv2.INTER_LINEAR), np.float32),
+    )
