@@ -175,7 +175,8 @@ def svg(plot: Plot) -> str:
     """A line plot as inline SVG; a sentence where there is nothing to draw."""
     lines = [(curve.label, thin(plot.x, curve.values, MAX_POINTS)) for curve in plot.curves]
     ys = [y for _, points in lines for _, y in points if y is not None]
-    title = f"<figcaption>{escape(plot.title)}</figcaption>"
+    unit = f" <small>{escape(plot.unit)}</small>" if plot.unit else ""
+    title = f"<figcaption>{escape(plot.title)}{unit}</figcaption>"
     if not ys:
         return f'<figure class="plot">{title}<p class="none">Nothing was measured.</p></figure>'
     xs = [x for _, points in lines for x, _ in points]
@@ -194,8 +195,6 @@ def svg(plot: Plot) -> str:
     for value in ticks(across.low, across.high, 8):
         parts.append(_text(across(value), _HEIGHT - _BOTTOM + 16, f"{value:g}"))
     parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, plot.x_label))
-    if plot.unit:
-        parts.append(_text(6, _TOP + 4, plot.unit, "start"))
     legend = []
     for index, (label, points) in enumerate(lines):
         dash = _DASHES[index % len(_DASHES)]
@@ -294,6 +293,7 @@ th:first-child{text-align:left;font-weight:400}
 thead th{color:var(--soft);font-weight:600;font-size:.875rem}
 figure{margin:1rem 0}
 .plot figcaption{font-weight:600;color:var(--ink);font-size:.95rem}
+.plot small{font-weight:400;color:var(--soft)}
 .plot>svg{display:block;width:100%;height:auto}
 .plot text{fill:var(--soft);font-size:12px;font-family:inherit}
 .grid{stroke:var(--rule);fill:none}

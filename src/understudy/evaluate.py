@@ -1,0 +1,357 @@
+"""Stage 6: how good is a model, and a film made with it?
+
+    understudy evaluate --model NAME [--film FILM] [--swap SWAP] [--truth FILM]
+
+Always measured: how well every person's held-out faces are redrawn. With a film and its swap:
+identity, expression, pose and steadiness. With the truth: how near the swap is to it, and how
+near the film was before anything was done. Results go to `renders/NAME.report.json`, where NAME
+is the swap's (else the model's), and to one page beside it, `NAME.report.html`.
+
+Keys of the JSON file (schema 1); what could not be measured is null:
+
+    schema_version, model, film, swap, truth, replace, with
+    people.NAME.{ssim, psnr_db, faces}
+    swap.identity.{distance_to_with, distance_to_replace, nearer_to_with, frames}
+    swap.expression.{landmark_error, mouth_correlation, eye_correlation}
+    swap.pose.{yaw, pitch, roll}            mean absolute error, degrees
+    swap.steadiness.{source, swap, ratio}
+    swap.truth.{psnr_db, ssim}              null without --truth
+    swap.untouched.{psnr_db, ssim}          the film itself against the truth
+    frames.{measured, with_face, with_both}
+    verdict                                 [{tone: good | note | bad, text}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy import files
+from understudy.chosen import EVERYBODY, Chosen, choose
+from understudy.compute import bfloat16_pays, choose_device
+from understudy.data.faceset import Faceset
+from understudy.errors import FacesError, SettingsError
+from understudy.evaluation_page import Evaluation, Measured, build
+from understudy.faces.analyser import FaceAnalyser
+from understudy.matching import match_tracks, mean_identity, require_match
+from understudy.measure import Films, Finders, Moment, counterpart, walk
+from understudy.models import SwapModel, load_model
+from understudy.models.checkpoint import load_state
+from understudy.progress import Progress, silent
+from understudy.project import Project
+from understudy.redraw import Redrawn, redraw
+from understudy.render import Swapper
+from understudy.report import Curve, Plot
+from understudy.scan import Scan, scan
+from understudy.scores import (
+    Reach,
+    Reconstruction,
+    Sentence,
+    SwapScores,
+    missing_reach,
+    summarise,
+    verdict,
+)
+from understudy.settings import ConvertSettings, EvaluateSettings, TrainSettings
+from understudy.types import Face, Floats, Image
+
+SCHEMA_VERSION = 1
+
+MOST_EMBEDDED = 60
+"""Frames whose identity is measured, evenly spaced; an embedding costs as much as dozens of
+frames of everything else."""
+
+STRAY = 2.0
+"""Per cent of a film's frames at either end of an angle that say nothing about its range."""
+
+
+@dataclass(frozen=True)
+class EvaluateReport:
+    """What was found, as in the JSON file.
+
+    Attributes:
+        values: contents of `json`.
+        people: held-out figures by name.
+        swap: figures of the film; None when only the model was measured.
+        verdict: what it means, in words.
+        json, html: the files.
+    """
+
+    values: dict[str, Any]
+    people: dict[str, Reconstruction]
+    swap: SwapScores | None
+    verdict: tuple[Sentence, ...]
+    json: Path
+    html: Path
+
+    def __str__(self) -> str:
+        lines = [f"{tone:<5}{text}" for tone, text in self.verdict]
+        return "\n".join([*lines, f"Numbers: {self.json}", f"Page: {self.html}"])
+
+
+def evaluate(
+    project: Project,
+    model: str,
+    film: Path | None = None,
+    swap: Path | None = None,
+    replace: str | None = None,
+    with_: str | None = None,
+    truth: Path | None = None,
+    truth_mask: Path | None = None,
+    target_mask: Path | None = None,
+    settings: EvaluateSettings | None = None,
+    progress: Progress | None = None,
+    output: Path | None = None,
+) -> EvaluateReport:
+    """Measure a model, and a film made with it.
+
+    Args:
+        film, swap: a film before and after conversion. Without `swap`, the newest film in the
+            renders folder that this model made of `film`.
+        replace, with_: who was replaced by whom; what the record beside the swap says when
+            not given. `replace` may be "any".
+        truth: what the swap ought to look like, frame by frame.
+        truth_mask, target_mask: grey films, white where the face is in `truth` and in `film`;
+            pixels inside either count. Without any, our own face masks of both films do.
+        output: folder for the two files; the renders folder when None.
+
+    Raises:
+        UnknownModel, UnknownPerson, CheckpointError, ProjectError: the model or a faceset
+            cannot be used.
+        SettingsError: it is not clear what to compare.
+        FacesError: the person replaced was not found in the film.
+        MediaError: a film cannot be read, or films differ in size, length or timing.
+        StorageError: the results cannot be written; earlier ones are kept.
+    """
+    settings = settings or EvaluateSettings()
+    progress = progress or silent()
+    if film is None and (swap is not None or truth is not None):
+        raise SettingsError(
+            f"{'A swap' if swap else 'The truth'} can be measured only beside its film.",
+            "Name the film before conversion with --film.",
+        )
+    if truth is None and (truth_mask is not None or target_mask is not None):
+        raise SettingsError("Masks are for comparing with the truth.", "Give --truth too.")
+    name = project.model(model)
+    network = load_model(project.model_folder(name), progress.note)
+    state = load_state(project.model_folder(name)) or {}
+    chosen = None if film is None else choose(project, name, network, film, swap, replace, with_)
+    facesets = _facesets(project, network)
+
+    measured, reach = None, []
+    if chosen is not None:
+        masks = tuple(mask for mask in (truth_mask, target_mask) if mask is not None)
+        films = Films(chosen.film, chosen.swap, truth, masks, chosen.start, chosen.end)
+        measured = _measure(project, chosen, films, facesets, settings, progress)
+        reach = _missing(measured.moments, facesets.get(chosen.with_), chosen.with_)
+    people = _reconstruct(state, network, facesets, progress)
+
+    figures = {person: each.figures for person, each in people.items()}
+    said = verdict(
+        measured.scores if measured else None,
+        figures,
+        chosen.with_ if chosen else None,
+        chosen.replace if chosen else None,
+    )
+    absent = [person for person in network.people if person not in facesets]
+    said += (
+        reach
+        + _changed(state, facesets)
+        + [
+            ("note", f"{person} has no faceset in this project, so {person} was not measured.")
+            for person in absent
+        ]
+    )
+    values = _values(name, chosen, truth, figures, measured, said)
+    title = f"{chosen.with_} in {chosen.film.name}" if chosen else f"Model {name}"
+    lead = f"Model {name} ({network.network}, {network.size} pixels)"
+    if chosen is not None and measured is not None:
+        lead += f", {chosen.swap.name}, {measured.scores.frames} frames measured"
+    page = build(Evaluation(title, lead, said, people, measured, _history(state)))
+    folder = output or project.renders_folder
+    stem = chosen.swap.stem if chosen else name
+    report = EvaluateReport(
+        values=values,
+        people=figures,
+        swap=measured.scores if measured else None,
+        verdict=tuple(said),
+        json=folder / f"{stem}.report.json",
+        html=folder / f"{stem}.report.html",
+    )
+    files.write_bytes(report.html, page.encode())
+    files.write_json(report.json, values)
+    return report
+
+
+def _values(
+    model: str,
+    chosen: Chosen | None,
+    truth: Path | None,
+    people: Mapping[str, Reconstruction],
+    measured: Measured | None,
+    said: Sequence[Sentence],
+) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "model": model,
+        "film": str(chosen.film) if chosen else None,
+        "swap": None,
+        "truth": str(truth) if truth else None,
+        "replace": (chosen.replace or EVERYBODY) if chosen else None,
+        "with": chosen.with_ if chosen else None,
+        "people": {name: asdict(figures) for name, figures in people.items()},
+        "frames": None,
+        "verdict": [{"tone": tone, "text": text} for tone, text in said],
+    }
+    if chosen is not None and measured is not None:
+        scores = asdict(measured.scores)
+        values["frames"] = {
+            "measured": scores.pop("frames"),
+            "with_face": scores.pop("faces"),
+            "with_both": scores.pop("both"),
+        }
+        values["swap"] = {"file": str(chosen.swap), **scores}
+    return values
+
+
+def _facesets(project: Project, network: SwapModel) -> dict[str, Faceset]:
+    """Facesets of everybody in the project who has one, those of the model first."""
+    names = [*network.people, *(name for name in project.people if name not in network.people)]
+    return {
+        name: Faceset.open(project.person(name).faces_folder)
+        for name in names
+        if name in project.people and project.person(name).has_faces
+    }
+
+
+def _identity(faceset: Faceset | None) -> Floats | None:
+    if faceset is None or not len(faceset.embeddings):
+        return None
+    return mean_identity(faceset.embeddings)
+
+
+def _missing(moments: Sequence[Moment], faceset: Faceset | None, person: str) -> list[Sentence]:
+    """Where the film turns further than the faces that the model could learn from."""
+    if faceset is None:
+        return []
+    poses = [moment.source.pose for moment in moments if moment.source is not None]
+    film = Reach.of([pose.yaw for pose in poses], [pose.pitch for pose in poses], STRAY)
+    columns = (faceset.table[axis].to_numpy() for axis in ("yaw", "pitch"))
+    faces = Reach.of(*columns)
+    return missing_reach(film, faces, person) if film and faces else []
+
+
+def _measure(
+    project: Project,
+    chosen: Chosen,
+    films: Films,
+    facesets: Mapping[str, Faceset],
+    settings: EvaluateSettings,
+    progress: Progress,
+) -> Measured:
+    cache, how = project.cache_folder, project.settings.scan
+    source = scan(chosen.film, cache, how, progress, chosen.start, chosen.end)
+    swapped = scan(chosen.swap, cache, how, progress)
+    true = scan(films.truth, cache, how, progress) if films.truth and not films.masks else None
+    identities = {
+        name: one for name, each in facesets.items() if (one := _identity(each)) is not None
+    }
+    with_, replace = identities.get(chosen.with_), identities.get(chosen.replace or "")
+    if chosen.replace is not None and replace is None:
+        raise FacesError(
+            f"{chosen.replace} has no faces to be recognised by.",
+            f"Run: understudy extract {chosen.replace}",
+        )
+    limit = project.settings.convert.same_person
+    matches = match_tracks(source.tracks, identities, chosen.replace, limit)
+    require_match(matches, chosen.replace, limit, chosen.film.name)
+    tracks = {match.track for match in matches if match.chosen}
+
+    def in_film(index: int) -> Face | None:
+        faces = [face for face in source.faces(index) if face.track in tracks]
+        return max(faces, key=lambda face: face.box[2] - face.box[0], default=None)
+
+    def beside(other: Scan | None, index: int, face: Face) -> Face | None:
+        return None if other is None else counterpart(face, other.faces(index))
+
+    analyser: list[FaceAnalyser] = []
+
+    def embed(image: Image, face: Face) -> Floats:
+        if not analyser:
+            analyser.append(FaceAnalyser(how))
+        embedding: Floats = analyser[0].embed(image, face)
+        return embedding
+
+    finders = Finders(
+        film=in_film,
+        swap=lambda index, face: beside(swapped, index, face),
+        truth=lambda index, face: beside(true, index, face),
+        embed=embed,
+    )
+    count = -(-source.frames // settings.every)
+    moments: list[Moment] = []
+    with progress.task(f"measure {chosen.swap.name}", "frames", count) as task:
+        for moment in walk(films, finders, settings.every, max(1, count // MOST_EMBEDDED)):
+            moments.append(moment)
+            task.step()
+    scores = summarise(moments, with_, replace)
+    return Measured(films, moments, scores, chosen.with_, chosen.replace, with_, replace)
+
+
+def _reconstruct(
+    state: Mapping[str, Any],
+    network: SwapModel,
+    facesets: Mapping[str, Faceset],
+    progress: Progress,
+) -> dict[str, Redrawn]:
+    """Redraw everybody's held-out faces with their own decoder."""
+    share = float(state.get("held_out", TrainSettings().held_out))
+    device = choose_device("auto")
+    found: dict[str, Redrawn] = {}
+    for person in network.people:
+        if person not in facesets:
+            continue
+        _, rows = facesets[person].split(share)
+        swapper = Swapper(network, person, ConvertSettings(), device, bfloat16_pays(device))
+        with progress.task(f"redraw {person}", "faces", len(rows)) as task:
+            found[person] = redraw(swapper, facesets[person], rows, task.step)
+    return found
+
+
+def _changed(state: Mapping[str, Any], facesets: Mapping[str, Faceset]) -> list[Sentence]:
+    """Who has other faces now than in training, so that held-out faces may have been seen."""
+    trained = state.get("facesets")
+    if not isinstance(trained, dict):
+        return []
+    return [
+        (
+            "note",
+            f"The faces of {person} have changed since the training, so some of the held-out "
+            "faces may have been trained on.",
+        )
+        for person, faceset in facesets.items()
+        if person in trained and trained[person] != faceset.fingerprint
+    ]
+
+
+def _history(state: Mapping[str, Any]) -> list[Plot]:
+    """The held-out figures that training reported on its way."""
+    entries = state.get("history") or []
+    minutes = [entry["seconds"] / 60 for entry in entries]
+    people = list(entries[-1]["people"]) if entries else []
+    return [
+        Plot(
+            f"Held-out {title} while training",
+            minutes,
+            [
+                Curve(person, [entry["people"].get(person, {}).get(key) for entry in entries])
+                for person in people
+            ],
+            x_label="minutes",
+            unit=unit,
+        )
+        for title, key, unit in (("SSIM", "ssim", ""), ("PSNR", "psnr", "dB"))
+        if len(entries) > 1
+    ]

@@ -1,0 +1,69 @@
+"""Held-out faces through their own decoder: how much of a person a model can draw at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from understudy import metrics
+from understudy.data.faceset import Faceset, FacesetArrays
+from understudy.data.sampling import Indices
+from understudy.render import BATCH, Swapper
+from understudy.scores import Reconstruction
+from understudy.types import Image
+
+SHOWN = 8
+"""Faces of each person that are kept to be shown."""
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """A person's held-out figures and some of the faces: (true, drawn), each RGB."""
+
+    figures: Reconstruction
+    pictures: Sequence[tuple[Image, Image]]
+
+
+def cores(arrays: FacesetArrays) -> tuple[Image, Image]:
+    """What a network sees of the pictures: RGB uint8 (N, S, S, 3) and masks uint8 (N, S, S)."""
+    edge = (arrays.images.shape[1] - arrays.size) // 2
+    part = slice(edge, edge + arrays.size)
+    return arrays.images[:, part, part], arrays.masks[:, part, part]
+
+
+def redraw(
+    swapper: Swapper, faceset: Faceset, rows: Indices, step: Callable[[float], None]
+) -> Redrawn:
+    """Draw the faces of `rows` and compare inside the face mask.
+
+    Args:
+        step: is told how many more faces are done.
+
+    Raises:
+        FacesError: a picture cannot be read.
+    """
+    size = swapper.model.size
+    shown = (
+        {rows[round(place)] for place in np.linspace(0, len(rows) - 1, SHOWN)}
+        if len(rows)
+        else set()
+    )
+    similar: list[float | None] = []
+    noise: list[float | None] = []
+    pictures: list[tuple[Image, Image]] = []
+    for first in range(0, len(rows), BATCH):
+        batch = rows[first : first + BATCH]
+        images, masks = cores(faceset.load(size, rows=batch.tolist()))
+        outputs, _ = swapper.draw(list(images))
+        drawn = np.rint(outputs * 255).astype(np.uint8)
+        for row, true, image, mask in zip(batch, images, drawn, masks, strict=True):
+            weights = mask.astype(np.float32) / 255
+            similar.append(metrics.ssim(image, true, weights))
+            noise.append(metrics.psnr(image, true, weights))
+            if row in shown:
+                pictures.append((true, image))
+        step(len(batch))
+    figures = Reconstruction(metrics.mean(similar), metrics.mean(noise), len(rows))
+    return Redrawn(figures, pictures)

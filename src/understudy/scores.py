@@ -1,0 +1,323 @@
+"""From what was measured at every frame to the figures of a film and a verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from understudy import metrics
+from understudy.measure import Look, Moment, Nearness
+from understudy.report import Tone
+from understudy.types import Floats
+
+Sentence = tuple[Tone, str]
+
+GOOD_CORRELATION, BAD_CORRELATION = 0.9, 0.7
+"""Of an opening over time; above the first the expression is kept, below the second it is lost."""
+
+GOOD_TURN, BAD_TURN = 3.0, 8.0
+"""Mean error of an angle in degrees; the mesh itself is about 2 degrees unsure."""
+
+GOOD_STEADINESS, BAD_STEADINESS = 1.3, 1.8
+"""Ratio of the residuals; the film's own motion is 1."""
+
+REACH = 5.0
+"""Degrees that a film may turn beyond a faceset's faces before that is worth saying."""
+
+LOST = 0.02
+"""Share of the frames whose face may be gone in the swap before that is worth saying."""
+
+FEW_HELD_OUT = 20
+"""Faces below which a held-out figure is only a hint."""
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """How well a person's own held-out faces are redrawn, mean over the faces.
+
+    Attributes:
+        ssim, psnr_db: inside the face mask; None without held-out faces.
+        faces: how many were held out.
+    """
+
+    ssim: float | None
+    psnr_db: float | None
+    faces: int
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whom the swap looks like, mean over the frames that were embedded.
+
+    Attributes:
+        distance_to_with, distance_to_replace: Euclidean, to the person's mean embedding.
+        nearer_to_with: share of these frames that are nearer to `with`, 0..1.
+        frames: how many were embedded.
+    """
+
+    distance_to_with: float | None
+    distance_to_replace: float | None
+    nearer_to_with: float | None
+    frames: int
+
+
+@dataclass(frozen=True)
+class Expression:
+    """What is left of the performance: see `metrics.landmark_error` and `metrics.correlation`."""
+
+    landmark_error: float | None
+    mouth_correlation: float | None
+    eye_correlation: float | None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Mean absolute difference of the head pose, degrees."""
+
+    yaw: float | None
+    pitch: float | None
+    roll: float | None
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """Frame-to-frame residual of the aligned face, 0..255, and the swap's over the film's."""
+
+    source: float | None
+    swap: float | None
+    ratio: float | None
+
+
+@dataclass(frozen=True)
+class SwapScores:
+    """The figures of one film and its swap.
+
+    Attributes:
+        truth, untouched: of the swap and of the film itself to the truth; None without one.
+        frames: how many were measured; `faces` of these show the face in the film, `both` in
+            film and swap.
+    """
+
+    identity: Identity
+    expression: Expression
+    pose: Turn
+    steadiness: Steadiness
+    truth: Nearness | None
+    untouched: Nearness | None
+    frames: int
+    faces: int
+    both: int
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far heads turn: lowest and highest angle in degrees."""
+
+    yaw: tuple[float, float]
+    pitch: tuple[float, float]
+
+    @classmethod
+    def of(cls, yaw: Sequence[float], pitch: Sequence[float], stray: float = 0) -> Reach | None:
+        """From angles, leaving out `stray` per cent at either end; None without angles."""
+        if not len(yaw):
+            return None
+        low, high = (
+            [float(np.percentile(v, p)) for v in (yaw, pitch)] for p in (stray, 100 - stray)
+        )
+        return cls((low[0], high[0]), (low[1], high[1]))
+
+
+def _distances(embeddings: Sequence[Floats], person: Floats | None) -> list[float] | None:
+    if person is None:
+        return None
+    return [float(np.linalg.norm(embedding - person)) for embedding in embeddings]
+
+
+def _nearness(values: Sequence[Nearness | None]) -> Nearness | None:
+    there = [value for value in values if value is not None]
+    if not there:
+        return None
+    return Nearness(
+        metrics.mean([value.psnr_db for value in there]),
+        metrics.mean([value.ssim for value in there]),
+    )
+
+
+def summarise(
+    moments: Sequence[Moment], with_: Floats | None, replace: Floats | None
+) -> SwapScores:
+    """The figures of a film out of its moments.
+
+    Args:
+        with_, replace: mean embeddings (128,) of the person put in and of the one replaced;
+            None where nobody in particular was replaced.
+    """
+    embeddings = [moment.embedding for moment in moments if moment.embedding is not None]
+    to_with, to_replace = _distances(embeddings, with_), _distances(embeddings, replace)
+    nearer = None
+    if to_with and to_replace:
+        nearer = metrics.mean([float(a < b) for a, b in zip(to_with, to_replace, strict=True)])
+    pairs: list[tuple[Look, Look]] = [
+        (moment.source, moment.swap)
+        for moment in moments
+        if moment.source is not None and moment.swap is not None
+    ]
+    source = metrics.mean([moment.source_residual for moment in moments])
+    swap = metrics.mean([moment.swap_residual for moment in moments])
+
+    def turn(axis: str) -> float | None:
+        return metrics.mean(
+            [
+                metrics.angle_difference(getattr(a.pose, axis), getattr(b.pose, axis))
+                for a, b in pairs
+            ]
+        )
+
+    return SwapScores(
+        identity=Identity(
+            metrics.mean(to_with or []), metrics.mean(to_replace or []), nearer, len(embeddings)
+        ),
+        expression=Expression(
+            metrics.mean([moment.landmark_error for moment in moments]),
+            metrics.correlation([a.mouth for a, _ in pairs], [b.mouth for _, b in pairs]),
+            metrics.correlation([a.eyes for a, _ in pairs], [b.eyes for _, b in pairs]),
+        ),
+        pose=Turn(turn("yaw"), turn("pitch"), turn("roll")),
+        steadiness=Steadiness(source, swap, swap / source if swap is not None and source else None),
+        truth=_nearness([moment.truth for moment in moments]),
+        untouched=_nearness([moment.untouched for moment in moments]),
+        frames=len(moments),
+        faces=sum(moment.source is not None for moment in moments),
+        both=len(pairs),
+    )
+
+
+def _graded(value: float, good: float, bad: float) -> Tone:
+    if good > bad:
+        value, good, bad = -value, -good, -bad
+    return "good" if value <= good else "bad" if value >= bad else "note"
+
+
+def _truth(truth: Nearness, untouched: Nearness) -> Sentence | None:
+    figures = (truth.psnr_db, untouched.psnr_db, truth.ssim, untouched.ssim)
+    if None in figures:
+        return None
+    psnr, floor_psnr, ssim, floor_ssim = (float(value or 0) for value in figures)
+    numbers = (
+        f"{psnr:.1f} dB and SSIM {ssim:.3f}, the untouched film {floor_psnr:.1f} dB "
+        f"and SSIM {floor_ssim:.3f}"
+    )
+    wins = (psnr > floor_psnr) + (ssim > floor_ssim)
+    if wins == 2:
+        return "good", f"Nearer to the truth than the untouched film: {numbers}."
+    if wins == 0:
+        return "bad", f"Further from the truth than the untouched film: {numbers}."
+    which = "PSNR" if psnr > floor_psnr else "SSIM"
+    return "note", f"Nearer to the truth than the untouched film by {which} only: {numbers}."
+
+
+def missing_reach(film: Reach, faces: Reach, person: str) -> list[Sentence]:
+    """Where the film turns further than any face of the person."""
+    sentences: list[Sentence] = []
+    for axis, (low, high), (has_low, has_high) in (
+        ("yaw", film.yaw, faces.yaw),
+        ("pitch", film.pitch, faces.pitch),
+    ):
+        for turns, has, beyond in (
+            (low, has_low, has_low - low),
+            (high, has_high, high - has_high),
+        ):
+            if beyond > REACH:
+                sentences.append(
+                    (
+                        "bad",
+                        f"Missing pose range: no faces of {person} beyond {axis} {has:+.0f} "
+                        f"degrees, while the film turns to {turns:+.0f}.",
+                    )
+                )
+    return sentences
+
+
+def verdict(
+    scores: SwapScores | None,
+    people: dict[str, Reconstruction],
+    with_: str | None,
+    replace: str | None,
+) -> list[Sentence]:
+    """What the figures mean, in words, the weightiest first.
+
+    Args:
+        scores: of a swap; None when only the model was measured.
+        with_, replace: the people's names; `replace` is None when it was everybody.
+    """
+    said: list[Sentence] = []
+    if scores is not None:
+        said += _verdict_of_swap(scores, with_ or "the other person", replace)
+    for name, figures in people.items():
+        if figures.ssim is None or figures.psnr_db is None:
+            said.append(
+                ("note", f"No face of {name} was held out, so nothing says how {name} is redrawn.")
+            )
+            continue
+        few = ", too few to rely on" if figures.faces < FEW_HELD_OUT else ""
+        said.append(
+            (
+                "note",
+                f"{name} is redrawn with SSIM {figures.ssim:.3f} and {figures.psnr_db:.1f} dB "
+                f"on {figures.faces} faces that training never saw{few}.",
+            )
+        )
+    return said
+
+
+def _verdict_of_swap(scores: SwapScores, with_: str, replace: str | None) -> list[Sentence]:
+    said: list[Sentence] = []
+    if scores.truth and scores.untouched and (one := _truth(scores.truth, scores.untouched)):
+        said.append(one)
+    nearer = scores.identity.nearer_to_with
+    if nearer is not None and replace is not None:
+        said.append(
+            (
+                _graded(nearer, 0.95, 0.5),
+                f"{nearer:.0%} of {scores.identity.frames} frames looked at are nearer to {with_} "
+                f"than to {replace}.",
+            )
+        )
+    for what, value in (
+        ("mouth", scores.expression.mouth_correlation),
+        ("eyes", scores.expression.eye_correlation),
+    ):
+        if value is not None:
+            tone = _graded(value, GOOD_CORRELATION, BAD_CORRELATION)
+            how = {"good": "follows", "note": "roughly follows", "bad": "does not follow"}[tone]
+            said.append(
+                (tone, f"The opening of the {what} {how} the film (correlation {value:.2f}).")
+            )
+    turns = [
+        turn for turn in (scores.pose.yaw, scores.pose.pitch, scores.pose.roll) if turn is not None
+    ]
+    if turns:
+        tone = _graded(max(turns), GOOD_TURN, BAD_TURN)
+        how = {"good": "is kept", "note": "is off a little", "bad": "is lost"}[tone]
+        said.append(
+            (tone, f"The pose of the head {how}: at most {max(turns):.1f} degrees off on average.")
+        )
+    ratio = scores.steadiness.ratio
+    if ratio is not None:
+        tone = _graded(ratio, GOOD_STEADINESS, BAD_STEADINESS)
+        words = {
+            "good": "as steady as",
+            "note": "a little less steady than",
+            "bad": "flickering against",
+        }
+        said.append((tone, f"The swap is {words[tone]} the film ({ratio:.2f} times its residual)."))
+    lost = scores.faces - scores.both
+    if scores.faces and lost / scores.faces > LOST:
+        said.append(
+            ("bad", f"In {lost} of {scores.faces} frames no face is found in the swap any more.")
+        )
+    if not scores.faces:
+        said.append(("bad", "The face to replace was not found in any measured frame."))
+    return said
