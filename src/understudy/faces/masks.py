@@ -1,0 +1,66 @@
+"""Where the face is in a crop, from the mesh alone.
+
+Point numbers follow the published topology of the 468-point mesh.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.types import Floats
+
+OUTLINE = np.array(
+    [
+        # temple and cheek at image left, from the brow down
+        *(71, 139, 143, 116, 123, 147, 213, 138, 172),
+        # jaw and chin
+        *(136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365),
+        # cheek and temple at image right, upwards
+        *(397, 367, 433, 376, 352, 345, 372, 368, 301),
+        # forehead, below the hair
+        *(298, 333, 297, 338, 10, 109, 67, 104, 68),
+    ]
+)
+"""What bounds the inner face: a ring inside the mesh's own contour, which lies on ears and
+hair. Chosen against the true masks of rendered faces."""
+
+NOSE = np.array([1, 4, 5, 195, 48, 278, 129, 358])
+"""The nose, which passes the cheek in a three-quarter view."""
+
+FINE = 3
+"""Bits behind the point in which polygons are drawn."""
+
+
+def _fill(points: NDArray[np.floating], size: int, soft: float) -> Floats:
+    hull = cv2.convexHull(np.round(points * (1 << FINE)).astype(np.int32))
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillConvexPoly(mask, hull, 255, lineType=cv2.LINE_AA, shift=FINE)
+    grey: Floats = mask.astype(np.float32) * np.float32(1 / 255)
+    if soft > 0:
+        blurred = cv2.GaussianBlur(grey, (0, 0), soft, borderType=cv2.BORDER_REPLICATE)
+        grey = np.clip(np.asarray(blurred, np.float32), 0, 1)
+    return grey
+
+
+def face_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) -> Floats:
+    """Inner face: forehead below the hair to chin, cheek to cheek, without ears.
+
+    Args:
+        landmarks: (468, 2 or more), pixels of the crop.
+        size: side of the crop in pixels.
+        soft: standard deviation of the blurred edge, as a share of the side.
+
+    Returns:
+        float32 (size, size), 0..1.
+    """
+    return _fill(landmarks[np.concatenate([OUTLINE, NOSE]), :2], size, soft * size)
+
+
+def hull_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) -> Floats:
+    """The whole mesh, forehead included: everything that a swap may ever touch.
+
+    Arguments and result as for `face_mask`.
+    """
+    return _fill(landmarks[:, :2], size, soft * size)

@@ -1,0 +1,89 @@
+"""Cuts between shots, told from two neighbouring frames and what has just happened.
+
+A cut is a change that stands out from the changes of the frames before it: fast motion changes
+a lot but goes on changing. Brightness and contrast are taken out first, so that a flash, a lamp
+or a fade in exposure is no cut.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from understudy.types import Floats, Image
+
+SIDE = 32
+"""Side of the thumbnails that are compared."""
+
+MEMORY = 4
+"""How many earlier changes count as usual."""
+
+LEAST = 0.015
+"""A mean difference below this share of the grey range is never a cut."""
+
+JUMP = 2.0
+"""How many times the usual difference a cut must differ by."""
+
+BOTH = 3.5
+"""Least product of the two ratios to the usual: of the difference and of the histogram's."""
+
+UNUSUAL = (0.03, 0.06)
+"""Difference and histogram change taken as usual while nothing is known."""
+
+
+def thumbnail(image: Image) -> Floats:
+    """The frame small, with its mean brightness and contrast made equal: float32 (32, 32, 3)."""
+    step = max(1, min(image.shape[:2]) // (6 * SIDE))
+    sparse = np.ascontiguousarray(image[::step, ::step])
+    small = cv2.resize(sparse, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    grey = small.mean(axis=2)
+    level = (small - grey.mean()) / (grey.std() + 8) * 48 + 128
+    return np.asarray(np.clip(level, 0, 255), np.float32)
+
+
+def histogram(small: Floats) -> Floats:
+    """Share of pixels in each of 4 x 4 x 4 colours, float32 (64,)."""
+    bins = np.clip(small // 64, 0, 3).astype(np.int64) @ [16, 4, 1]
+    return (np.bincount(bins.ravel(), minlength=64) / bins.size).astype(np.float32)
+
+
+class Shots:
+    """Fed every frame in order, tells where a new shot begins."""
+
+    def __init__(self) -> None:
+        self._last: Floats | None = None
+        self._usual: list[tuple[float, float]] = []
+
+    def update(self, image: Image) -> bool:
+        """Whether this frame begins a new shot (the first frame does not).
+
+        Args:
+            image: RGB uint8 (height, width, 3).
+        """
+        small, last = thumbnail(image), self._last
+        self._last = small
+        if last is None:
+            return False
+        difference = float(np.abs(small - last).mean()) / 255
+        change = float(np.abs(histogram(small) - histogram(last)).sum()) / 2
+        usual = self._usual or [UNUSUAL]
+        jump = difference / (max(u[0] for u in usual) + 0.005)
+        both = jump * (change + 0.01) / (max(u[1] for u in usual) + 0.03)
+        if difference >= LEAST and jump >= JUMP and both >= BOTH:
+            self._usual = []
+            return True
+        self._usual = [*self._usual[-(MEMORY - 1) :], (difference, change)]
+        return False
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on exactly here, as plain JSON values."""
+        last = None if self._last is None else self._last.ravel().tolist()
+        return {"last": last, "usual": [list(pair) for pair in self._usual]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        last = state["last"]
+        self._last = None if last is None else np.array(last, np.float32).reshape(SIDE, SIDE, 3)
+        self._usual = [(float(a), float(b)) for a, b in state["usual"]]
