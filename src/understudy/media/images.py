@@ -1,0 +1,156 @@
+"""Image files in and out: the one border between RGB (here) and BGR (OpenCV)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy import files
+from understudy.errors import MediaError
+from understudy.types import Image
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+
+_ORIENTATION = 0x0112
+
+
+def decode_image(data: bytes, name: str = "the image") -> Image:
+    """RGB uint8 (h, w, 3) of an encoded image.
+
+    The EXIF orientation is applied, 16-bit samples are rounded to 8, grey becomes RGB and
+    transparency is laid over white.
+
+    Args:
+        name: what to call it in the message.
+
+    Raises:
+        MediaError: it is not an image that can be decoded.
+    """
+    raw, exif = None, b""
+    if data:
+        try:
+            raw, kinds, parts = cv2.imdecodeWithMetadata(
+                np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED
+            )
+        except cv2.error:
+            raw = None
+        else:
+            for kind, part in zip(kinds, parts, strict=False):
+                if kind == cv2.IMAGE_METADATA_EXIF:
+                    exif = np.asarray(part).tobytes()
+    if raw is None or raw.size == 0:
+        raise MediaError(
+            f"{name} is not an image that can be decoded, or it is cut off.",
+            "Copy or download it again, or convert it to PNG first.",
+        )
+    return _turned(_rgb(raw), _orientation(exif))
+
+
+def read_image(path: Path | str) -> Image:
+    """RGB uint8 (h, w, 3) of an image file; as `decode_image`. Raises MediaError."""
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise MediaError(f"{path} does not exist.", "Check the name and the folder.") from error
+    except OSError as error:
+        raise MediaError(
+            f"{path} cannot be read ({error.strerror}).", "Check the file and its permissions."
+        ) from error
+    if not data:
+        raise MediaError(f"{path} is empty (zero bytes).", "Copy or download it again.")
+    return decode_image(data, str(path))
+
+
+def encode_image(rgb: Image, suffix: str, quality: int = 95) -> bytes:
+    """An image in the format that `suffix` names.
+
+    Args:
+        rgb: uint8 (h, w, 3), or (h, w) for grey.
+        suffix: ".png" (lossless), ".webp" or ".jpg".
+        quality: 1..100 for webp and jpg; above 100 makes webp lossless.
+
+    Raises:
+        MediaError: the format is unknown or cannot hold this image.
+    """
+    suffix = suffix.lower()
+    options: dict[str, list[int]] = {
+        ".png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+        ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
+        ".jpg": [cv2.IMWRITE_JPEG_QUALITY, min(quality, 100)],
+        ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, min(quality, 100)],
+    }
+    if suffix not in options:
+        raise MediaError(
+            f"Images cannot be written as {suffix or 'a file without a suffix'}.",
+            f"Use one of {', '.join(options)}.",
+        )
+    ordered = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    try:
+        done, data = cv2.imencode(suffix, ordered, options[suffix])
+    except cv2.error:
+        done, data = False, np.empty(0, np.uint8)
+    if not done:
+        raise MediaError(
+            f"An image of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}.",
+            "Write it as .png.",
+        )
+    encoded: bytes = data.tobytes()
+    return encoded
+
+
+def write_image(path: Path | str, rgb: Image, quality: int = 95) -> None:
+    """Write an image, whole or not at all, in the format of the path's suffix.
+
+    Raises MediaError, StorageError.
+    """
+    path = Path(path)
+    files.write_bytes(path, encode_image(rgb, path.suffix, quality))
+
+
+def _rgb(raw: NDArray[Any]) -> Image:
+    if raw.dtype == np.uint16:
+        raw = ((raw.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    elif raw.dtype != np.uint8:
+        raw = np.rint(np.clip(raw, 0, 1) * 255).astype(np.uint8)
+    if raw.ndim == 2 or raw.shape[2] == 1:
+        return cast(Image, cv2.cvtColor(raw, cv2.COLOR_GRAY2RGB))
+    if raw.shape[2] == 2:
+        raw = cv2.merge([raw[..., 0]] * 3 + [raw[..., 1]])
+    if raw.shape[2] == 4:
+        share = raw[..., 3:].astype(np.float32) / 255
+        raw = np.rint(raw[..., :3] * share + 255 * (1 - share)).astype(np.uint8)
+    return cast(Image, cv2.cvtColor(raw, cv2.COLOR_BGR2RGB))
+
+
+def _orientation(exif: bytes) -> int:
+    """The orientation tag of an EXIF block (CIPA DC-008, 4.6.4): 1..8, 1 when not there."""
+    start = exif.find(b"Exif\0\0")
+    tiff = exif[start + 6 :] if start >= 0 else exif
+    order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
+    if order not in ("little", "big"):
+        return 1
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(tiff[at : at + size], "big" if order == "big" else "little")
+
+    first = number(4, 4)
+    for entry in range(first + 2, first + 2 + 12 * number(first, 2), 12):
+        if number(entry, 2) == _ORIENTATION:
+            value = number(entry + 8, 2)
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+def _turned(image: Image, orientation: int) -> Image:
+    if orientation >= 5:
+        image = image.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return np.ascontiguousarray(image)

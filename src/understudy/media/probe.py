@@ -1,0 +1,345 @@
+"""What is in a media file: opened, looked at, and its first frame really decoded."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, cast
+
+import av
+import av.error
+from av.container import InputContainer
+from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import Type as SideDataType
+from av.video.stream import VideoStream
+
+from understudy.errors import MediaError
+from understudy.media import colour as colours
+from understudy.media import planes
+from understudy.media.colour import Colour, Tags
+from understudy.media.images import IMAGE_SUFFIXES, read_image
+from understudy.media.planes import Turn
+
+# Frames a second of a folder of images when nobody says otherwise.
+IMAGE_RATE = Fraction(25)
+# How many frames' worth of packets may fail before a film counts as not decodable.
+_PATIENCE = 300
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+@dataclass(frozen=True)
+class AudioTrack:
+    """One sound track: codec name, samples a second, channels, ISO 639 language or None."""
+
+    codec: str
+    rate: int
+    channels: int
+    language: str | None
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What `probe` found.
+
+    Attributes:
+        path: the file, or the folder of an image sequence.
+        kind: "video", "images" (one image or a folder of them) or "animation" (GIF).
+        container: short name of the container; "images" for images.
+        codec: of the pictures.
+        width, height: upright, in pixels.
+        turn: how stored pictures become upright.
+        pixel_aspect: width over height of one upright pixel; 1 when square or unknown.
+        rate: frames a second on average; None for a single image.
+        time_base: the unit of the file's time stamps, seconds.
+        start: time stamp of the first frame, seconds; `Frame.time` counts from here.
+        duration: of the pictures, seconds; None when the file does not say.
+        frames: how many, as far as the file says or its duration tells; None when unknown.
+        pixel_format: of the upright pictures as `Frame.picture` has them.
+        stored_format: as the decoder gives them.
+        bit_depth: of one sample.
+        tags: colour tags of the file; colour: what they come to.
+        audio: the sound tracks.
+        subtitles: number of subtitle tracks.
+    """
+
+    path: Path
+    kind: Literal["video", "images", "animation"]
+    container: str
+    codec: str
+    width: int
+    height: int
+    turn: Turn
+    pixel_aspect: Fraction
+    rate: Fraction | None
+    time_base: Fraction
+    start: Fraction
+    duration: Fraction | None
+    frames: int | None
+    pixel_format: str
+    stored_format: str
+    bit_depth: int
+    tags: Tags
+    colour: Colour
+    audio: tuple[AudioTrack, ...] = ()
+    subtitles: int = 0
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise by which stored pictures are turned: 0, 90, 180 or 270."""
+        return self.turn.clockwise
+
+    def reshaped(self, width: int, height: int, grey: bool = False) -> MediaInfo:
+        """The description of a film with the same times made from RGB (or grey) images of this
+        size, for `SegmentWriter.write_rgb`."""
+        name = "gray" if grey else "rgb24"
+        tags = Tags(range=colours.FULL) if grey else Tags(0, colours.FULL)
+        return replace(
+            self,
+            width=width,
+            height=height,
+            turn=Turn(),
+            pixel_aspect=Fraction(1),
+            pixel_format=name,
+            stored_format=name,
+            bit_depth=8,
+            tags=tags,
+            colour=colours.resolve(tags, name, width, height),
+        )
+
+
+@contextmanager
+def media_errors(path: Path, doing: str, remedy: str) -> Iterator[None]:
+    """Turn what FFmpeg says into a `MediaError`; trouble with the disk stays an OSError."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        if error.errno in _STORAGE:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        reason = error.strerror or type(error).__name__
+        raise MediaError(f"{path} cannot be {doing} ({reason}).", remedy) from error
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The opened file and its main video stream (cover pictures are not film).
+
+    Raises MediaError.
+    """
+    if path.is_dir():
+        raise MediaError(f"{path} is a folder, not a video.", "Name a file in it.")
+    if not path.exists():
+        raise MediaError(f"{path} does not exist.", "Check the name and the folder.")
+    with media_errors(path, "read", "Give yourself read permission."):
+        size = path.stat().st_size
+    if size == 0:
+        raise MediaError(f"{path} is empty (zero bytes).", "Copy or download it again.")
+    try:
+        container = av.open(str(path), "r")
+    except PermissionError as error:
+        raise MediaError(f"{path} may not be read.", "Give yourself read permission.") from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MediaError(
+            f"{path} is not a video that can be read, or its index is cut off ({reason}).",
+            "If it should be one, copy or download it again; else convert it to mp4 first.",
+        ) from error
+    with container:
+        cover = av.stream.Disposition.attached_pic
+        films = [s for s in container.streams.video if not s.disposition & cover]
+        if not films:
+            held = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+            raise MediaError(
+                f"{path} holds no pictures, only {held}.", "Choose a file with a video track."
+            )
+        best = container.streams.best("video")
+        yield container, best if isinstance(best, VideoStream) and best in films else films[0]
+
+
+def _side_data(frame: av.VideoFrame) -> Iterator[SideData]:
+    # It is declared as a mapping, but is iterated over by value.
+    yield from cast(Iterator[SideData], iter(frame.side_data))
+
+
+def turn_of(frame: av.VideoFrame) -> Turn:
+    """The nearest of the eight upright positions to a frame's display matrix.
+
+    The matrix is nine 32-bit numbers, row-major; a stored point (p, q) is shown at
+    (a p + c q, b p + d q) (ISO/IEC 14496-12, 6.2.2).
+    """
+    found = [data for data in _side_data(frame) if data.type == SideDataType.DISPLAYMATRIX]
+    if not found:
+        return Turn()
+    values = memoryview(bytes(found[0])).cast("i")
+    a, b, c, d = values[0], values[1], values[3], values[4]
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Turn(False, a < 0, d < 0)
+    return Turn(True, c < 0, b < 0)
+
+
+def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Sorts frame2 before frame10."""
+    pieces = re.split(r"(\d+)", path.name.casefold())
+    key = [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in pieces if p]
+    return key, path.name
+
+
+def image_files(path: Path) -> list[Path]:
+    """The images of a sequence in natural order: the file itself, or those in the folder."""
+    if not path.is_dir():
+        return [path]
+    found = (
+        p
+        for p in path.iterdir()
+        if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file() and not p.name.startswith(".")
+    )
+    return sorted(found, key=natural_key)
+
+
+def is_images(path: Path) -> bool:
+    """Whether this path is read as images: a folder, or a file with an image's suffix."""
+    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def probe(path: Path | str, rate: Fraction | None = None) -> MediaInfo:
+    """Look at a video, a GIF, an image or a folder of images, and decode its first frame.
+
+    Args:
+        rate: frames a second of a folder of images; 25 when not given.
+
+    Raises:
+        MediaError: it is missing, empty, no film, without pictures or cannot be decoded.
+    """
+    path = Path(path)
+    if is_images(path):
+        return _probe_images(path, rate or IMAGE_RATE)
+    with open_video(path) as (container, stream):
+        frame = _first_frame(path, container, stream)
+        return _describe(path, container, stream, frame)
+
+
+def _probe_images(path: Path, rate: Fraction) -> MediaInfo:
+    if not path.exists():
+        raise MediaError(f"{path} does not exist.", "Check the name and the folder.")
+    files = image_files(path)
+    if not files:
+        raise MediaError(
+            f"There is no image in {path}.",
+            f"Put images there ({', '.join(sorted(IMAGE_SUFFIXES))}) or name another folder.",
+        )
+    image = read_image(files[0])
+    height, width = image.shape[:2]
+    still = not path.is_dir()
+    tags = Tags(0, colours.FULL)
+    return MediaInfo(
+        path=path,
+        kind="images",
+        container="images",
+        codec=files[0].suffix.lower().lstrip("."),
+        width=width,
+        height=height,
+        turn=Turn(),
+        pixel_aspect=Fraction(1),
+        rate=None if still else rate,
+        time_base=1 / rate,
+        start=Fraction(0),
+        duration=None if still else len(files) / rate,
+        frames=len(files),
+        pixel_format="rgb24",
+        stored_format="rgb24",
+        bit_depth=8,
+        tags=tags,
+        colour=colours.resolve(tags, "rgb24", width, height),
+    )
+
+
+def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+    reason = "it ends before its first frame"
+    try:
+        for count, packet in enumerate(container.demux(stream)):
+            try:
+                for frame in packet.decode():
+                    return frame
+            except av.error.FFmpegError as error:
+                reason = error.strerror or type(error).__name__
+            if count > _PATIENCE:
+                break
+    except av.error.FFmpegError as error:
+        reason = error.strerror or type(error).__name__
+    raise MediaError(
+        f"No frame of {path} can be decoded ({stream.codec_context.name}: {reason}).",
+        "Copy or download it again; if it plays elsewhere, convert it to H.264 first.",
+    )
+
+
+def _describe(
+    path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame
+) -> MediaInfo:
+    how = turn_of(frame)
+    context = stream.codec_context
+    stored = frame.format.name
+    simple = planes.simple_format(stored)
+    if how.transpose:
+        simple = planes.on_its_side(simple)
+    width, height = frame.width, frame.height
+    if how.transpose:
+        width, height = height, width
+    tags = colours.tags_of(frame).or_else(colours.tags_of(context))
+    if simple.startswith("rgb"):
+        tags = Tags(0, colours.FULL, tags.primaries, tags.transfer)
+    base = stream.time_base if stream.time_base else Fraction(1, 90000)
+    rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+    rate = Fraction(rate) if rate else None
+    duration = _duration(container, stream, base)
+    frames = stream.frames or None
+    if not frames and duration and rate:
+        frames = max(1, round(duration * rate))
+    first = stream.start_time if stream.start_time is not None else (frame.pts or 0)
+    aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
+    aspect = Fraction(aspect) if aspect else Fraction(1)
+    form = planes.form_of(simple)
+    return MediaInfo(
+        path=path,
+        kind="animation" if container.format.name in ("gif", "apng") else "video",
+        container=container.format.name.split(",")[0],
+        codec=context.codec.canonical_name,
+        width=width,
+        height=height,
+        turn=how,
+        pixel_aspect=1 / aspect if how.transpose else aspect,
+        rate=rate,
+        time_base=Fraction(base),
+        start=first * Fraction(base),
+        duration=duration,
+        frames=frames,
+        pixel_format=simple,
+        stored_format=stored,
+        bit_depth=form.bits if form else 8,
+        tags=tags,
+        colour=colours.resolve(tags, simple, width, height),
+        audio=tuple(
+            AudioTrack(
+                s.codec_context.codec.canonical_name,
+                s.codec_context.sample_rate,
+                s.codec_context.channels,
+                s.language,
+            )
+            for s in container.streams.audio
+        ),
+        subtitles=len(container.streams.subtitles),
+    )
+
+
+def _duration(container: InputContainer, stream: VideoStream, base: Fraction) -> Fraction | None:
+    if stream.duration:
+        return stream.duration * Fraction(base)
+    told = stream.metadata.get("DURATION", "")
+    if match := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", told):
+        return int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
+    if container.duration:
+        return Fraction(container.duration, av.time_base)
+    return None

@@ -1,0 +1,139 @@
+"""Sound on its way from the source to the finished film: copied where it can be, else encoded
+anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+
+_BIT_RATE = 96_000
+"""Per channel of sound that is encoded anew."""
+
+_ENCODERS = {"webm": "libopus", "matroska": "libopus"}
+
+
+@dataclass
+class Track:
+    """One sound track of the source and where it goes.
+
+    Attributes:
+        copied: whether its packets are passed on as they are.
+    """
+
+    source: AudioStream
+    target: AudioStream
+    copied: bool
+
+
+def add_tracks(container: OutputContainer, source: InputContainer, notes: list[str]) -> list[Track]:
+    """Give the output a track for every one of the source, in order; say what is encoded anew."""
+    tracks = []
+    for number, stream in enumerate(source.streams.audio, 1):
+        codec = stream.codec_context.codec.canonical_name
+        try:
+            target = container.add_stream_from_template(stream, opaque=True)
+            copied = True
+        except ValueError:
+            name = _ENCODERS.get(container.format.name, "aac")
+            rate = 48000 if name == "libopus" else stream.codec_context.sample_rate
+            added = container.add_stream(name, rate=rate)
+            assert isinstance(added, AudioStream)
+            target, copied = added, False
+            target.codec_context.layout = stream.codec_context.layout
+            target.codec_context.bit_rate = _BIT_RATE * max(1, stream.codec_context.channels)
+            target.codec_context.time_base = Fraction(1, rate)
+            notes.append(
+                f"Sound track {number} ({codec}) does not fit into {container.format.name} and "
+                f"was encoded anew as {target.codec_context.codec.canonical_name}."
+            )
+        for key in ("language", "title"):
+            if key in stream.metadata:
+                target.metadata[key] = stream.metadata[key]
+        target.disposition = stream.disposition
+        tracks.append(Track(stream, target, copied))
+    return tracks
+
+
+def sound_packets(
+    source: InputContainer,
+    tracks: list[Track],
+    origin: Fraction,
+    start: Fraction | None,
+    end: Fraction | None,
+    notes: list[str],
+) -> Iterator[tuple[Fraction, Packet[Any]]]:
+    """Packets for the output with the time of each, seconds in the output.
+
+    Args:
+        origin: time stamp in the source that is the output's 0, seconds.
+        start, end: part to keep, time stamps of the source in seconds: the packets that begin
+            at or after `start` and before `end`, so that sound is in step to one packet.
+    """
+    by_index = {track.source.index: track for track in tracks}
+    if start is not None:
+        _near(source, start)
+    lost = 0
+    packets = source.demux([track.source for track in tracks])
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError as error:
+            notes.append(f"The sound breaks off early ({error.strerror}).")
+            break
+        if packet is None:
+            break
+        if packet.size == 0 or packet.dts is None:
+            continue
+        track = by_index[packet.stream.index]
+        time = (packet.pts if packet.pts is not None else packet.dts) * packet.time_base
+        if (start is not None and time < start) or (end is not None and time >= end):
+            continue
+        if track.copied:
+            yield _moved(packet, track, origin)
+            continue
+        try:
+            for frame in track.source.codec_context.decode(packet):
+                yield from _encoded(track, frame, origin)
+        except av.error.InvalidDataError:
+            lost += 1
+    for track in tracks:
+        if not track.copied:
+            yield from _encoded(track, None, origin)
+    if lost:
+        notes.append(f"{lost} damaged packets of sound were left out.")
+
+
+def _near(source: InputContainer, start: Fraction) -> None:
+    """Go to a second before `start`, or stay at the beginning where that cannot be done."""
+    offset = int((start - 1) * av.time_base)
+    if offset > (source.start_time or 0):
+        source.seek(offset, backward=True)
+
+
+def _moved(packet: Packet[Any], track: Track, origin: Fraction) -> tuple[Fraction, Packet[Any]]:
+    base = Fraction(packet.time_base)
+    shift = round(origin / base)
+    assert packet.dts is not None
+    packet.dts -= shift
+    if packet.pts is not None:
+        packet.pts -= shift
+    packet.stream = track.target
+    return packet.dts * base, packet
+
+
+def _encoded(
+    track: Track, frame: av.AudioFrame | None, origin: Fraction
+) -> Iterator[tuple[Fraction, Packet[Any]]]:
+    if frame is not None and frame.pts is not None and frame.time_base:
+        frame.pts -= round(origin / frame.time_base)
+    for packet in track.target.encode(frame):
+        if packet.dts is not None:
+            yield packet.dts * Fraction(packet.time_base), packet
