@@ -1,0 +1,182 @@
+"""What every network that swaps faces has in common.
+
+One encoder sees everybody; each person has a decoder that only ever draws that person. To
+swap, encode one person's face and decode it with another person's decoder.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from understudy.data.augment import Augmentation
+from understudy.errors import SettingsError, UnknownModel
+
+NETWORKS = {
+    "swift": ("understudy.models.swift", "Swift"),
+    "original": ("understudy.models.original", "Original"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained unless the settings say otherwise.
+
+    Attributes:
+        batch: faces of each person in a step.
+        learning_rate: peak of the schedule.
+        betas, weight_decay: of Adam with decoupled weight decay (Loshchilov and Hutter,
+            "Decoupled weight decay regularization", 2019); plain Adam when the decay is 0.
+        warmup: steps over which the learning rate rises to its peak.
+        cosine: whether it then falls along a half cosine over the budget, to `floor` of the
+            peak; constant otherwise.
+        bfloat16: whether the network may run in bfloat16 (weights stay in float32).
+        clip: largest norm of the gradient.
+        ema: decay of the moving average of the weights, reached by and by.
+        augmentation: how the pictures are varied.
+    """
+
+    batch: int
+    learning_rate: float
+    betas: tuple[float, float]
+    weight_decay: float = 0.0
+    warmup: int = 0
+    cosine: bool = True
+    floor: float = 0.02
+    bfloat16: bool = True
+    clip: float = 1.0
+    ema: float = 0.999
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+class SwapModel(nn.Module, ABC):
+    """A network with one encoder and one decoder per person.
+
+    A subclass names itself in `network`, the sizes it can have in `sizes`, its `recipe`, and
+    puts the decoders into `self.decoders` in the order of `people`; every other parameter
+    belongs to all people together.
+
+    Attributes:
+        size: side of its square image in pixels.
+        people: whose decoders it has.
+    """
+
+    network: ClassVar[str]
+    sizes: ClassVar[Sequence[int]]
+    recipe: ClassVar[Recipe]
+    decoders: nn.ModuleList
+
+    def __init__(self, size: int, people: tuple[str, ...]) -> None:
+        super().__init__()
+        check_size(type(self), size)
+        if not people or len(set(people)) != len(people):
+            raise SettingsError(
+                f"A model needs people with distinct names, not {', '.join(people) or 'none'}.",
+                "Name each person once.",
+            )
+        self.size = size
+        self.people = tuple(people)
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (N, 3, size, size), RGB 0..1 -> latent, first axis N."""
+
+    @abstractmethod
+    def decode(self, latent: Tensor, person: str) -> tuple[Tensor, Tensor]:
+        """Latent -> image (N, 3, size, size) and mask (N, 1, size, size), both 0..1."""
+
+    @abstractmethod
+    def loss(self, image: Tensor, mask: Tensor, target: Tensor, face: Tensor) -> dict[str, Tensor]:
+        """What is to become small: named terms, each a scalar, already weighted.
+
+        Args:
+            image, mask: what `decode` gave, in float32.
+            target: the true image, shaped as `image`.
+            face: the true mask, shaped as `mask`.
+        """
+
+    def forward(self, images: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Reconstruct each person's images with that person's own decoder.
+
+        Args:
+            images: for each of `people`, in order, (N, 3, size, size); N may differ.
+
+        Returns:
+            For each person, image and mask as `decode` gives them.
+        """
+        latents = torch.split(self.encode(torch.cat(list(images))), [len(part) for part in images])
+        return [
+            self.decode(part, person) for part, person in zip(latents, self.people, strict=True)
+        ]
+
+    def decoder(self, person: str) -> nn.Module:
+        """The decoder of `person`. Raises SettingsError when the model has none."""
+        if person not in self.people:
+            raise SettingsError(
+                f"This model was not trained on {person}, only on {', '.join(self.people)}.",
+                f"Train a model that includes {person}.",
+            )
+        return self.decoders[self.people.index(person)]
+
+    def swap(self, images: Tensor, person: str) -> tuple[Tensor, Tensor]:
+        """Draw `person` with the expression of `images`: encode, then decode."""
+        return self.decode(self.encode(images), person)
+
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The recipe's optimiser over `parameters` (already on their device)."""
+        parameters = list(parameters)
+        return torch.optim.AdamW(
+            parameters,
+            lr=self.recipe.learning_rate,
+            betas=self.recipe.betas,
+            weight_decay=self.recipe.weight_decay,
+            fused=parameters[0].device.type in ("cpu", "cuda"),
+        )
+
+    def parts(self) -> dict[str, dict[str, Tensor]]:
+        """The weights by owner: "encoder" for what everybody shares, "decoder-NAME" for each
+        person's own. The tensors are the model's, not copies."""
+        parts: dict[str, dict[str, Tensor]] = {"encoder": {}}
+        parts |= {f"decoder-{person}": {} for person in self.people}
+        for key, value in self.state_dict().items():
+            if key.startswith("decoders."):
+                _, number, rest = key.split(".", 2)
+                parts[f"decoder-{self.people[int(number)]}"][rest] = value
+            else:
+                parts["encoder"][key] = value
+        return parts
+
+    def load_parts(self, parts: dict[str, dict[str, Tensor]]) -> None:
+        """Take weights as `parts` gives them. Raises RuntimeError when names or shapes differ."""
+        state = dict(parts["encoder"])
+        for number, person in enumerate(self.people):
+            for key, value in parts[f"decoder-{person}"].items():
+                state[f"decoders.{number}.{key}"] = value
+        self.load_state_dict(state)
+
+
+def check_size(network: type[SwapModel], size: int) -> None:
+    """Raises SettingsError when `network` cannot have this size."""
+    if size not in network.sizes:
+        known = ", ".join(str(value) for value in network.sizes)
+        raise SettingsError(
+            f"The network `{network.network}` cannot be {size} pixels wide.",
+            f"Choose a size out of {known}.",
+        )
+
+
+def network_class(network: str) -> type[SwapModel]:
+    """The class of a network by its name. Raises UnknownModel."""
+    if network not in NETWORKS:
+        raise UnknownModel(
+            f"There is no network called `{network}`.", f"Choose one of {', '.join(NETWORKS)}."
+        )
+    module, name = NETWORKS[network]
+    found: type[SwapModel] = getattr(importlib.import_module(module), name)
+    return found

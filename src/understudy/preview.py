@@ -1,0 +1,89 @@
+"""Preview sheets: what a model makes of faces that it was not trained on, to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from understudy.models.base import SwapModel
+from understudy.types import Image
+
+GAP = 4
+CAPTION = 18
+TILE = 128
+BACKGROUND = 24
+INK = (220, 220, 220)
+
+
+@torch.no_grad()
+def sheet(model: SwapModel, faces: Mapping[str, Tensor]) -> Image:
+    """Draw a sheet, one row per face: the face, itself redrawn, then as everybody else, and
+    the mask of the first swap (its own, where there is nobody else).
+
+    Args:
+        faces: for each person of the model, images (N, 3, size, size), RGB 0..1, on the
+            model's device.
+
+    Returns:
+        RGB uint8 (height, width, 3).
+    """
+    others = {name: [other for other in model.people if other != name] for name in model.people}
+    rows = [row for name in model.people for row in _rows(model, faces[name], name, others[name])]
+    width = max(row.shape[1] for row in rows)
+    background = ((0, GAP), (0, 0), (0, 0))
+    padded = [
+        np.pad(
+            np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=BACKGROUND),
+            background,
+            constant_values=BACKGROUND,
+        )
+        for row in rows
+    ]
+    return np.concatenate(padded)
+
+
+def _rows(model: SwapModel, images: Tensor, name: str, others: list[str]) -> list[Image]:
+    latent = model.encode(images)
+    drawn = {person: model.decode(latent, person) for person in (name, *others)}
+    shown = drawn[others[0] if others else name]
+    columns = [(name, images), *((person, image) for person, (image, _) in drawn.items())]
+    captions = [name, f"{name} again", *(f"as {person}" for person in others), "mask"]
+    tiles = [pixels(image) for _, image in columns]
+    tiles.append(pixels(shown[1].expand(-1, 3, -1, -1)))
+    return [
+        np.concatenate(
+            [
+                _tile(tile[number], caption if number == 0 else None)
+                for tile, caption in zip(tiles, captions, strict=True)
+            ],
+            axis=1,
+        )
+        for number in range(len(images))
+    ]
+
+
+def pixels(images: Tensor) -> Image:
+    """Images (N, 3, H, W) in 0..1 as uint8 (N, H, W, 3)."""
+    values = (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.ascontiguousarray(values.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def _tile(image: Image, caption: str | None) -> Image:
+    """The image at a readable size, with a strip for its caption above it if it has one."""
+    side = max(TILE, image.shape[0])
+    if image.shape[0] != side:
+        larger = cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST)
+        image = np.asarray(larger, np.uint8)
+    top = 0 if caption is None else CAPTION
+    tile = np.full((top + side, side + GAP, 3), BACKGROUND, np.uint8)
+    tile[top:, :side] = image
+    if caption is not None:
+        font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.4
+        while len(caption) > 1 and cv2.getTextSize(caption, font, scale, 1)[0][0] > side:
+            caption = caption[:-1]
+        cv2.putText(tile, caption, (1, CAPTION - 6), font, scale, INK, 1, cv2.LINE_AA)
+    return tile

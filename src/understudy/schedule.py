@@ -1,0 +1,66 @@
+"""Where a training stands, and what learning rate that means."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+from understudy.models.base import Recipe
+
+
+@dataclass
+class State:
+    """Where a training stands; goes into `state.json`.
+
+    Attributes:
+        step, seconds: trained so far.
+        budget: total, as {"steps": n} or {"minutes": x}.
+        phase: step at which the present budget was taken up; warm-up starts there.
+        caution: factor on the learning rate, halved at each retreat.
+        retreats: how often it went back to a checkpoint.
+        held_out: share of the footage kept out.
+        facesets: fingerprint of each person's faceset.
+        history: one entry per report: step, seconds, and figures by person.
+    """
+
+    budget: dict[str, float]
+    held_out: float
+    facesets: dict[str, str]
+    step: int = 0
+    seconds: float = 0.0
+    phase: int = 0
+    caution: float = 1.0
+    retreats: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> Self:
+        """From `state.json`; keys that are not the state's are passed over."""
+        names = {entry.name for entry in fields(cls)}
+        return cls(**{key: value for key, value in saved.items() if key in names})
+
+    def json(self) -> dict[str, Any]:
+        """What `from_json` takes."""
+        return asdict(self)
+
+    @property
+    def spent(self) -> float:
+        """Share of the budget that is used up, 0..1."""
+        if "steps" in self.budget:
+            return min(1.0, self.step / self.budget["steps"])
+        return min(1.0, self.seconds / (60 * self.budget["minutes"]))
+
+
+def learning_rate(recipe: Recipe, state: State) -> float:
+    """Of the step that comes next: rises in a line over the warm-up, falls along a half
+    cosine over the budget (Loshchilov and Hutter, "SGDR", 2017). A function of the state
+    alone."""
+    warmup = float(recipe.warmup)
+    if "steps" in state.budget:
+        warmup = min(warmup, (state.budget["steps"] - state.phase) / 10)
+    rise = min(1.0, (state.step - state.phase + 1) / (warmup + 1))
+    fall = 1.0
+    if recipe.cosine:
+        fall = recipe.floor + (1 - recipe.floor) * 0.5 * (1 + math.cos(math.pi * state.spent))
+    return recipe.learning_rate * state.caution * rise * fall
