@@ -1,0 +1,364 @@
+"""How a faceset comes about: whose tracks these are, then pictures and index, safely.
+
+Pictures are written first, the index last and at once; whatever happens in between, the earlier
+index with its pictures stays valid, and doing it again gives the same files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from understudy import files
+from understudy.data import records
+from understudy.data.cluster import average_link
+from understudy.data.crops import SUFFIXES
+from understudy.data.faceset import IMAGES_NAME, INDEX, INDEX_NAME, SCHEMA_VERSION, Faceset
+from understudy.data.scans import Scan, chunk_file
+from understudy.errors import FacesError
+from understudy.settings import ExtractSettings
+from understudy.types import Floats, Track
+
+LEAST = 4
+"""Fewer faces than this are refused."""
+
+TOGETHER = 0.2
+"""Tracks that share this part of the shorter one's frames are two people in view at once."""
+
+Chosen = dict[str, frozenset[int]]
+"""Numbers of the person's tracks, by the film's hash."""
+
+_PICTURE = re.compile(
+    rf"[0-9a-f]{{8}}-\d{{6,}}-\d{{3,}}({'|'.join(map(re.escape, SUFFIXES.values()))})"
+)
+
+
+@dataclass(frozen=True)
+class Other:
+    """Somebody else who was seen and is not in the faceset.
+
+    Attributes:
+        tracks, faces: how many.
+        shots: (film, number of the shot), sorted.
+        measured: False for tracks whose identity could not be measured, taken together.
+    """
+
+    tracks: int
+    faces: int
+    shots: tuple[tuple[str, int], ...]
+    measured: bool = True
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film that was looked through.
+
+    Attributes:
+        name, sha256: of the film.
+        scan: of the whole film.
+        crops: folder with a crop of every face, chunk by chunk as in the scan.
+        settings: that the crops were made with.
+    """
+
+    name: str
+    sha256: str
+    scan: Scan
+    crops: Path
+    settings: ExtractSettings
+
+    @property
+    def batch(self) -> str:
+        """Begins the name of every picture: 8 hex digits, other for other settings, so that a
+        new extraction never overwrites a picture that an index counts on."""
+        return self.crops.name[:8]
+
+    def rows(self, chunk: int, tracks: frozenset[int]) -> tuple[Any, Any]:
+        """The faces of some tracks in a chunk: table with the columns of `FACES`, and their
+        crops with the columns of `CROPS`, row by row. Raises DamagedTable."""
+        faces, crops = self.scan.table(chunk), records.read(chunk_file(self.crops, chunk))
+        due = np.asarray(faces["frame"].to_numpy()) % self.settings.every == 0
+        faces = faces.filter(pa.array(due))
+        ours = pa.array([track in tracks for track in faces["track"].to_pylist()], pa.bool_())
+        return faces.filter(ours), crops.filter(ours)
+
+    def counts(self, tracks: frozenset[int]) -> list[int]:
+        """Per chunk, how many crops there are of some tracks."""
+        return [
+            sum(
+                track in tracks
+                for track in records.read(chunk_file(self.crops, chunk), ["track"])[
+                    "track"
+                ].to_pylist()
+            )
+            for chunk in range(self.scan.chunks)
+        ]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    film: Film
+    track: Track
+    embedding: Floats
+
+
+def _apart(seen: Sequence[_Seen], offset: int) -> Any:
+    """bool (n, n) with n = offset + len(seen): which tracks are in view at the same time."""
+    apart = np.zeros((offset + len(seen),) * 2, bool)
+    for one, first in enumerate(seen):
+        for two in range(one):
+            a, b = first.track, seen[two].track
+            if first.film is seen[two].film and a.shot == b.shot:
+                shared = min(a.last, b.last) - max(a.first, b.first) + 1
+                shorter = min(a.last - a.first, b.last - b.first) + 1
+                if shared > TOGETHER * shorter:
+                    apart[offset + one, offset + two] = apart[offset + two, offset + one] = True
+    return apart
+
+
+def whose(
+    films: Sequence[Film], known: Faceset | None, same_person: float
+) -> tuple[Chosen, tuple[Other, ...]]:
+    """Decide which tracks are the person.
+
+    Args:
+        known: faces that certainly are; without them it is whoever is seen in most frames.
+        same_person: largest embedding distance within one person.
+
+    Raises:
+        FacesError: no face at all, or none whose identity could be measured.
+    """
+    tracks = [(film, track) for film in films for track in film.scan.tracks]
+    seen = [_Seen(f, t, t.embedding) for f, t in tracks if t.embedding is not None]
+    embeddings = [item.embedding for item in seen]
+    weights = [float(item.track.faces) for item in seen]
+    reference = known is not None and len(known.embeddings) > 0
+    if reference:
+        assert known is not None
+        embeddings.insert(0, known.embeddings.mean(0, dtype=np.float64).astype(np.float32))
+        weights.insert(0, float(len(known)))
+    elif not tracks:
+        names = ", ".join(film.name for film in films[:3])
+        raise FacesError(
+            f"No face was found in {names}{' and other films' if len(films) > 3 else ''}.",
+            "Add footage that shows the face, or lower `scan.min_face` if faces are small.",
+        )
+    elif not seen:
+        raise FacesError(
+            "No face in the footage is large or clear enough to tell who it is.",
+            "Add footage in which the face is larger.",
+        )
+    offset = int(reference)
+    groups = average_link(
+        np.asarray(embeddings, np.float32).reshape(-1, 128),
+        weights,
+        same_person,
+        _apart(seen, offset),
+    )
+    own = next((group for group in groups if 0 in group), []) if reference else groups[0]
+    chosen: dict[str, set[int]] = {film.sha256: set() for film in films}
+    for row in own:
+        if row >= offset:
+            chosen[seen[row - offset].film.sha256].add(seen[row - offset].track.number)
+    others = [
+        _other([(seen[row - offset].film, seen[row - offset].track) for row in group], True)
+        for group in groups
+        if group != own
+    ]
+    unmeasured = [(film, track) for film, track in tracks if track.embedding is None]
+    if unmeasured:
+        others.append(_other(unmeasured, False))
+    return {sha256: frozenset(numbers) for sha256, numbers in chosen.items()}, tuple(others)
+
+
+def _other(tracks: Sequence[tuple[Film, Track]], measured: bool) -> Other:
+    return Other(
+        tracks=len(tracks),
+        faces=sum(track.faces for _, track in tracks),
+        shots=tuple(sorted({(film.name, track.shot) for film, track in tracks})),
+        measured=measured,
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What the new index will hold of one film."""
+
+    notes: dict[str, Any]
+    film: Film | None
+
+    @cached_property
+    def order(self) -> tuple[str, str]:
+        return self.notes["name"], self.notes["sha256"]
+
+
+def store(
+    folder: Path,
+    person: str,
+    settings_key: str,
+    old: Faceset | None,
+    kept: Sequence[dict[str, Any]],
+    films: Sequence[Film],
+    chosen: Chosen,
+) -> None:
+    """Write the pictures of the chosen tracks, then the index.
+
+    Args:
+        kept: notes on sources whose rows are taken over from `old`.
+        films: everything that is new.
+
+    Raises:
+        FacesError: there would be fewer than `LEAST` faces; nothing was written.
+        StorageError: the disk said no; the earlier index stays.
+    """
+    plans = [_Plan(dict(source), None) for source in kept]
+    for film in films:
+        counts = film.counts(chosen[film.sha256])
+        plans.append(
+            _Plan(
+                {
+                    "sha256": film.sha256,
+                    "name": film.name,
+                    "batch": film.batch,
+                    "frames": film.scan.frames,
+                    "faces": sum(counts),
+                    "parts": sum(count > 0 for count in counts),
+                },
+                film,
+            )
+        )
+    plans.sort(key=lambda plan: plan.order)
+    total = sum(plan.notes["faces"] for plan in plans)
+    if total < LEAST:
+        raise FacesError(
+            f"There {'is' if total == 1 else 'are'} only {total} "
+            f"face{'' if total == 1 else 's'} of {person}, too few to learn from.",
+            f"Add more footage: understudy add {person} FILES...",
+        )
+    images = folder / IMAGES_NAME
+    with files.storage_errors(images):
+        images.mkdir(parents=True, exist_ok=True)
+    notes = {
+        "schema_version": SCHEMA_VERSION,
+        "settings_key": settings_key,
+        "sources": [plan.notes for plan in plans],
+    }
+    unwanted = _deleted(folder, old)
+    records.write_parts(
+        folder / INDEX_NAME, INDEX, _parts(folder, old, plans, chosen, images, unwanted), notes
+    )
+
+
+def _deleted(folder: Path, old: Faceset | None) -> frozenset[tuple[str, int]]:
+    """Source and frame of every face whose picture the user deleted."""
+    if old is None or not old.missing:
+        return frozenset()
+    gone = set(old.missing)
+    table = records.read(folder / INDEX_NAME, ["image", "source", "frame"])
+    rows = zip(*(table[name].to_pylist() for name in ("image", "source", "frame")), strict=True)
+    return frozenset((source, frame) for image, source, frame in rows if image in gone)
+
+
+def _parts(
+    folder: Path,
+    old: Faceset | None,
+    plans: Sequence[_Plan],
+    chosen: Chosen,
+    images: Path,
+    unwanted: frozenset[tuple[str, int]],
+) -> Iterator[Any]:
+    """The index's row groups in order; a group's pictures are on disk when it is given."""
+    earlier: dict[str, list[int]] = {}
+    if old is not None:
+        part = 0
+        for source in old.notes["sources"]:
+            earlier[source["sha256"]] = list(range(part, part + source["parts"]))
+            part += source["parts"]
+    there = {entry.name: entry.stat().st_size for entry in os.scandir(images)}
+    with ThreadPoolExecutor(4) as pool:
+        for plan in plans:
+            film = plan.film
+            if film is None:
+                yield from records.read_parts(folder / INDEX_NAME, earlier[plan.notes["sha256"]])
+                continue
+            for chunk in range(film.scan.chunks):
+                faces, crops = film.rows(chunk, chosen[film.sha256])
+                if not faces.num_rows:
+                    continue
+                table = _index_rows(film, faces, crops)
+                files_due = [
+                    (images / name, data)
+                    for name, frame, data in zip(
+                        table["image"].to_pylist(),
+                        table["frame"].to_pylist(),
+                        crops["image"].to_pylist(),
+                        strict=True,
+                    )
+                    if (film.sha256, frame) not in unwanted and there.get(name) != len(data)
+                ]
+                with files.storage_errors(images):
+                    for _ in pool.map(_write, files_due):
+                        pass
+                yield table
+    with files.storage_errors(images):
+        handle = os.open(images, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _write(item: tuple[Path, bytes]) -> None:
+    item[0].write_bytes(item[1])
+
+
+def _index_rows(film: Film, faces: Any, crops: Any) -> Any:
+    """Rows of `INDEX` for faces and their crops."""
+    frames, tracks = faces["frame"].to_pylist(), faces["track"].to_pylist()
+    suffix = SUFFIXES[film.settings.format]
+    places = [film.scan.place(frame) for frame in frames]
+    times = [film.scan.times[place] for place in places if place is not None]
+    count = len(frames)
+    box = np.stack([faces[side].to_numpy() for side in ("x0", "y0", "x1", "y1")], 1)
+    images = crops["image"].to_pylist()
+    columns: dict[str, Any] = {
+        "image": [
+            f"{film.batch}-{frame:06d}-{track:03d}{suffix}"
+            for frame, track in zip(frames, tracks, strict=True)
+        ],
+        "bytes": [len(image) for image in images],
+        "size": [film.settings.size] * count,
+        "source": [film.sha256] * count,
+        "source_name": [film.name] * count,
+        "time_numerator": [time.numerator for time in times],
+        "time_denominator": [time.denominator for time in times],
+        "box": records.vectors(box.astype(np.float32)),
+    }
+    for name in INDEX.names:
+        if name not in columns:
+            columns[name] = (faces if name in faces.column_names else crops)[name]
+    arrays = [
+        column if hasattr(column, "type") else pa.array(column, kind.type)
+        for column, kind in ((columns[kind.name], kind) for kind in INDEX)
+    ]
+    return pa.Table.from_arrays(arrays, names=INDEX.names).cast(INDEX)
+
+
+def tidy(folder: Path) -> None:
+    """Remove pictures of ours that the index does not know: left by a run that was killed, or of
+    footage that went. Files of other names stay."""
+    known = set(records.read(folder / INDEX_NAME, ["image"])["image"].to_pylist())
+    with files.storage_errors(folder), os.scandir(folder / IMAGES_NAME) as entries:
+        for entry in entries:
+            if entry.name not in known and _PICTURE.fullmatch(entry.name):
+                os.unlink(entry.path)
+        for path in folder.glob(f".{Path(INDEX_NAME).stem}.*.parquet"):
+            path.unlink()

@@ -1,0 +1,252 @@
+"""Aligned pictures of every face of a film, made while the film is decoded.
+
+    cache/crops/<key>/chunk-000000.parquet    one row per face: the encoded picture and what was
+                                              measured on it
+
+They wait here, whole chunks or nothing, until it is known whose faces they are; then those of
+the person become files of the faceset and the rest is forgotten.
+
+Encoding is the most expensive step of an extraction, so the default format is JPEG: on one core
+a 256 px crop takes 0.2 ms at quality 95 without chroma subsampling, against 6 ms for WebP at the
+same fidelity (44 dB) and 4 ms for the fastest PNG.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+import numpy as np
+import pyarrow as pa
+
+from understudy.data import records
+from understudy.data.scans import CHUNK, Scan, chunk_file
+from understudy.faces.align import CORE, FACE, TOP, alignment, warp
+from understudy.media.images import encode_image
+from understudy.media.video import VideoReader
+from understudy.progress import Progress
+from understudy.settings import ExtractSettings
+from understudy.types import Face, Floats, Frame, Image
+
+SCHEMA_VERSION = 1
+WORKERS = 2
+WAITING = 8
+"""Faces that may wait for a worker; each holds on to its frame."""
+
+SUFFIXES = {"jpeg": ".jpg", "webp": ".webp", "png": ".png"}
+
+CROPS = pa.schema(
+    [
+        ("frame", pa.int32()),
+        ("track", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("sharpness", pa.float32()),
+        ("matrix", records.vector_type(6)),
+        ("image", pa.binary()),
+    ]
+)
+
+_SHARPNESS_SIZE = 128
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One aligned face: where it is from and its encoded picture.
+
+    Attributes:
+        matrix: float32 (2, 3), frame pixels to crop pixels.
+        sharpness: see `sharpness`.
+        image: the file's bytes.
+    """
+
+    frame: int
+    track: int
+    width: int
+    height: int
+    sharpness: float
+    matrix: Floats
+    image: bytes
+
+
+def _oval(size: int) -> Image:
+    """uint8 (size, size): 1 inside the oval that an inner face fills in an aligned crop."""
+    grid = (np.arange(size) - (size - 1) / 2) / (size / 2 * CORE)
+    middle = 2 * (TOP + FACE / 2) - 1
+    across, down = grid[None] / (0.8 * FACE), (grid[:, None] - middle) / (0.95 * FACE)
+    return np.asarray(across**2 + down**2 <= 1, dtype=np.uint8)
+
+
+_OVAL = _oval(_SHARPNESS_SIZE)
+
+
+def sharpness(crop: Image) -> float:
+    """How sharp an aligned face is: 0 flat, about 0.01 blurred, 0.1 and more crisp.
+
+    The variance of the Laplacian (Pech-Pacheco et al., 2000) inside the face, at a fixed size of
+    128 px and over the variance of the grey values there, so that neither light and contrast nor
+    the face's size in the film change it except by what was truly lost.
+
+    Args:
+        crop: RGB uint8 (S, S, 3), aligned.
+    """
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (_SHARPNESS_SIZE, _SHARPNESS_SIZE), interpolation=cv2.INTER_AREA)
+    _, edges = cv2.meanStdDev(cv2.Laplacian(small, cv2.CV_16S), mask=_OVAL)
+    _, levels = cv2.meanStdDev(small, mask=_OVAL)
+    return float(edges[0, 0] ** 2 / (16 * (levels[0, 0] ** 2 + 1)))
+
+
+def make_crop(image: Image, frame: int, face: Face, size: int, suffix: str) -> Crop:
+    """Cut the aligned picture of `face` out of `image` and encode it.
+
+    Args:
+        image: RGB uint8 (h, w, 3).
+        size: side of the picture, margin included, in pixels.
+        suffix: ".jpg", ".webp" or ".png".
+    """
+    matrix = alignment(face.landmarks, size)
+    crop = warp(image, matrix, size)
+    height, width = image.shape[:2]
+    encoded = encode_image(crop, suffix)
+    return Crop(frame, face.track, width, height, sharpness(crop), matrix, encoded)
+
+
+def crops_key(scan_key: str, settings: ExtractSettings) -> str:
+    """Name of the folder of a film's crops: equal exactly when they are."""
+    facts = {
+        "schema_version": SCHEMA_VERSION,
+        "scan": scan_key,
+        "size": settings.size,
+        "every": settings.every,
+        "format": settings.format,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def write_crops(folder: Path, chunk: int, crops: Sequence[Crop]) -> None:
+    """Write the crops of one chunk of a scan. Raises StorageError."""
+    columns: list[Any] = [
+        pa.array([getattr(crop, kind.name) for crop in crops], kind.type)
+        for kind in list(CROPS)[:5]
+    ]
+    matrices = np.zeros((len(crops), 6), np.float32)
+    for row, crop in enumerate(crops):
+        matrices[row] = crop.matrix.reshape(-1)
+    columns += [
+        records.vectors(matrices),
+        pa.array([crop.image for crop in crops], pa.binary()),
+    ]
+    table = pa.Table.from_arrays(columns, schema=CROPS)
+    records.write(chunk_file(folder, chunk), table, {"schema_version": SCHEMA_VERSION})
+
+
+@dataclass
+class CropMaker(AbstractContextManager["CropMaker"]):
+    """Makes crops in a few threads beside the scan that tells it of frames.
+
+    Pixel work releases Python's lock, so the scan goes on meanwhile. At most `WAITING` faces
+    wait, so memory does not grow.
+
+    Attributes:
+        folder: the chunks go here.
+        settings: size, format and which frames.
+    """
+
+    folder: Path
+    settings: ExtractSettings
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS))
+    _jobs: list[Future[Crop]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def add(self, frame: Frame, faces: Sequence[Face]) -> None:
+        """Have crops made of the faces of a frame, when its turn is due.
+
+        Raises what went wrong with an earlier one.
+        """
+        if frame.index % self.settings.every:
+            return
+        suffix = SUFFIXES[self.settings.format]
+        for face in faces:
+            if len(self._jobs) >= WAITING:
+                self._jobs[-WAITING].result()
+            self._jobs.append(
+                self._pool.submit(
+                    make_crop, frame.image, frame.index, face, self.settings.size, suffix
+                )
+            )
+
+    def commit(self, chunk: int) -> None:
+        """Store what was added since the last commit as chunk `chunk`. Raises StorageError."""
+        crops = [job.result() for job in self._jobs]
+        self._jobs.clear()
+        write_crops(self.folder, chunk, crops)
+
+
+def _agree(faces: Any, crops: Any, every: int) -> bool:
+    """Whether there is one crop for each face that is due, in the same order."""
+    due = np.asarray(faces["frame"].to_numpy()) % every == 0
+    faces = faces.filter(pa.array(due))
+    return all(faces[name].equals(crops[name]) for name in ("frame", "track"))
+
+
+def crop_missing(
+    film: Path, scan: Scan, folder: Path, settings: ExtractSettings, progress: Progress
+) -> None:
+    """See to it that `folder` holds the crops of every chunk of `scan`, decoding where needed.
+
+    Raises:
+        MediaError: the film cannot be decoded.
+        StorageError: the disk said no. Chunks finished until then are kept.
+    """
+    missing = []
+    for chunk in range(scan.chunks):
+        try:
+            crops = records.read(chunk_file(folder, chunk))
+        except records.DamagedTable:
+            missing.append(chunk)
+        else:
+            if not _agree(scan.table(chunk), crops, settings.every):
+                missing.append(chunk)
+    if not missing:
+        return
+    with (
+        progress.task(f"crop {film.name}", "frames", len(missing) * CHUNK) as task,
+        CropMaker(folder, settings) as maker,
+    ):
+        while missing:
+            # Chunks that follow each other are decoded in one go.
+            run = [missing.pop(0)]
+            while missing and missing[0] == run[-1] + 1:
+                run.append(missing.pop(0))
+            beyond = (run[-1] + 1) * CHUNK
+            end = scan.times[beyond] if beyond < scan.frames else None
+            with VideoReader(film, scan.times[run[0] * CHUNK], end) as reader:
+                for frame in reader:
+                    maker.add(frame, scan.faces(frame.index))
+                    place = scan.place(frame.index)
+                    last = place is not None and place + 1 in (
+                        (place // CHUNK + 1) * CHUNK,
+                        scan.frames,
+                    )
+                    if place is not None and last:
+                        maker.commit(place // CHUNK)
+                        task.step(place % CHUNK + 1)
