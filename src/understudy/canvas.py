@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import av
 import numpy as np
 
 from understudy.media import planes
-from understudy.types import Frame, Patch
+from understudy.types import Frame, Image, Patch
 
 
 def even(width: int) -> int:
@@ -54,8 +53,8 @@ def moved(patches: Sequence[Patch], frame: Frame) -> list[Patch]:
     return result
 
 
-def matte(frame: Frame, patches: Sequence[Patch]) -> Frame:
-    """The alpha of `patches` over `frame` as an 8-bit grey frame, 255 where nothing of the
+def matte(frame: Frame, patches: Sequence[Patch]) -> Image:
+    """The alpha of `patches` over `frame`: uint8 (height, width), 255 where nothing of the
     source is left."""
     height, width = frame.picture.height, frame.picture.width
     clear = np.ones((height, width), np.float32)
@@ -66,7 +65,5 @@ def matte(frame: Frame, patches: Sequence[Patch]) -> Frame:
         if x0 < x1 and y0 < y1:
             inside = patch.alpha[y0 - patch.y : y1 - patch.y, x0 - patch.x : x1 - patch.x]
             clear[y0:y1, x0:x1] *= 1 - inside
-    grey = np.rint(255 * (1 - clear)).astype(np.uint8)
-    picture = av.VideoFrame.from_ndarray(grey, format="gray")
-    picture.pts, picture.time_base = frame.picture.pts, frame.picture.time_base
-    return Frame(frame.index, frame.time, picture, frame.to_rgb)
+    grey: Image = np.rint(255 * (1 - clear)).astype(np.uint8)
+    return grey

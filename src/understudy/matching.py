@@ -106,3 +106,20 @@ def require_match(
         f"{replace} was not found in {film}: {found}.",
         "Take --replace any to replace every face, or a larger --same-person.",
     )
+
+
+def summary(matches: Sequence[Match], replace: str | None, film: str) -> str:
+    """One sentence on what was found."""
+    chosen = [match for match in matches if match.chosen]
+    text = f"{film}: {len(chosen)} of {len(matches)} tracks are replaced"
+    if replace is None:
+        return f"{text}, whoever they show."
+    distances = [match.distance for match in chosen if match.distance is not None]
+    text += f" as {replace} (distance {min(distances):.2f} to {max(distances):.2f})"
+    others = sorted({m.person for m in matches if not m.chosen and m.person not in (None, replace)})
+    unmeasured = sum(match.distance is None for match in matches)
+    if others:
+        text += f"; nearer to others: {', '.join(str(name) for name in others)}"
+    if unmeasured:
+        text += f"; {unmeasured} too small or short to measure"
+    return f"{text}."

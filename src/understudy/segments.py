@@ -9,8 +9,7 @@ A segment without its JSON file does not count and is made again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Any
 
 from understudy import files
 from understudy.errors import ProjectError
+
+SUFFIX = ".nut"
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,12 @@ class Segments:
 
     Args:
         folder: made when missing.
-        outputs: name of each output of a segment -> suffix of its files, with the dot.
+        outputs: names of the files that make up a segment.
     """
 
-    def __init__(self, folder: Path, outputs: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, outputs: Sequence[str]) -> None:
         self.folder = folder
-        self.outputs = dict(outputs)
+        self.outputs = tuple(outputs)
         with files.storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         self.finished: list[Finished] = []
@@ -61,6 +62,11 @@ class Segments:
         return bool(self.finished) and self.finished[-1].next is None
 
     @property
+    def next(self) -> Fraction | None:
+        """Time at which the next segment begins; None when nothing is finished, or all."""
+        return self.finished[-1].next if self.finished else None
+
+    @property
     def frames(self) -> int:
         return sum(segment.frames for segment in self.finished)
 
@@ -72,30 +78,14 @@ class Segments:
         """The finished files of one output, in order."""
         return [self._path(number, output) for number in range(len(self.finished))]
 
-    def clear_leftovers(self) -> None:
-        """Remove temporary files that a killed process left; call as the only writer."""
-        with files.storage_errors(self.folder):
-            for path in self.folder.glob(".segment-*"):
-                path.unlink()
-
-    @contextmanager
-    def making(self) -> Iterator[dict[str, Path]]:
-        """Yield a temporary path per output for the next segment.
-
-        When the block ends well the files take their names; call `finish` then. Otherwise they
-        are removed.
-        """
-        number = len(self.finished)
-        with ExitStack() as stack:
-            yield {
-                output: stack.enter_context(files.atomic(self._path(number, output)))
-                for output in self.outputs
-            }
+    def new_files(self) -> dict[str, Path]:
+        """Where the files of the next segment go, by output."""
+        return {output: self._path(len(self.finished), output) for output in self.outputs}
 
     def finish(self, segment: Finished) -> None:
-        """Declare the segment just made finished."""
+        """Declare the next segment, whose files are written, finished."""
         number = len(self.finished)
-        sizes = {name: self._path(number, name).stat().st_size for name in self.outputs}
+        sizes = {name: path.stat().st_size for name, path in self.new_files().items()}
         value = {
             "schema_version": 1,
             "frames": segment.frames,
@@ -106,11 +96,17 @@ class Segments:
         files.write_json(self._note(number), value)
         self.finished.append(segment)
 
+    def clear_leftovers(self) -> None:
+        """Remove temporary files that a killed process left; call as the only writer."""
+        with files.storage_errors(self.folder):
+            for path in self.folder.glob(".segment-*"):
+                path.unlink()
+
     def _note(self, number: int) -> Path:
         return self.folder / f"segment-{number:06d}.json"
 
     def _path(self, number: int, output: str) -> Path:
-        return self.folder / f"segment-{number:06d}.{output}{self.outputs[output]}"
+        return self.folder / f"segment-{number:06d}.{output}{SUFFIX}"
 
     def _read(self, number: int) -> Finished | None:
         note = self._note(number)

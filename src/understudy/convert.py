@@ -1,0 +1,286 @@
+"""Stage 5: a film and a model in, the film with the other face out.
+
+    understudy convert FILM --replace B --with A
+
+Two passes: the film is scanned for faces (cached), then rendered segment by segment. Decoding,
+the network and encoding overlap; memory does not grow with the film. A stopped or killed
+conversion goes on after its last finished segment when the same command is given again, and
+comes out the same to the byte.
+
+    renders/FILM-A-for-B.mp4          the film
+    renders/FILM-A-for-B.json         what went into it
+    renders/.work/KEY/                finished segments, until the film is joined
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from understudy import files
+from understudy.compute import bfloat16_pays, choose_device
+from understudy.data.faceset import Faceset
+from understudy.errors import ProjectError
+from understudy.matching import Match, match_tracks, mean_identity, require_match, summary
+from understudy.media.video import MediaInfo, VideoReader, join, probe
+from understudy.models import SwapModel, load_model
+from understudy.progress import Progress, silent
+from understudy.project import Project
+from understudy.render import FILM, MATTE, MATTE_ENCODE, SIDE, Swapper, write_segments
+from understudy.scan import Scan, scan
+from understudy.segments import Segments
+from understudy.settings import ConvertSettings, EncodeSettings, ScanSettings
+from understudy.targets import EVERYBODY, Target, check, check_part, check_space, choose
+from understudy.trust.consent import require
+from understudy.types import Face, Floats
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ConvertReport:
+    """What a conversion did.
+
+    Attributes:
+        output: the film; `side_by_side` and `matte` when they were asked for.
+        record: JSON file with what went into the film.
+        frames: in the film; `swapped` of these were changed.
+        seconds: that this run took, everything included.
+        frames_per_second: of the frames that this run rendered, with decoding and encoding and
+            without the scan; 0 when nothing was left to render.
+        matches: what every track of the film was taken for.
+        notes: what the user should know, for example that sound was encoded anew.
+    """
+
+    output: Path
+    side_by_side: Path | None
+    matte: Path | None
+    record: Path
+    frames: int
+    swapped: int
+    seconds: float
+    frames_per_second: float
+    matches: tuple[Match, ...]
+    notes: tuple[str, ...]
+
+
+def marking() -> dict[str, str]:
+    """Container tags that say what the film is; every output carries them."""
+    return {"comment": f"Face replaced with understudy {version('understudy')}; ai-generated"}
+
+
+def convert(
+    project: Project,
+    film: Path,
+    replace: str,
+    with_: str,
+    model: str,
+    output: Path | None,
+    settings: ConvertSettings,
+    encode: EncodeSettings,
+    scan_settings: ScanSettings,
+    start: Fraction | None = None,
+    end: Fraction | None = None,
+    progress: Progress | None = None,
+) -> ConvertReport:
+    """Put the face of `with_` in place of that of `replace` in `film`.
+
+    Args:
+        replace: a person of the project, or "any" for every face.
+        with_: a person that the model knows.
+        output: film to write; named after film and people in the renders folder when None.
+        start, end: part of the film in seconds, end excluded.
+
+    Raises:
+        UnknownPerson, UnknownModel, ProjectError: no such person or model.
+        ConsentError: `with_` or `replace` may not be used.
+        CheckpointError: the model is damaged or has no checkpoint.
+        SettingsError: the model was not trained on `with_`, or settings contradict each other.
+        MediaError: the film cannot be read, or the output cannot be what its name says.
+        FacesError: `replace` was not found in the film.
+        ProjectLocked: another process makes the same film.
+        StorageError: the output cannot be written or the disk is too small.
+        KeyboardInterrupt: finished segments are kept.
+    """
+    began = time.monotonic()
+    progress = progress or silent()
+    people = [with_] if replace == EVERYBODY else [with_, replace]
+    consents = {name: require(project.person(name), "conversion") for name in people}
+    network = load_model(project.model_folder(project.model(model)), progress.note)
+    network.decoder(with_)
+    device = choose_device(settings.device)
+    wanted = None if replace == EVERYBODY else replace
+    identities = _identities(project, wanted)
+    check_part(start, end)
+    info = probe(film)
+    target = Target.named(project.renders_folder, film, replace, with_, output, settings, encode)
+    check(target, film)
+    check_space(target, project.renders_folder, info, start, end)
+
+    found = scan(film, project.cache_folder, scan_settings, progress, start, end)
+    matches = match_tracks(found.tracks, identities, wanted, settings.same_person)
+    require_match(matches, wanted, settings.same_person, film.name)
+    progress.note(summary(matches, wanted, film.name))
+
+    job: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "understudy": version("understudy"),
+        "film": {"name": film.name, "sha256": found.sha256},
+        "start": None if start is None else str(start),
+        "end": None if end is None else str(end),
+        "replace": replace,
+        "with": with_,
+        "model": {
+            "name": model,
+            "network": network.network,
+            "size": network.size,
+            "people": list(network.people),
+            "weights_sha256": weights_hash(network),
+        },
+        "computed": {"device": device.type, "bfloat16": bfloat16_pays(device)},
+        "consents": {
+            name: consent.model_dump(mode="json", exclude_none=True)
+            for name, consent in consents.items()
+        },
+        "settings": {
+            "scan": scan_settings.model_dump(mode="json"),
+            "convert": settings.model_dump(mode="json"),
+            "encode": encode.model_dump(mode="json"),
+        },
+        "tracks": [asdict(match) for match in matches],
+    }
+    key = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:32]
+    work = project.renders_folder / ".work" / key
+    with files.only_writer(work.with_suffix(".lock"), f"the conversion of {film.name}"):
+        target = choose(target, key, given=output is not None)
+        segments = Segments(work, list(target.outputs))
+        segments.clear_leftovers()
+        files.write_json(work / "job.json", {"output": str(target.film), **job})
+        swapper = Swapper(network, with_, settings, device, bfloat16_pays(device))
+        chosen = frozenset(match.track for match in matches if match.chosen)
+        had, rendering = segments.frames, time.monotonic()
+        _render(film, info, found, chosen, swapper, segments, encode, start, end, progress)
+        elapsed, rendered = time.monotonic() - rendering, segments.frames - had
+        notes = _publish(target, segments, film, start, end, encode, {**job, "key": key})
+        shutil.rmtree(work)
+    return ConvertReport(
+        output=target.film,
+        side_by_side=target.outputs.get(SIDE),
+        matte=target.outputs.get(MATTE),
+        record=target.record,
+        frames=segments.frames,
+        swapped=segments.swapped,
+        seconds=time.monotonic() - began,
+        frames_per_second=rendered / elapsed if rendered else 0.0,
+        matches=tuple(matches),
+        notes=tuple(notes),
+    )
+
+
+def _identities(project: Project, wanted: str | None) -> dict[str, Floats]:
+    """Mean embedding of everybody with a faceset. Raises ProjectError, FacesError."""
+    names = project.people_with_faces
+    if wanted is not None and wanted not in names:
+        raise ProjectError(
+            f"{wanted} has no faceset, so nobody knows whom to replace.",
+            f"Run: understudy extract {wanted}, or take --replace any.",
+        )
+    found = {}
+    for name in names:
+        embeddings = Faceset.open(project.person(name).faces_folder).embeddings
+        if len(embeddings) or name == wanted:
+            found[name] = mean_identity(embeddings)
+    return found
+
+
+def weights_hash(model: SwapModel) -> str:
+    """Hex SHA-256 over the names and values of a model's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _render(
+    film: Path,
+    info: MediaInfo,
+    found: Scan,
+    chosen: frozenset[int],
+    swapper: Swapper,
+    segments: Segments,
+    encode: EncodeSettings,
+    start: Fraction | None,
+    end: Fraction | None,
+    progress: Progress,
+) -> None:
+    """Bring the segments to completion."""
+    if segments.complete:
+        return
+
+    def faces(index: int) -> list[Face]:
+        return [face for face in found.faces(index) if face.track in chosen]
+
+    if segments.frames:
+        progress.note(f"Going on after {segments.frames} of {found.frames} frames.")
+    with (
+        progress.task(f"convert {film.name}", "frames", found.frames) as task,
+        VideoReader(film, segments.next or start, end) as reader,
+    ):
+        task.done = segments.frames
+        try:
+            write_segments(reader, faces, swapper, segments, info, encode, task)
+        except KeyboardInterrupt:
+            task.note(
+                f"Stopped. {segments.frames} of {found.frames} frames are finished and kept; "
+                "the same command goes on after them."
+            )
+            raise
+
+
+def _publish(
+    target: Target,
+    segments: Segments,
+    film: Path,
+    start: Fraction | None,
+    end: Fraction | None,
+    encode: EncodeSettings,
+    record: dict[str, Any],
+) -> list[str]:
+    """Join the segments into the outputs and write the record; returns notes.
+
+    The record comes before the film, so that a film that is there always has its own.
+    """
+    notes: list[str] = []
+    hashes = {}
+    for name, path in target.outputs.items():
+        if name == FILM:
+            continue
+        matte = name == MATTE
+        join(
+            segments.files(name),
+            path,
+            None if matte else film,
+            start,
+            end,
+            MATTE_ENCODE if matte else encode,
+            metadata=marking(),
+        )
+        hashes[name] = files.sha256(path)
+    with files.atomic(target.film) as temporary:
+        notes += join(segments.files(FILM), temporary, film, start, end, encode, metadata=marking())
+        hashes[FILM] = files.sha256(temporary)
+        outputs = {
+            name: {"file": path.name, "sha256": hashes[name]}
+            for name, path in target.outputs.items()
+        }
+        record |= {"frames": segments.frames, "swapped": segments.swapped}
+        files.write_json(target.record, {**record, "outputs": outputs, "notes": notes})
+    return notes

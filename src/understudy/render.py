@@ -1,0 +1,225 @@
+"""Frames through the network and into segments: decoding, drawing and encoding side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from fractions import Fraction
+from itertools import chain, islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from understudy import canvas
+from understudy.composite import swap_patch
+from understudy.faces.align import core_alignment, warp
+from understudy.media.video import MediaInfo, SegmentWriter
+from understudy.models import SwapModel
+from understudy.pipeline import ahead
+from understudy.progress import Task
+from understudy.segments import Finished, Segments
+from understudy.settings import ConvertSettings, EncodeSettings
+from understudy.types import Face, Floats, Frame, Image, Patch
+
+BATCH = 16
+"""Faces that go through the network together, at most."""
+
+GROUP_FRAMES = 16
+"""Frames whose faces are gathered before the network runs, at most."""
+
+GROUP_BYTES = 192 << 20
+"""Pictures that a group may hold, roughly; large frames make smaller groups."""
+
+RENDER_AHEAD = 8
+"""Finished frames that may wait for the encoder."""
+
+FILM, SIDE, MATTE = "film", "side", "matte"
+"""Names of the outputs of a segment: the film, source and result side by side, the alpha."""
+
+MATTE_ENCODE = EncodeSettings(codec="ffv1")
+
+BYTES_PER_PIXEL = 6
+"""Of a frame: its native planes and its RGB picture."""
+
+
+class Swapper:
+    """One person's decoder, ready to draw over faces.
+
+    Args:
+        model: its weights are used as they are; it is moved to `device` and set to evaluate.
+        person: whose decoder draws. Raises SettingsError when the model has none.
+        device: where to compute.
+        bfloat16: whether the network runs in bfloat16.
+    """
+
+    def __init__(
+        self,
+        model: SwapModel,
+        person: str,
+        settings: ConvertSettings,
+        device: torch.device,
+        bfloat16: bool,
+    ) -> None:
+        model.decoder(person)
+        self.model = model.to(device).eval()
+        nn.Module.to(self.model, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.person = person
+        self.settings = settings
+        self.device = device
+        self.bfloat16 = bfloat16
+
+    def draw(self, crops: Sequence[Image]) -> tuple[Floats, Floats]:
+        """The person with the expression of each crop.
+
+        Args:
+            crops: N of RGB uint8 (S, S, 3), the core crops, S = `model.size`.
+
+        Returns:
+            float32 (N, S, S, 3) RGB and float32 (N, S, S) mask, both 0..1.
+        """
+        pixels = torch.from_numpy(np.stack(crops)).to(self.device)
+        images = pixels.permute(0, 3, 1, 2).float().div(255)
+        images = images.contiguous(memory_format=torch.channels_last)
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16),
+        ):
+            output, mask = self.model.swap(images, self.person)
+        rgb = output.float().clamp(0, 1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        alpha = mask[:, 0].float().clamp(0, 1).contiguous().cpu().numpy()
+        return rgb, alpha
+
+    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
+        """For every frame what to lay over it, given the faces in it to replace."""
+        size = self.model.size
+        work = [
+            (number, frame, face, core_alignment(face.landmarks, size))
+            for number, (frame, faces) in enumerate(frames)
+            for face in faces
+        ]
+        result: list[list[Patch]] = [[] for _ in frames]
+        for first in range(0, len(work), BATCH):
+            batch = work[first : first + BATCH]
+            crops = [warp(frame.image, matrix, size) for _, frame, _, matrix in batch]
+            outputs, masks = self.draw(crops)
+            for (number, frame, face, matrix), crop, output, mask in zip(
+                batch, crops, outputs, masks, strict=True
+            ):
+                patch = swap_patch(frame.image, face, output, mask, matrix, self.settings, crop)
+                if patch is not None:
+                    result[number].append(patch)
+        return result
+
+
+def swapped(
+    frames: Iterable[Frame],
+    faces: Callable[[int], Sequence[Face]],
+    swapper: Swapper,
+    segment: int,
+) -> Iterator[tuple[Frame, list[Patch]]]:
+    """Every frame, in order, with its patches.
+
+    Groups begin anew after every `segment` frames, so that what comes out of the network for
+    one segment does not depend on where the reading began.
+
+    Args:
+        faces: faces to replace by frame index.
+    """
+    group: list[tuple[Frame, Sequence[Face]]] = []
+    limit = GROUP_FRAMES
+    for number, frame in enumerate(frames):
+        if not group:
+            pixels = frame.picture.width * frame.picture.height
+            limit = max(1, min(GROUP_FRAMES, GROUP_BYTES // (pixels * BYTES_PER_PIXEL)))
+        group.append((frame, faces(frame.index)))
+        if len(group) == limit or (number + 1) % segment == 0:
+            yield from _through(group, swapper)
+            group = []
+    yield from _through(group, swapper)
+
+
+def _through(
+    group: Sequence[tuple[Frame, Sequence[Face]]], swapper: Swapper
+) -> Iterator[tuple[Frame, list[Patch]]]:
+    patches = swapper.patches(group)
+    for (frame, _), laid in zip(group, patches, strict=True):
+        yield frame, laid
+
+
+class _Writers:
+    """The writers of one segment's outputs; a context manager, as each of them is."""
+
+    def __init__(self, paths: dict[str, Path], info: MediaInfo, encode: EncodeSettings) -> None:
+        forms = {
+            FILM: (info, encode),
+            SIDE: (replace(info, width=2 * canvas.even(info.width)), encode),
+            MATTE: (info.reshaped(info.width, info.height, grey=True), MATTE_ENCODE),
+        }
+        self._writers = {name: SegmentWriter(path, *forms[name]) for name, path in paths.items()}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with self._stack as stack:
+            for writer in self._writers.values():
+                stack.enter_context(writer)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def write(self, frame: Frame, patches: Sequence[Patch]) -> None:
+        self._writers[FILM].write(frame, patches)
+        if side := self._writers.get(SIDE):
+            side.write(canvas.doubled(frame), canvas.moved(patches, frame))
+        if matte := self._writers.get(MATTE):
+            matte.write_rgb(canvas.matte(frame, patches), frame.time)
+
+
+def write_segments(
+    frames: Iterable[Frame],
+    faces: Callable[[int], Sequence[Face]],
+    swapper: Swapper,
+    segments: Segments,
+    info: MediaInfo,
+    encode: EncodeSettings,
+    task: Task,
+) -> None:
+    """Render what is missing in `segments`.
+
+    Args:
+        frames: from where the finished segments end to the end of the part.
+        faces: faces to replace by frame index.
+        info: of the film.
+        task: is told of every frame.
+
+    Raises:
+        MediaError: the film cannot be read or the outputs cannot be written.
+        StorageError: the disk is full. Finished segments are kept then, as after any other
+            error or interruption.
+    """
+    length = swapper.settings.segment
+    stream = swapped(frames, faces, swapper, length)
+    with ahead(stream, RENDER_AHEAD) as rendered:
+        following = next(rendered, None)
+        while following is not None:
+            count = changed = 0
+            with _Writers(segments.new_files(), info, encode) as writers:
+                for frame, patches in islice(chain([following], rendered), length):
+                    writers.write(frame, patches)
+                    count += 1
+                    changed += bool(patches)
+                    task.step()
+            following = next(rendered, None)
+            after: Fraction | None = following[0].time if following else None
+            segments.finish(Finished(count, changed, after))

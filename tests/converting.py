@@ -1,0 +1,112 @@
+"""A small project whose people are painted and whose network inverts colours.
+
+Run as a program it converts, for tests that kill it: FOLDER FILM [WAIT], where WAIT seconds
+pass after every frame.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+from unittest import mock
+
+import torch
+from painted import Act, ColourTracker, film
+from torch import Tensor, nn
+
+from understudy import convert as stage
+from understudy.collect import add
+from understudy.convert import ConvertReport
+from understudy.data.augment import Augmentation
+from understudy.extract import extract
+from understudy.models.base import Recipe, SwapModel
+from understudy.progress import Event, Progress, silent
+from understudy.project import Project
+from understudy.scan import Scan, scan
+from understudy.settings import ScanSettings
+
+SIZE = 64
+SEGMENT = 10
+
+
+class Inverter(SwapModel):
+    """Draws every face in inverted colours, a little blurred, and takes all of it for face."""
+
+    network: ClassVar[str] = "swift"
+    sizes: ClassVar[tuple[int, ...]] = (SIZE,)
+    recipe: ClassVar[Recipe] = Recipe(1, 1e-3, (0.9, 0.99), augmentation=Augmentation())
+
+    def __init__(self, people: tuple[str, ...]) -> None:
+        super().__init__(SIZE, people)
+        self.blur = nn.Conv2d(3, 3, 3, padding=1, padding_mode="replicate", bias=False)
+        with torch.no_grad():
+            self.blur.weight.zero_()
+            for channel in range(3):
+                self.blur.weight[channel, channel] = 1 / 9
+        self.decoders = nn.ModuleList(nn.Identity() for _ in people)
+
+    def encode(self, images: Tensor) -> Tensor:
+        latent: Tensor = self.blur(images)
+        return latent
+
+    def decode(self, latent: Tensor, person: str) -> tuple[Tensor, Tensor]:
+        image = 1 - self.decoder(person)(latent)
+        return image, torch.ones_like(image[:, :1])
+
+    def loss(self, image: Tensor, mask: Tensor, target: Tensor, face: Tensor) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+
+def studio(folder: Path) -> Project:
+    """A project with the faces of red and blue, and an empty folder for the model `duo`."""
+    project = Project.create(folder)
+    for name in ("red", "blue", "green"):
+        footage = film(folder / f"{name}.mp4", 24, [Act(name, 0, 24, 90)])
+        add(project, name, [footage], "synthetic", None, silent())
+        if name != "green":
+            extract(
+                project,
+                name,
+                project.settings.extract,
+                ScanSettings(),
+                silent(),
+                make_tracker=ColourTracker,
+            )
+    project.model_folder("duo").mkdir()
+    return project
+
+
+def _scan(*given: Any) -> Scan:
+    return scan(*given, make_tracker=ColourTracker)
+
+
+def convert(
+    project: Project,
+    source: Path,
+    replace: str = "red",
+    with_: str = "green",
+    progress: Progress | None = None,
+    **given: Any,
+) -> ConvertReport:
+    """Convert with the inverter and the painted people's tracker; `given` as for `Project`."""
+    values = {"segment": SEGMENT, "color": "none", "preset": "ultrafast", **given}
+    with (
+        mock.patch.object(stage, "scan", _scan),
+        mock.patch.object(stage, "load_model", lambda *_: Inverter(("red", "green", "blue"))),
+    ):
+        return project.convert(source, replace, with_, "duo", progress=progress, **values)
+
+
+def main(folder: str, source: str, wait: str = "0") -> None:
+    def slow(event: Event) -> None:
+        if event.kind == "step" and event.task.startswith("convert"):
+            time.sleep(float(wait))
+
+    given = {"side_by_side": True, "matte": True}
+    convert(Project.open(Path(folder)), Path(source), progress=Progress(slow), **given)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
