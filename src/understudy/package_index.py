@@ -98,11 +98,13 @@ class IndexSettings:
         links: folders, or pages that list files (pip's find-links).
         indexes: simple indexes, in order.
         certificate: file of certificates to trust, or None for the system's.
+        pip: whether to ask pip itself when all else has failed.
     """
 
     links: tuple[str, ...]
     indexes: tuple[str, ...]
     certificate: str | None = None
+    pip: bool = True
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> IndexSettings:
@@ -304,6 +306,8 @@ def fetch(distribution: Distribution, path: Path, settings: IndexSettings, told:
                 reasons.append(f"{shown(url)} has another SHA-256 than it should")
         except FetchFailed as error:
             reasons.append(str(error))
+    if not settings.pip:
+        raise FetchFailed("; ".join(reasons) or "no package index to ask")
     try:
         _through_pip(distribution, path)
     except FetchFailed as error:

@@ -233,9 +233,11 @@ class Weights:
                 raise _damaged(status.path, weight.sha256)
         try:
             self._provide(weight, progress or silent())
-        except StorageError as error:
+        except (StorageError, OSError) as error:
+            what = error.problem if isinstance(error, StorageError) else f"{error}."
             raise WeightsError(
-                error.problem, "Make room there, or set XDG_CACHE_HOME to a folder of yours."
+                f"The weight {name} cannot be stored: {what}",
+                "Make room there, or set XDG_CACHE_HOME to a folder of yours.",
             ) from error
         return self._cache / name
 
