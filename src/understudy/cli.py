@@ -163,7 +163,7 @@ def train(
     name: str | None = None,
     settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
     session: Own,
-) -> None:
+) -> int:
     """Train a model on the facesets of two or more people.
 
     Ctrl-C keeps what was learned; the same command goes on from there.
@@ -175,7 +175,18 @@ def train(
     project = session.project()
     with session.progress() as progress:
         report = project.train(people, name, progress=progress, **_given(settings))
-    session.say(str(report))
+    session.say(
+        f"{report.model}: {report.network} at {report.size} px, {report.steps} steps in "
+        f"{report.minutes:.1f} minutes ({report.faces_per_second:.0f} faces/s).",
+        f"The model, its previews and its log are in {report.folder}.",
+    )
+    if not report.finished:
+        return STOPPED
+    one, other = report.people[0], report.people[-1]
+    session.say(
+        f"Next: understudy convert FILM --replace {other} --with {one} --model {report.model}"
+    )
+    return 0
 
 
 @app.command(sort_key=4, help_epilogue=_DEFAULTS)
@@ -314,7 +325,7 @@ def weights(*, session: Own) -> None:
     with session.progress() as progress:
         store.fetch_all(progress)
     for state in store.status():
-        session.say(f"{state.name}: {state.path} ({state.licence})")
+        session.say(f"{state.name}: {state.state}, {state.path} ({state.licence})")
 
 
 @app.command(sort_key=6)

@@ -104,15 +104,19 @@ def add(
         index = {entry.sha256: entry for entry in place.index()}
         index = {k: v for k, v in index.items() if (place.footage_folder / v.file).is_file()}
         by_hand = list(_not_indexed(place, index))
-        given, passed_over, refused = _expand(sources)
+        given, passed_over, no_files = _expand(sources)
         with progress.task(f"add {person}", "files", len(by_hand) + len(given)) as task:
             run = _Run(place, record, statement, index, task)
-            for path in by_hand:
-                run.take_up(path)
-            for path in given:
-                run.bring_in(path)
-            run.save()
-        refused += run.refused
+            try:
+                for refusal in no_files:
+                    run.refuse(refusal)
+                for path in by_hand:
+                    run.take_up(path)
+                for path in given:
+                    run.bring_in(path)
+            finally:
+                run.save()
+        refused = run.refused
         if refused and not run.added and not run.already:
             first = refused[0]
             others = f" ({len(refused) - 1} more were refused too)" if len(refused) > 1 else ""
@@ -179,14 +183,15 @@ class _Run:
         try:
             yield
         except MediaError as error:
-            self._refuse(Refusal(path, error.problem, error.remedy))
+            self.refuse(Refusal(path, error.problem, error.remedy))
         except PermissionError:
-            self._refuse(
+            self.refuse(
                 Refusal(path, f"{path} may not be read.", "Give yourself permission to read it.")
             )
         self.task.step()
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: Refusal) -> None:
+        """Leave a file out, and say so."""
         self.refused.append(refusal)
         self.task.note(f"refused: {refusal.problem} {refusal.remedy}")
 
@@ -299,12 +304,12 @@ def _examine(path: Path) -> tuple[Literal["video", "picture"], dict[str, Any]]:
         return "picture", facts
     return "video", {
         **facts,
-        "frame_rate": None if info.frame_rate is None else str(info.frame_rate),
+        "rate": None if info.rate is None else str(info.rate),
         "seconds": None if info.duration is None else str(info.duration),
         "frames": info.frames,
         "pixel_format": info.stored_format,
         "bit_depth": info.bit_depth,
-        "turn": info.turn._asdict(),
+        "rotation": info.rotation,
         "audio": [dataclasses.asdict(track) for track in info.audio],
     }
 

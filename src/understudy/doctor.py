@@ -222,8 +222,16 @@ def _weights() -> Iterator[Check]:
     from understudy.weights import status
 
     states = status()
-    missing = [state.name for state in states if not state.present]
-    if missing:
+    missing = [state.name for state in states if state.state == "missing"]
+    damaged = [state for state in states if state.state == "damaged"]
+    if damaged:
+        yield Check(
+            "weights",
+            "fail",
+            f"damaged: {', '.join(f'{state.name} ({state.path})' for state in damaged)}",
+            "Remove the file, or replace it with a whole copy.",
+        )
+    elif missing:
         yield Check(
             "weights",
             "warn",
@@ -231,7 +239,7 @@ def _weights() -> Iterator[Check]:
             "They are fetched when first needed; fetch them now with: understudy weights",
         )
     else:
-        yield Check("weights", "ok", f"all {len(states)} present and cached")
+        yield Check("weights", "ok", f"all {len(states)} are here")
 
 
 def _disk(folder: Path) -> Iterator[Check]:

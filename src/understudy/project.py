@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from understudy import files
-from understudy.errors import ProjectError, UnknownModel, UnknownPerson
+from understudy.errors import FacesError, ProjectError, UnknownModel, UnknownPerson
 from understudy.progress import Progress, silent
 from understudy.settings import (
     AllSettings,
@@ -326,11 +326,11 @@ class Project:
 
         `given` are fields of ExtractSettings and ScanSettings; they win over `project.toml`.
         """
-        from understudy.extract import extract
-
         scan = take(self.settings.scan, given, _GIVEN)
         own = take(self.settings.extract, given, _GIVEN)
         none_left(given, (ExtractSettings, ScanSettings), _GIVEN)
+        from understudy.extract import extract
+
         return extract(self, person, own, scan, progress or silent())
 
     def train(
@@ -347,12 +347,16 @@ class Project:
             name: of the model; the people's names joined by "-" when not given.
             given: fields of TrainSettings; they win over `project.toml`.
         """
-        from understudy.train import train
-
         own = take(self.settings.train, given, _GIVEN)
         none_left(given, (TrainSettings,), _GIVEN)
         chosen = [self.person(person).name for person in people] or self.people_with_faces
+        if not chosen:
+            raise FacesError(
+                f"Nobody in {self.folder} has a faceset yet.", "Make them: understudy extract"
+            )
         name = name or "-".join(chosen)
+        from understudy.train import train
+
         return train(self, chosen, check_name(name, "model"), own, progress or silent())
 
     def convert(
@@ -378,12 +382,12 @@ class Project:
             given: fields of ConvertSettings, EncodeSettings and ScanSettings; they win over
                 `project.toml`.
         """
-        from understudy.convert import convert
-
         scan = take(self.settings.scan, given, _GIVEN)
         encode = take(self.settings.encode, given, _GIVEN)
         own = take(self.settings.convert, given, _GIVEN)
         none_left(given, (ConvertSettings, EncodeSettings, ScanSettings), _GIVEN)
+        from understudy.convert import convert
+
         return convert(
             self,
             film,
@@ -424,10 +428,10 @@ class Project:
             output: folder for the figures and the page; the renders folder when not given.
             given: fields of EvaluateSettings; they win over `project.toml`.
         """
-        from understudy.evaluate import evaluate
-
         own = take(self.settings.evaluate, given, _GIVEN)
         none_left(given, (EvaluateSettings,), _GIVEN)
+        from understudy.evaluate import evaluate
+
         return evaluate(
             self,
             self.model(model),
