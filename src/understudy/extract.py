@@ -26,10 +26,8 @@ from understudy.data.building import Chosen, Film, Other, store, tidy, whose
 from understudy.data.crops import CropMaker, crop_missing, crops_key
 from understudy.data.faceset import INDEX_NAME, SCHEMA_VERSION, Faceset
 from understudy.errors import FacesError, MediaError, ProjectError
-from understudy.faces.analyser import FaceAnalyser
-from understudy.faces.track import Tracker
 from understudy.progress import Progress
-from understudy.scan import FollowsFaces, film_hash, scan, scan_key
+from understudy.scan import FollowsFaces, film_hash, scan, scan_key, trackers
 from understudy.settings import ExtractSettings, ScanSettings
 
 if TYPE_CHECKING:
@@ -126,12 +124,7 @@ def extract(
             tidy(folder)
             progress.note(f"The faces of {person} are up to date.")
             return _report(person, old, old, (), notes)
-        if make_tracker is None and new:
-            analyser = FaceAnalyser(scan_settings)
-
-            def make_tracker() -> FollowsFaces:
-                return Tracker(analyser, scan_settings)
-
+        make_tracker = make_tracker or trackers(scan_settings)
         films = _look_through(
             new, project.cache_folder, settings, scan_settings, progress, make_tracker, notes
         )
@@ -189,7 +182,7 @@ def _look_through(
     settings: ExtractSettings,
     scan_settings: ScanSettings,
     progress: Progress,
-    make_tracker: Callable[[], FollowsFaces] | None,
+    make_tracker: Callable[[], FollowsFaces],
     notes: list[str],
 ) -> list[Film]:
     """Scan the films and see to it that there is a crop of every face in them."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from understudy import files
 from understudy.data import records
@@ -32,15 +32,16 @@ from understudy.data.scans import (
     write_tracks,
 )
 from understudy.errors import MediaError, ProjectError
-from understudy.faces.analyser import FaceAnalyser
-from understudy.faces.track import Tracker
 from understudy.media.video import VideoReader
 from understudy.pipeline import ahead
 from understudy.progress import Progress
 from understudy.settings import ScanSettings
 from understudy.types import Face, Frame
 
-__all__ = ["Observer", "Scan", "film_hash", "scan", "scan_key"]
+if TYPE_CHECKING:
+    from understudy.faces.analyser import FaceAnalyser
+
+__all__ = ["Observer", "Scan", "film_hash", "scan", "scan_key", "trackers"]
 
 FRAMES_AHEAD = 8
 STEP = 25
@@ -70,8 +71,9 @@ class Observer(Protocol):
 def film_hash(film: Path, cache_folder: Path) -> str:
     """Hex SHA-256 of the film's bytes, remembered as long as size and time of change stay."""
     stat = film.stat()
-    facts = {"path": str(film.absolute()), "bytes": stat.st_size, "changed_ns": stat.st_mtime_ns}
-    name = hashlib.sha256(facts["path"].encode()).hexdigest()[:32]  # type: ignore[union-attr]
+    path = str(film.absolute())
+    facts = {"path": path, "bytes": stat.st_size, "changed_ns": stat.st_mtime_ns}
+    name = hashlib.sha256(path.encode()).hexdigest()[:32]
     note = cache_folder / "hashes" / f"{name}.json"
     try:
         known = files.read_json(note)
@@ -98,6 +100,22 @@ def scan_key(
         "part": [None if time is None else str(time) for time in (start, end)],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def trackers(settings: ScanSettings) -> Callable[[], FollowsFaces]:
+    """Makes trackers that share one set of face networks, loaded when the first is made."""
+    shared: list[FaceAnalyser] = []
+
+    def make() -> FollowsFaces:
+        # The networks take seconds to import; what was scanned before needs none of them.
+        from understudy.faces.analyser import FaceAnalyser
+        from understudy.faces.track import Tracker
+
+        if not shared:
+            shared.append(FaceAnalyser(settings))
+        return Tracker(shared[0], settings)
+
+    return make
 
 
 @dataclass(frozen=True)
@@ -171,12 +189,7 @@ def scan(
     folder = cache_folder / "scan" / scan_key(sha256, settings, start, end)
     if (known := _open(folder)) is not None:
         return known
-    if make_tracker is None:
-        analyser = FaceAnalyser(settings)
-
-        def make_tracker() -> FollowsFaces:
-            return Tracker(analyser, settings)
-
+    make_tracker = make_tracker or trackers(settings)
     with files.only_writer(folder / ".writer.lock", f"the scan of {film.name}"):
         if (known := _open(folder)) is not None:
             return known

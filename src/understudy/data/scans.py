@@ -289,8 +289,8 @@ class Scan:
         names = ("track", "shot", "first", "last", "faces")
         rows = zip(*(table[name].to_pylist() for name in names), strict=True)
         return [
-            Track(*numbers, embedding=embeddings[row] if present[row] else None)
-            for row, numbers in enumerate(rows)
+            Track(number, shot, first, last, faces, embeddings[row] if present[row] else None)
+            for row, (number, shot, first, last, faces) in enumerate(rows)
         ]
 
     def table(self, chunk: int) -> Any:
