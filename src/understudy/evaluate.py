@@ -36,7 +36,7 @@ from understudy.errors import FacesError, SettingsError
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
 from understudy.matching import match_tracks, mean_identity, require_match
-from understudy.measure import Films, Finders, Moment, counterpart, walk
+from understudy.measure import Embed, Films, Finders, Moment, counterpart, walk
 from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
 from understudy.progress import Progress, silent
@@ -55,7 +55,7 @@ from understudy.scores import (
     verdict,
 )
 from understudy.settings import ConvertSettings, EvaluateSettings, TrainSettings
-from understudy.types import Face, Floats, Image
+from understudy.types import Face, Floats
 
 SCHEMA_VERSION = 1
 
@@ -104,6 +104,8 @@ def evaluate(
     settings: EvaluateSettings | None = None,
     progress: Progress | None = None,
     output: Path | None = None,
+    *,
+    embed: Embed | None = None,
 ) -> EvaluateReport:
     """Measure a model, and a film made with it.
 
@@ -116,6 +118,7 @@ def evaluate(
         truth_mask, target_mask: grey films, white where the face is in `truth` and in `film`;
             pixels inside either count. Without any, our own face masks of both films do.
         output: folder for the two files; the renders folder when None.
+        embed: gives identity embeddings, for callers with the network at hand.
 
     Raises:
         UnknownModel, UnknownPerson, CheckpointError, ProjectError: the model or a faceset
@@ -144,7 +147,7 @@ def evaluate(
     if chosen is not None:
         masks = tuple(mask for mask in (truth_mask, target_mask) if mask is not None)
         films = Films(chosen.film, chosen.swap, truth, masks, chosen.start, chosen.end)
-        measured = _measure(project, chosen, films, facesets, settings, progress)
+        measured = _measure(project, chosen, films, facesets, settings, progress, embed)
         reach = _missing(measured.moments, facesets.get(chosen.with_), chosen.with_)
     people = _reconstruct(state, network, facesets, progress)
 
@@ -250,6 +253,7 @@ def _measure(
     facesets: Mapping[str, Faceset],
     settings: EvaluateSettings,
     progress: Progress,
+    embed: Embed | None,
 ) -> Measured:
     cache, how = project.cache_folder, project.settings.scan
     source = scan(chosen.film, cache, how, progress, chosen.start, chosen.end)
@@ -276,19 +280,11 @@ def _measure(
     def beside(other: Scan | None, index: int, face: Face) -> Face | None:
         return None if other is None else counterpart(face, other.faces(index))
 
-    analyser: list[FaceAnalyser] = []
-
-    def embed(image: Image, face: Face) -> Floats:
-        if not analyser:
-            analyser.append(FaceAnalyser(how))
-        embedding: Floats = analyser[0].embed(image, face)
-        return embedding
-
     finders = Finders(
         film=in_film,
         swap=lambda index, face: beside(swapped, index, face),
         truth=lambda index, face: beside(true, index, face),
-        embed=embed,
+        embed=embed or FaceAnalyser(how).embed,
     )
     count = -(-source.frames // settings.every)
     moments: list[Moment] = []

@@ -30,6 +30,9 @@ SAME_PLACE = 0.3
 """Smallest overlap (intersection over union) of two boxes that show one face in two films."""
 
 
+Embed = Callable[[Image, Face], Floats]
+
+
 @dataclass(frozen=True)
 class Look:
     """What the mesh says about one face: openings as in `metrics`, pose in degrees."""
@@ -115,7 +118,7 @@ class Finders:
     film: Callable[[int], Face | None]
     swap: Callable[[int, Face], Face | None]
     truth: Callable[[int, Face], Face | None]
-    embed: Callable[[Image, Face], Floats]
+    embed: Embed
 
 
 class Follower:
