@@ -61,7 +61,7 @@ class _Reader:
     def real(self) -> float:
         """Mantissa and exponent of two, two integers."""
         mantissa, exponent = self.integer(), self.integer()
-        if not -2000 < exponent < 2000:
+        if not -900 < exponent < 900:  # with eight bytes of mantissa, a float holds it
             raise _Damaged(f"no number at byte {self.at}")
         return float(mantissa) * 2.0**exponent
 
