@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 from unittest import mock
 
 import torch
-from painted import Act, ColourTracker, film
 from torch import Tensor, nn
 
+from painted import Act, ColourTracker, film
 from understudy import convert as stage
 from understudy.collect import add
 from understudy.convert import ConvertReport
@@ -26,9 +26,11 @@ from understudy.progress import Event, Progress, silent
 from understudy.project import Project
 from understudy.scan import Scan, scan
 from understudy.settings import ScanSettings
+from understudy.types import Face
 
 SIZE = 64
 SEGMENT = 10
+PEOPLE = ("red", "blue", "green")
 
 
 class Inverter(SwapModel):
@@ -62,7 +64,7 @@ class Inverter(SwapModel):
 def studio(folder: Path) -> Project:
     """A project with the faces of red and blue, and an empty folder for the model `duo`."""
     project = Project.create(folder)
-    for name in ("red", "blue", "green"):
+    for name in PEOPLE:
         footage = film(folder / f"{name}.mp4", 24, [Act(name, 0, 24, 90)])
         add(project, name, [footage], "synthetic", None, silent())
         if name != "green":
@@ -82,6 +84,12 @@ def _scan(*given: Any) -> Scan:
     return scan(*given, make_tracker=ColourTracker)
 
 
+def faces_of(project: Project, source: Path, index: int) -> list[Face]:
+    """The faces that the conversion saw in a frame of the whole film."""
+    found = _scan(source, project.cache_folder, project.settings.scan, silent(), None, None)
+    return found.faces(index)
+
+
 def convert(
     project: Project,
     source: Path,
@@ -94,7 +102,7 @@ def convert(
     values = {"segment": SEGMENT, "color": "none", "preset": "ultrafast", **given}
     with (
         mock.patch.object(stage, "scan", _scan),
-        mock.patch.object(stage, "load_model", lambda *_: Inverter(("red", "green", "blue"))),
+        mock.patch.object(stage, "load_model", return_value=Inverter(PEOPLE)),
     ):
         return project.convert(source, replace, with_, "duo", progress=progress, **values)
 
@@ -104,8 +112,8 @@ def main(folder: str, source: str, wait: str = "0") -> None:
         if event.kind == "step" and event.task.startswith("convert"):
             time.sleep(float(wait))
 
-    given = {"side_by_side": True, "matte": True}
-    convert(Project.open(Path(folder)), Path(source), progress=Progress(slow), **given)
+    project = Project.open(Path(folder))
+    convert(project, Path(source), progress=Progress(slow), side_by_side=True, matte=True)
 
 
 if __name__ == "__main__":
