@@ -17,12 +17,12 @@ class Tiny(SwapModel):
     sizes: ClassVar[tuple[int, ...]] = (64, 96)
     recipe: ClassVar[Recipe] = Recipe(
         batch=4,
-        learning_rate=3e-3,
+        learning_rate=1e-2,
         betas=(0.9, 0.99),
         weight_decay=0.01,
         warmup=5,
         ema=0.9,
-        augmentation=Augmentation(rotation=5),
+        augmentation=Augmentation(rotation=5, strength=0.3),
     )
 
     def __init__(self, size: int, people: tuple[str, ...]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.data.augment import Augmentation, augment, core, generator, planes
+from understudy.data.augment import Augmentation, Color, augment, core, generator, planes
 
 STILL = Augmentation(rotation=0, zoom=0, shift=0, flip=0, color="none", warp=0)
 
@@ -41,7 +41,7 @@ def test_without_variation_the_core_comes_out_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("color", ["matrix", "lab", "none"])
-def test_the_same_seed_and_step_give_the_same_batch(color: str) -> None:
+def test_the_same_seed_and_step_give_the_same_batch(color: Color) -> None:
     how = Augmentation(color=color)
     first = augment(crops(), 64, how, generator(7, 5, 0))
     again = augment(crops(), 64, how, generator(7, 5, 0))
@@ -52,7 +52,7 @@ def test_the_same_seed_and_step_give_the_same_batch(color: str) -> None:
 
 
 @pytest.mark.parametrize("color", ["matrix", "lab", "none"])
-def test_values_stay_in_range_and_the_pictures_differ(color: str) -> None:
+def test_values_stay_in_range_and_the_pictures_differ(color: Color) -> None:
     packed = crops(1).repeat(8, 1, 1, 1)
     batch = augment(packed, 64, Augmentation(color=color), generator(1, 1, 0))
     for values in (batch.input, batch.target, batch.mask):

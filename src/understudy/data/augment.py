@@ -23,6 +23,8 @@ GRID = 5
 CLAHE_CLIP = 2.0
 CLAHE_TILES = 4
 
+Color = Literal["matrix", "lab", "none"]
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -45,7 +47,7 @@ class Augmentation:
     zoom: float = 0.05
     shift: float = 0.05
     flip: float = 0.5
-    color: Literal["matrix", "lab", "none"] = "matrix"
+    color: Color = "matrix"
     strength: float = 1.0
     warp: float = 5 / 256
 

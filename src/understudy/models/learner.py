@@ -91,7 +91,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(torch.stack(list(terms.values())).sum())
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        values = {key: float(value) for key, value in terms.items()}
+        values = {key: float(value.detach()) for key, value in terms.items()}
         if not all(map(math.isfinite, (*values.values(), float(norm)))):
             return None
         for group in self.optimizer.param_groups:

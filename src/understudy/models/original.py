@@ -17,6 +17,7 @@ from understudy.models.base import Recipe, SwapModel
 from understudy.models.losses import masked_mse, ssim
 
 SLOPE = 0.1
+WIDTHS = (128, 256, 512, 1024)
 
 
 class _Down(nn.Sequential):
@@ -54,23 +55,24 @@ class Original(SwapModel):
 
     def __init__(self, size: int = 64, people: tuple[str, ...] = ("a", "b")) -> None:
         super().__init__(size, people)
+        first, second, third, last = WIDTHS
         self.encoder = nn.Sequential(
-            _Down(3, 128),
-            _Down(128, 256),
-            _Down(256, 512),
-            _Down(512, 1024),
+            _Down(3, first),
+            _Down(first, second),
+            _Down(second, third),
+            _Down(third, last),
             nn.Flatten(),
-            nn.Linear(1024 * 4 * 4, 1024),
-            nn.Linear(1024, 1024 * 4 * 4),
-            nn.Unflatten(1, (1024, 4, 4)),
-            _Up(1024, 512),
+            nn.Linear(last * 4 * 4, last),
+            nn.Linear(last, last * 4 * 4),
+            nn.Unflatten(1, (last, 4, 4)),
+            _Up(last, third),
         )
         self.decoders = nn.ModuleList(
             nn.Sequential(
-                _Up(512, 256),
-                _Up(256, 128),
-                _Up(128, 64),
-                nn.Conv2d(64, 3, 5, padding=2),
+                _Up(third, second),
+                _Up(second, first),
+                _Up(first, first // 2),
+                nn.Conv2d(first // 2, 3, 5, padding=2),
                 nn.Sigmoid(),
             )
             for _ in self.people

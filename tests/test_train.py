@@ -1,0 +1,434 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tinynet import Tiny
+from understudy import train as stage
+from understudy.data.augment import Augmentation, augment, core, planes
+from understudy.errors import (
+    CheckpointError,
+    ConsentError,
+    FacesError,
+    ProjectLocked,
+    SettingsError,
+    TrainingError,
+    UnknownPerson,
+)
+from understudy.files import only_writer
+from understudy.media.images import read_image
+from understudy.models import base, load_model, original
+from understudy.models.checkpoint import checkpoints, load
+from understudy.models.figures import measure
+from understudy.progress import Event, Progress
+from understudy.project import Project
+from understudy.schedule import State, learning_rate
+from understudy.settings import TrainSettings
+from understudy.trust import consent
+
+PEOPLE = ("ada", "chen")
+
+
+@dataclass(frozen=True)
+class Arrays:
+    images: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Faces drawn from a person's name: an oval with eyes and a mouth that opens and closes."""
+
+    person: str
+    count: int
+
+    @classmethod
+    def open(cls, folder: Path) -> Drawn:
+        file = folder / "count.txt"
+        if not file.is_file():
+            raise FacesError(f"There are no faces in {folder}.", "Extract them first.")
+        return cls(folder.parent.name, int(file.read_text()))
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.person}-{self.count}"
+
+    def split(self, held_out: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        kept = max(1, round(self.count * held_out))
+        return np.arange(self.count - kept), np.arange(self.count - kept, self.count)
+
+    def load(self, size: int) -> Arrays:
+        side = round(size / 0.8)
+        skin = (200, 150, 120) if self.person == "ada" else (120, 90, 70)
+        images = np.full((self.count, side, side, 3), 60, np.uint8)
+        masks = np.zeros((self.count, side, side), np.uint8)
+        middle = (side // 2, side // 2)
+        for number in range(self.count):
+            cv2.ellipse(images[number], middle, (side // 4, side // 3), 0, 0, 360, skin, -1)
+            cv2.ellipse(masks[number], middle, (side // 4, side // 3), 0, 0, 360, 255, -1)
+            for x in (-side // 10, side // 10):
+                cv2.circle(images[number], (middle[0] + x, middle[1] - 6), 3, (20, 20, 40), -1)
+            opened = (side // 10, 1 + number % 7)
+            cv2.ellipse(
+                images[number], (middle[0], middle[1] + 12), opened, 0, 0, 360, (150, 40, 50), -1
+            )
+        return Arrays(images, masks)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(base.NETWORKS, "swift", ("tinynet", "Tiny"))
+    monkeypatch.setattr(stage, "Faceset", Drawn)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = Project.create(tmp_path / "film")
+    for name in PEOPLE:
+        person = project.place_of(name)
+        person.faces_folder.mkdir(parents=True)
+        (person.faces_folder / "count.txt").write_text("40")
+        consent.write(person.consent_file, consent.state(name, "synthetic"))
+    return project
+
+
+def settings(**given: Any) -> TrainSettings:
+    values = {"size": 64, "steps": 20, "report_every": 1000, "device": "cpu"}
+    return TrainSettings.model_validate(values | given)
+
+
+def crops(person: str) -> torch.Tensor:
+    arrays = Drawn(person, 40).load(64)
+    return planes(arrays.images, arrays.masks)
+
+
+def weights(project: Project, name: str = "duo") -> dict[str, torch.Tensor]:
+    snapshot = load(checkpoints(project.model_folder(name))[0])
+    optimizer = snapshot.optimizer["state"]
+    return (
+        {f"model.{key}": value for key, value in snapshot.model.state_dict().items()}
+        | {f"average.{key}": value for key, value in snapshot.average.state_dict().items()}
+        | {f"{n}.{k}": v for n, values in optimizer.items() for k, v in values.items()}
+    )
+
+
+class Listener:
+    """Keeps the notes, and does something when a step is reached."""
+
+    def __init__(self, at: int | None = None, what: Any = None) -> None:
+        self.notes: list[str] = []
+        self.steps = 0
+        self.at, self.what = at, what
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "note":
+            self.notes.append(event.text)
+        if event.kind == "step":
+            self.steps += 1
+            if self.steps == self.at:
+                self.what()
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self)
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_training_learns_and_leaves_everything_behind(project: Project) -> None:
+    listener = Listener()
+    report = stage.train(project, PEOPLE, "duo", settings(steps=80), listener.progress)
+    assert report.finished
+    assert (report.steps, report.network, report.size) == (80, "swift", 64)
+    assert report.people == PEOPLE
+    assert report.minutes > 0
+    assert report.faces_per_second > 0
+    assert set(report.held_out) == set(PEOPLE)
+    folder = project.model_folder("duo")
+    assert report.folder == folder
+    untrained = Tiny(64, PEOPLE).eval()
+    trained = load_model(folder)
+    error = measure(trained, crops("ada"), "ada").l1
+    assert error < 0.7 * measure(untrained, crops("ada"), "ada").l1
+    ada, chen = core(crops("ada"), 64)[0], core(crops("chen"), 64)[0]
+    swapped = trained.swap(ada, "chen")[0]
+    assert float((swapped - chen).abs().mean()) < float((swapped - ada).abs().mean())
+    assert os.readlink(folder / "checkpoints" / "last") == "00000080"
+    sheet = read_image(folder / "preview" / "latest.png")
+    assert np.array_equal(sheet, read_image(folder / "preview" / "step-00000080.png"))
+    assert sheet.std() > 10
+    assert any(path.name.startswith("events") for path in (folder / "log").iterdir())
+    assert any("held-out SSIM ada" in note for note in listener.notes)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_stopping_and_resuming_changes_nothing_to_the_bit(project: Project, precision: str) -> None:
+    how = settings(steps=20, precision=precision)
+    stage.train(project, PEOPLE, "whole", how)
+    listener = Listener(9, interrupt)
+    report = stage.train(project, PEOPLE, "duo", how, listener.progress)
+    assert (report.finished, report.steps) == (False, 9)
+    assert any("Run the same command again" in note for note in listener.notes)
+    report = stage.train(project, PEOPLE, "duo", how)
+    assert (report.finished, report.steps) == (True, 20)
+    whole, parts = weights(project, "whole"), weights(project)
+    assert set(whole) == set(parts)
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_original_resumes_to_the_bit(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The real one would take a minute and a gigabyte for this.
+    monkeypatch.setattr(original, "WIDTHS", (8, 16, 16, 32))
+    how = settings(steps=4, network="original", batch=2)
+    stage.train(project, PEOPLE, "whole", how)
+    stage.train(project, PEOPLE, "duo", how, Listener(2, interrupt).progress)
+    report = stage.train(project, PEOPLE, "duo", how)
+    assert report.size == 64
+    whole, parts = weights(project, "whole"), weights(project)
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_another_seed_gives_another_model(project: Project) -> None:
+    stage.train(project, PEOPLE, "one", settings(steps=2))
+    stage.train(project, PEOPLE, "two", settings(steps=2, seed=1))
+    one, two = weights(project, "one"), weights(project, "two")
+    assert any(not torch.equal(one[key], two[key]) for key in one)
+
+
+def test_a_finished_training_does_nothing_more_until_it_gets_a_larger_budget(
+    project: Project,
+) -> None:
+    stage.train(project, PEOPLE, "duo", settings(steps=5))
+    before = weights(project)
+    listener = Listener()
+    report = stage.train(project, PEOPLE, "duo", settings(steps=5), listener.progress)
+    assert (report.steps, report.faces_per_second, listener.steps) == (5, 0, 0)
+    assert any("used up its budget" in note for note in listener.notes)
+    after = weights(project)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert stage.train(project, PEOPLE, "duo", settings(steps=8)).steps == 8
+
+
+def test_a_budget_in_minutes_counts_over_resumptions(project: Project) -> None:
+    how = settings(steps=None, minutes=0.01)
+    first = stage.train(project, PEOPLE, "duo", how, Listener(1, interrupt).progress)
+    assert first.minutes < 0.01
+    second = stage.train(project, PEOPLE, "duo", how)
+    assert second.finished
+    assert second.steps > first.steps
+    assert second.minutes >= 0.01
+
+
+def test_reports_are_made_on_the_way_and_three_checkpoints_kept(project: Project) -> None:
+    report = stage.train(project, PEOPLE, "duo", settings(steps=6, report_every=1e-6))
+    folder = project.model_folder("duo")
+    assert [path.name for path in checkpoints(folder)] == ["00000006", "00000005", "00000004"]
+    assert len(list((folder / "preview").glob("step-*.png"))) == 6
+    history = load(checkpoints(folder)[0]).state["history"]
+    assert [entry["step"] for entry in history] == [1, 2, 3, 4, 5, 6]
+    assert report.held_out["ada"].ssim == history[-1]["people"]["ada"]["ssim"]
+
+
+def test_a_loss_that_is_not_finite_does_not_touch_the_weights(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.train(project, PEOPLE, "duo", settings(steps=3))
+    before = weights(project)
+    honest, calls = Tiny.loss, []
+
+    def loss(self: Tiny, *args: torch.Tensor) -> dict[str, torch.Tensor]:
+        calls.append(1)
+        terms = honest(self, *args)
+        return {key: value * float("nan") for key, value in terms.items()}
+
+    monkeypatch.setattr(Tiny, "loss", loss)
+    report = stage.train(project, PEOPLE, "duo", settings(steps=5))
+    assert report.steps == 5
+    after = weights(project)
+    parameters = [key for key in before if "running" not in key and "num_batches" not in key]
+    assert all(torch.equal(before[key], after[key]) for key in parameters)
+
+
+def test_a_loss_that_stays_broken_ends_with_the_last_checkpoint_kept(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.train(project, PEOPLE, "duo", settings(steps=3))
+    before = weights(project)
+    monkeypatch.setattr(
+        Tiny, "loss", lambda self, image, *rest: {"l1": image.mean() * float("inf")}
+    )
+    listener = Listener()
+    with pytest.raises(TrainingError, match="does not stay finite"):
+        stage.train(project, PEOPLE, "duo", settings(steps=100), listener.progress)
+    assert sum("half the learning rate" in note for note in listener.notes) == stage.RETREATS
+    after = weights(project)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_training_recovers_when_the_loss_breaks_for_a_while(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, calls = Tiny.loss, []
+
+    def loss(self: Tiny, *args: torch.Tensor) -> dict[str, torch.Tensor]:
+        calls.append(1)
+        bad = 10 < len(calls) <= 10 + len(PEOPLE) * stage.PATIENCE
+        return {
+            key: value * (float("nan") if bad else 1) for key, value in honest(self, *args).items()
+        }
+
+    monkeypatch.setattr(Tiny, "loss", loss)
+    assert stage.train(project, PEOPLE, "duo", settings(steps=20)).finished
+    state = load(checkpoints(project.model_folder("duo"))[0]).state
+    assert (state["retreats"], state["caution"]) == (1, 0.5)
+    assert all(bool(value.isfinite().all()) for value in weights(project).values())
+
+
+def test_what_is_wrong_is_said_before_anything_is_computed(project: Project) -> None:
+    with pytest.raises(SettingsError, match="each named once"):
+        stage.train(project, ("ada", "ada"), "duo", settings())
+    with pytest.raises(UnknownPerson, match="eve"):
+        stage.train(project, ("ada", "eve"), "duo", settings())
+    with pytest.raises(SettingsError, match="128 pixels"):
+        stage.train(project, PEOPLE, "duo", settings(size=128))
+    (project.person("chen").faces_folder / "count.txt").write_text("9")
+    with pytest.raises(FacesError, match="chen has 9 faces; training needs at least 32"):
+        stage.train(project, PEOPLE, "duo", settings())
+    project.person("chen").consent_file.unlink()
+    with pytest.raises(ConsentError, match="chen"):
+        stage.train(project, PEOPLE, "duo", settings())
+    assert not project.model_folder("duo").exists()
+
+
+def test_an_existing_model_is_not_trained_as_something_else(project: Project) -> None:
+    stage.train(project, PEOPLE, "duo", settings(steps=1))
+    with pytest.raises(SettingsError, match=r"exists with other settings: swift, 64 px, ada"):
+        stage.train(project, ("ada",), "duo", settings(steps=2))
+    with pytest.raises(SettingsError, match="96 px"):
+        stage.train(project, PEOPLE, "duo", settings(steps=2, size=96))
+    with pytest.raises(SettingsError, match="original"):
+        stage.train(project, PEOPLE, "duo", settings(steps=2, network="original"))
+
+
+def test_only_one_process_trains_a_model(project: Project) -> None:
+    with (
+        only_writer(project.model_folder("duo") / ".lock", "the model duo"),
+        pytest.raises(ProjectLocked),
+    ):
+        stage.train(project, PEOPLE, "duo", settings(steps=1))
+
+
+def test_resuming_from_a_damaged_checkpoint_uses_the_one_before_and_says_so(
+    project: Project,
+) -> None:
+    stage.train(project, PEOPLE, "duo", settings(steps=3, report_every=1e-6))
+    newest = checkpoints(project.model_folder("duo"))[0]
+    weak = newest / "optimizer.safetensors"
+    weak.write_bytes(weak.read_bytes()[:-10])
+    listener = Listener()
+    report = stage.train(project, PEOPLE, "duo", settings(steps=4), listener.progress)
+    assert report.steps == 4
+    assert any(str(weak) in note for note in listener.notes)
+    assert any("Going on from step 2." in note for note in listener.notes)
+
+
+def test_one_person_alone_can_be_learnt(project: Project) -> None:
+    assert stage.train(project, ("ada",), "solo", settings(steps=2)).people == ("ada",)
+
+
+def test_the_learning_rate_rises_and_falls_over_the_budget() -> None:
+    def rate(step: int, steps: int = 100, phase: int = 0) -> float:
+        return learning_rate(Tiny.recipe, State({"steps": steps}, 0.1, {}, step, phase=phase))
+
+    curve = [rate(step) for step in range(100)]
+    peak = curve.index(max(curve))
+    assert 3 <= peak <= 6
+    assert curve[: peak + 1] == sorted(curve[: peak + 1])
+    assert curve[peak:] == sorted(curve[peak:], reverse=True)
+    assert curve[-1] < 0.05 * max(curve)
+    assert rate(100, 200, phase=100) < rate(110, 200, phase=100)
+    timed = State({"minutes": 1}, 0.1, {}, 50, seconds=30)
+    assert learning_rate(Tiny.recipe, timed) == pytest.approx(Tiny.recipe.learning_rate * 0.51)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from understudy import train
+from understudy.models import base
+from understudy.project import Project
+import test_train
+base.NETWORKS["swift"] = ("tinynet", "Tiny")
+train.Faceset = test_train.Drawn
+print("ready", flush=True)
+how = test_train.settings(steps=100000, report_every=1e-6)
+train.train(Project.open(Path(sys.argv[1])), test_train.PEOPLE, "duo", how)
+"""
+
+
+def test_killed_at_any_moment_the_last_checkpoint_loads(project: Project) -> None:
+    folder = project.model_folder("duo")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    steps = 0
+    for delay in (0.05, 0.31):
+        child = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(project.folder)],
+            env=environment,
+            stdout=subprocess.PIPE,
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        until = time.monotonic() + 60
+        known = len(list(folder.glob("preview/step-*")))
+        while len(list(folder.glob("preview/step-*"))) < known + 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(delay)
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        model = load_model(folder)
+        assert model.people == PEOPLE
+        newest = load(checkpoints(folder)[0])
+        assert newest.state["step"] > steps
+        steps = newest.state["step"]
+        assert json.loads((folder / "checkpoints" / "last" / "state.json").read_text())
+    report = stage.train(project, PEOPLE, "duo", settings(steps=steps + 2))
+    assert report.steps == steps + 2
+
+
+def test_load_model_says_when_there_is_none(project: Project) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint yet"):
+        load_model(project.model_folder("duo"))
+
+
+def test_augmentation_of_the_recipe_is_used(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Augmentation] = []
+    honest = augment
+
+    def spy(crops: torch.Tensor, size: int, how: Augmentation, source: torch.Generator) -> Any:
+        seen.append(how)
+        return honest(crops, size, how, source)
+
+    monkeypatch.setattr(stage, "augment", spy)
+    stage.train(project, PEOPLE, "duo", settings(steps=1))
+    assert seen == [Tiny.recipe.augmentation] * 2
