@@ -64,6 +64,7 @@ app = App(
 app["--help"].group = _GLOBAL
 app["--version"].group = _GLOBAL
 app.meta.group_parameters = _GLOBAL
+app.meta.suppress_keyboard_interrupt = False
 
 
 def _given(*settings: Settings | None) -> dict[str, Any]:

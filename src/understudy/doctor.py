@@ -162,18 +162,20 @@ def _bf16(torch: Any, device: str) -> Check:
 
 
 def _threads() -> Iterator[Check]:
-    number, why = cores()
-    torch, _ = _import("torch")
-    if torch is None:
+    if _import("torch")[0] is None:
         return
-    threads = torch.get_num_threads()
+    from understudy import compute
+
+    number, why = cores()
+    threads = compute.cores()
     text = f"{threads} for {number} cores ({why})"
     if threads > number:
         yield Check(
             "threads",
             "warn",
             text,
-            f"More threads than cores is many times slower: set OMP_NUM_THREADS={number}.",
+            "More threads than cores is many times slower; bind the process: "
+            f"taskset --cpu-list 0-{number - 1} understudy ...",
         )
     else:
         yield Check("threads", "ok", text)
