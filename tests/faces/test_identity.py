@@ -54,10 +54,10 @@ def drawn_face() -> Image:
     right = np.maximum(0, 120 - ((x - 102) ** 2 + 2 * (y - 58) ** 2))
     mouth = np.maximum(0, 300 - ((x - 75) ** 2 // 2 + 4 * (y - 112) ** 2)) // 2
     grey = head - left - right - mouth
-    colours = (
-        np.stack([grey, grey * 4 // 5, grey * 3 // 5], -1) + ((x * 7 + y * 13) % 11)[..., None]
-    )
-    return np.clip(colours, 0, 255).astype(np.uint8)
+    grain = (x * 7 + y * 13) % 11
+    colours = np.stack([grey + grain, grey * 4 // 5 + grain, grey * 3 // 5 + grain], -1)
+    face: Image = np.clip(colours, 0, 255).astype(np.uint8)
+    return face
 
 
 class Writer:
