@@ -62,7 +62,7 @@ def check_destination(destination: Path | str, settings: EncodeSettings) -> None
     held = {
         "webm": {"vp9", "av1"},
         "mp4": {"h264", "hevc", "av1", "vp9"},
-        "mov": {"h264", "hevc", "av1", "vp9"},
+        "mov": {"h264", "hevc"},
     }
     if container in held and encoder.codec not in held[container]:
         other = "libvpx-vp9 or libsvtav1" if container == "webm" else "libx264"

@@ -17,7 +17,31 @@ from av.packet import Packet
 _BIT_RATE = 96_000
 """Per channel of sound that is encoded anew."""
 
+# FFmpeg lists these for QuickTime and MPEG-4, but then refuses them.
+_REFUSED = {"mov": {"flac", "opus", "truehd"}, "mp4": {"truehd"}}
 _ENCODERS = {"webm": "libopus", "matroska": "libopus"}
+# QuickTime numbers its languages; these have another code in FFmpeg's list of them.
+_QUICKTIME_CODES = {
+    "bod": "tib",
+    "cym": "wel",
+    "cze": "ces",
+    "deu": "ger",
+    "ell": "gre",
+    "eus": "baq",
+    "fre": "fra",
+    "hye": "arm",
+    "isl": "ice",
+    "kat": "geo",
+    "mkd": "mac",
+    "msa": "may",
+    "mya": "bur",
+    "nld": "dut",
+    "rum": "ron",
+    "slo": "slk",
+    "sqi": "alb",
+    "swe": "sve",
+    "zho": "chi",
+}
 
 
 @dataclass
@@ -38,15 +62,16 @@ def add_tracks(container: OutputContainer, source: InputContainer, notes: list[s
     tracks = []
     for number, stream in enumerate(source.streams.audio, 1):
         codec = stream.codec_context.codec.canonical_name
-        try:
+        refused = _REFUSED.get(container.format.name, set())
+        copied = codec in container.supported_codecs and codec not in refused
+        if copied:
             target = container.add_stream_from_template(stream, opaque=True)
-            copied = True
-        except ValueError:
+        else:
             name = _ENCODERS.get(container.format.name, "aac")
             rate = 48000 if name == "libopus" else stream.codec_context.sample_rate
             added = container.add_stream(name, rate=rate)
             assert isinstance(added, AudioStream)
-            target, copied = added, False
+            target = added
             target.codec_context.layout = stream.codec_context.layout
             target.codec_context.bit_rate = _BIT_RATE * max(1, stream.codec_context.channels)
             target.codec_context.time_base = Fraction(1, rate)
@@ -56,7 +81,10 @@ def add_tracks(container: OutputContainer, source: InputContainer, notes: list[s
             )
         for key in ("language", "title"):
             if key in stream.metadata:
-                target.metadata[key] = stream.metadata[key]
+                value = stream.metadata[key]
+                if key == "language" and container.format.name == "mov":
+                    value = _QUICKTIME_CODES.get(value, value)
+                target.metadata[key] = value
         target.disposition = stream.disposition
         tracks.append(Track(stream, target, copied))
     return tracks
