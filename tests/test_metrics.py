@@ -190,8 +190,9 @@ def test_correlation() -> None:
 
 
 def test_angles_go_round() -> None:
-    assert metrics.angle_difference(179, -179) == pytest.approx(2)
-    assert metrics.angle_difference(-10, 15) == pytest.approx(25)
+    assert metrics.signed_angle(179, -179) == pytest.approx(-2)
+    assert metrics.signed_angle(-179, 179) == pytest.approx(2)
+    assert metrics.signed_angle(15, -10) == pytest.approx(25)
 
 
 def test_residual_does_not_wrap_below_zero() -> None:

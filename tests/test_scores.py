@@ -57,6 +57,8 @@ def test_a_films_figures_are_its_moments_means() -> None:
     assert scores.pose.yaw == pytest.approx(1)
     assert scores.pose.pitch == 0
     assert scores.pose.roll == pytest.approx(1)  # across the jump from 180 to -180
+    assert scores.pose_offset.yaw == pytest.approx(1)
+    assert scores.pose_wander.yaw == pytest.approx(0, abs=1e-9)
     assert scores.steadiness.ratio == pytest.approx(1.5)
     assert (scores.truth, scores.untouched) == (Nearness(22.0, 0.75), Nearness(20.0, 0.70))
     assert (scores.frames, scores.faces, scores.both) == (40, 40, 40)
@@ -108,7 +110,7 @@ def test_a_good_swap_is_called_good() -> None:
     text = "\n".join(f"{tone} {words}" for tone, words in said)
     assert "good 100% of 10 frames looked at are nearer to ada than to chen." in text
     assert "good The opening of the mouth follows the film (correlation 1.00)." in text
-    assert "good The pose of the head is kept" in text
+    assert "good The pose of the head follows the film (to 0.0" in text
     assert "note The swap is a little less steady than the film (1.50" in text
     assert "ada is redrawn with SSIM 0.900 and 30.0 dB on 48 faces" in text
     assert "No face of chen was held out" in text
@@ -128,7 +130,7 @@ def test_a_lost_expression_and_lost_faces_are_called_bad() -> None:
     said = {words: tone for tone, words in verdict(summarise(moments, None, None), {}, "a", "b")}
     bad = " ".join(words for words, tone in said.items() if tone == "bad")
     assert "mouth does not follow" in bad
-    assert "pose of the head is lost" in bad
+    assert "pose of the head does not follow" in bad
     assert "In 20 of 40 frames no face is found" in bad
 
 

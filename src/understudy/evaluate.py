@@ -14,6 +14,9 @@ Keys of the JSON file (schema 1); what could not be measured is null:
     swap.identity.{distance_to_with, distance_to_replace, nearer_to_with, frames}
     swap.expression.{landmark_error, mouth_correlation, eye_correlation}
     swap.pose.{yaw, pitch, roll}            mean absolute error, degrees
+    swap.pose_offset.{yaw, pitch, roll}     mean of swap less film: mostly the mesh, which sees
+                                            a pose differently in a face of another shape
+    swap.pose_wander.{yaw, pitch, roll}     mean absolute error without that offset
     swap.steadiness.{source, swap, ratio}
     swap.truth.{psnr_db, ssim}              null without --truth
     swap.untouched.{psnr_db, ssim}          the film itself against the truth
@@ -148,7 +151,7 @@ def evaluate(
         masks = tuple(mask for mask in (truth_mask, target_mask) if mask is not None)
         films = Films(chosen.film, chosen.swap, truth, masks, chosen.start, chosen.end)
         measured = _measure(project, chosen, films, facesets, settings, progress, embed)
-        reach = _missing(measured.moments, facesets.get(chosen.with_), chosen.with_)
+        reach = _missing(measured, facesets.get(chosen.with_))
     people = _reconstruct(state, network, facesets, progress)
 
     figures = {person: each.figures for person, each in people.items()}
@@ -235,15 +238,22 @@ def _identity(faceset: Faceset | None) -> Floats | None:
     return mean_identity(faceset.embeddings)
 
 
-def _missing(moments: Sequence[Moment], faceset: Faceset | None, person: str) -> list[Sentence]:
+def _missing(measured: Measured, faceset: Faceset | None) -> list[Sentence]:
     """Where the film turns further than the faces that the model could learn from."""
     if faceset is None:
         return []
-    poses = [moment.source.pose for moment in moments if moment.source is not None]
-    film = Reach.of([pose.yaw for pose in poses], [pose.pitch for pose in poses], STRAY)
+    # The film shows another face than the faceset, and the mesh sees the pose of one face a
+    # few degrees differently from that of another.
+    offset = measured.scores.pose_offset
+    poses = [moment.source.pose for moment in measured.moments if moment.source is not None]
+    film = Reach.of(
+        [pose.yaw + (offset.yaw or 0) for pose in poses],
+        [pose.pitch + (offset.pitch or 0) for pose in poses],
+        STRAY,
+    )
     columns = (faceset.table[axis].to_numpy() for axis in ("yaw", "pitch"))
     faces = Reach.of(*columns)
-    return missing_reach(film, faces, person) if film and faces else []
+    return missing_reach(film, faces, measured.with_name) if film and faces else []
 
 
 def _measure(

@@ -190,7 +190,11 @@ def _numbers(swap: Measured) -> list[Item]:
         ["Correlation of the mouth's opening", number(scores.expression.mouth_correlation, 3)],
         ["Correlation of the eyes' opening", number(scores.expression.eye_correlation, 3)],
         *(
-            [f"Mean error of {axis}", number(getattr(scores.pose, axis), 2, "degrees")]
+            [
+                f"Mean error of {axis} (without its constant part)",
+                f"{number(getattr(scores.pose, axis), 1)} "
+                f"({number(getattr(scores.pose_wander, axis), 1)}) degrees",
+            ]
             for axis in ("yaw", "pitch", "roll")
         ),
         ["Frame-to-frame residual, swap over film", number(scores.steadiness.ratio, 2)],
@@ -203,7 +207,8 @@ def _numbers(swap: Measured) -> list[Item]:
             rows,
             "Identity distances are Euclidean between embeddings: below about 0.6 two faces are "
             "likely one person. Landmark error holds the difference of face shape as well as "
-            "that of expression.",
+            "that of expression. The constant part of a pose error is mostly the mesh's, which "
+            "sees a pose differently in faces of different shape.",
         )
     )
     return items

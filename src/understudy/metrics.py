@@ -187,9 +187,9 @@ def correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
     return float(np.clip(x @ y / scale, -1, 1))
 
 
-def angle_difference(a: float, b: float) -> float:
-    """Smallest absolute difference of two angles in degrees, 0..180."""
-    return abs((a - b + 180) % 360 - 180)
+def signed_angle(a: float, b: float) -> float:
+    """The shortest turn from angle `b` to angle `a`, degrees, -180 <= turn < 180."""
+    return (a - b + 180) % 360 - 180
 
 
 def residual(crop: Image, before: Image, mask: Mask) -> float | None:

@@ -216,7 +216,7 @@ def svg(plot: Plot) -> str:
 def _words(words: Words) -> str:
     names = {"good": "Good", "bad": "Watch", "note": "Note"}
     rows = [
-        f'<li class="{tone}"><b>{names[tone]}</b> {escape(text)}</li>'
+        f'<li class="{tone}"><b>{names[tone]}</b><span>{escape(text)}</span></li>'
         for tone, text in words.sentences
     ]
     return f'<ul class="words">{"".join(rows)}</ul>'
@@ -246,7 +246,10 @@ def _strip(strip: Strip) -> str:
             f'width="{width}" height="{height}" alt="{escape(label, quote=True)}"></div>'
         )
     caption = f"<figcaption>{escape(strip.caption)}</figcaption>" if strip.caption else ""
-    return f'<figure class="strip"><div class="row">{"".join(cells)}</div>{caption}</figure>'
+    count = f'style="--n:{len(cells)}"'
+    return (
+        f'<figure class="strip"><div class="row" {count}>{"".join(cells)}</div>{caption}</figure>'
+    )
 
 
 def _item(item: Item) -> str:
@@ -278,9 +281,9 @@ p{margin:.3rem 0 1rem;max-width:46rem}
 .lead,.note,.none,figcaption{color:var(--soft)}
 .note,.none,figcaption{font-size:.875rem}
 .words{list-style:none;margin:.8rem 0;padding:0}
-.words li{margin:.4rem 0;padding:.5rem .8rem;background:var(--card);border-left:4px solid;
-border-radius:0 6px 6px 0}
-.words b{display:inline-block;min-width:4rem}
+.words li{display:flex;gap:.8rem;margin:.4rem 0;padding:.5rem .8rem;background:var(--card);
+border-left:4px solid;border-radius:0 6px 6px 0}
+.words b{flex:0 0 3.4rem}
 .words .good{border-color:var(--good)}.words .good b{color:var(--good)}
 .words .bad{border-color:var(--bad)}.words .bad b{color:var(--bad)}
 .words .note{border-color:var(--note);font-size:1rem;color:var(--ink)}
@@ -301,8 +304,9 @@ figure{margin:1rem 0}
 .c0{stroke:var(--c0)}.c1{stroke:var(--c1)}.c2{stroke:var(--c2)}.c3{stroke:var(--c3)}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;font-size:.875rem;padding-left:56px}
 .key{width:28px;height:8px;margin-right:.4rem;vertical-align:middle}
-.row{display:flex;gap:.5rem;flex-wrap:wrap}
-.row>div{flex:1 1 0;min-width:7rem;max-width:26rem}
+.row{display:grid;gap:.5rem;grid-template-columns:repeat(var(--n),minmax(0,1fr));
+max-width:calc(var(--n)*18rem)}
+@media (max-width:40rem){.row{grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr))}}
 .row span{display:block;font-size:.8125rem;color:var(--soft)}
 .row img{display:block;width:100%;height:auto;border-radius:4px;background:var(--card)}
 @media print{:root{--paper:#fff}h2,figure{break-inside:avoid}}
