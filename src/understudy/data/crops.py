@@ -6,9 +6,9 @@
 They wait here, whole chunks or nothing, until it is known whose faces they are; then those of
 the person become files of the faceset and the rest is forgotten.
 
-Encoding is the most expensive step of an extraction, so the default format is JPEG: on one core
-a 256 px crop takes 0.2 ms at quality 95 without chroma subsampling, against 6 ms for WebP at the
-same fidelity (44 dB) and 4 ms for the fastest PNG.
+Encoding can be the most expensive step of an extraction, so the default format is JPEG: on one
+core a 256 px crop takes 0.2 ms at quality 95, against 6 ms for WebP at the same fidelity (44 dB)
+and 4 ms for the fastest PNG.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ _OVAL = _oval(_SHARPNESS_SIZE)
 
 
 def sharpness(crop: Image) -> float:
-    """How sharp an aligned face is: 0 flat, about 0.01 blurred, 0.1 and more crisp.
+    """How sharp an aligned face is: 0 flat, 0.01 soft, 0.03 and more crisp.
 
     The variance of the Laplacian (Pech-Pacheco et al., 2000) inside the face, at a fixed size of
     128 px and over the variance of the grey values there, so that neither light and contrast nor

@@ -212,6 +212,7 @@ class Faceset:
 
         Raises:
             FacesError: a picture cannot be read.
+            MediaError: a picture is damaged; delete it and its face is out of view.
         """
         side = round(size / CORE) if core else size
         chosen = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
@@ -260,7 +261,7 @@ class Faceset:
         """RGB uint8 (side, side, 3)."""
         path = self.folder / IMAGES_NAME / name
         try:
-            image = decode_image(path.read_bytes())
+            image = decode_image(path.read_bytes(), str(path))
         except OSError as error:
             raise FacesError(
                 f"{path} cannot be read ({error}).", "Run the same command again."
