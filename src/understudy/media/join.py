@@ -21,7 +21,8 @@ from understudy import files
 from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media.encoders import encoder_for
-from understudy.media.probe import MediaInfo, media_errors, probe
+from understudy.media.info import MediaInfo
+from understudy.media.probe import media_errors, probe
 from understudy.media.sound import add_tracks, sound_packets
 from understudy.media.writer import FORMATS
 from understudy.settings import EncodeSettings

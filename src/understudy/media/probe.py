@@ -6,10 +6,9 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import av
 import av.error
@@ -21,8 +20,9 @@ from av.video.stream import VideoStream
 from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media import planes
-from understudy.media.colour import Colour, Tags
+from understudy.media.colour import Tags
 from understudy.media.images import IMAGE_SUFFIXES, read_image
+from understudy.media.info import AudioTrack, MediaInfo
 from understudy.media.planes import Turn
 
 # Frames a second of a folder of images when nobody says otherwise.
@@ -30,86 +30,6 @@ IMAGE_RATE = Fraction(25)
 # How many frames' worth of packets may fail before a film counts as not decodable.
 _PATIENCE = 300
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-
-
-@dataclass(frozen=True)
-class AudioTrack:
-    """One sound track: codec name, samples a second, channels, ISO 639 language or None."""
-
-    codec: str
-    rate: int
-    channels: int
-    language: str | None
-
-
-@dataclass(frozen=True)
-class MediaInfo:
-    """What `probe` found.
-
-    Attributes:
-        path: the file, or the folder of an image sequence.
-        kind: "video", "images" (one image or a folder of them) or "animation" (GIF).
-        container: short name of the container; "images" for images.
-        codec: of the pictures.
-        width, height: upright, in pixels.
-        turn: how stored pictures become upright.
-        pixel_aspect: width over height of one upright pixel; 1 when square or unknown.
-        rate: frames a second on average; None for a single image.
-        time_base: the unit of the file's time stamps, seconds.
-        start: time stamp of the first frame, seconds; `Frame.time` counts from here.
-        duration: of the pictures, seconds; None when the file does not say.
-        frames: how many, as far as the file says or its duration tells; None when unknown.
-        pixel_format: of the upright pictures as `Frame.picture` has them.
-        stored_format: as the decoder gives them.
-        bit_depth: of one sample.
-        tags: colour tags of the file; colour: what they come to.
-        audio: the sound tracks.
-        subtitles: number of subtitle tracks.
-    """
-
-    path: Path
-    kind: Literal["video", "images", "animation"]
-    container: str
-    codec: str
-    width: int
-    height: int
-    turn: Turn
-    pixel_aspect: Fraction
-    rate: Fraction | None
-    time_base: Fraction
-    start: Fraction
-    duration: Fraction | None
-    frames: int | None
-    pixel_format: str
-    stored_format: str
-    bit_depth: int
-    tags: Tags
-    colour: Colour
-    audio: tuple[AudioTrack, ...] = ()
-    subtitles: int = 0
-
-    @property
-    def rotation(self) -> int:
-        """Degrees clockwise by which stored pictures are turned: 0, 90, 180 or 270."""
-        return self.turn.clockwise
-
-    def reshaped(self, width: int, height: int, grey: bool = False) -> MediaInfo:
-        """The description of a film with the same times made from RGB (or grey) images of this
-        size, for `SegmentWriter.write_rgb`."""
-        name = "gray" if grey else "rgb24"
-        tags = Tags(range=colours.FULL) if grey else Tags(0, colours.FULL)
-        return replace(
-            self,
-            width=width,
-            height=height,
-            turn=Turn(),
-            pixel_aspect=Fraction(1),
-            pixel_format=name,
-            stored_format=name,
-            bit_depth=8,
-            tags=tags,
-            colour=colours.resolve(tags, name, width, height),
-        )
 
 
 @contextmanager

@@ -3,6 +3,7 @@ anew."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -143,7 +144,9 @@ def _near(source: InputContainer, start: Fraction) -> None:
     """Go to a second before `start`, or stay at the beginning where that cannot be done."""
     offset = int((start - 1) * av.time_base)
     if offset > (source.start_time or 0):
-        source.seek(offset, backward=True)
+        # A file that does not seek is read from its beginning.
+        with contextlib.suppress(av.error.FFmpegError):
+            source.seek(offset, backward=True)
 
 
 def _moved(packet: Packet[Any], track: Track, origin: Fraction) -> tuple[Fraction, Packet[Any]]:

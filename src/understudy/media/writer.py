@@ -20,8 +20,9 @@ from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media import planes
 from understudy.media.encoders import THREADS, encoder_for, pixel_format_for
+from understudy.media.info import MediaInfo
 from understudy.media.lay import lay
-from understudy.media.probe import MediaInfo, media_errors
+from understudy.media.probe import media_errors
 from understudy.settings import EncodeSettings
 from understudy.types import Frame, Image, Patch
 
@@ -101,8 +102,9 @@ class SegmentWriter:
         return self
 
     def _open(self, temporary: Path) -> None:
-        # SVT-AV1 writes a page to the terminal per segment and can only be told not to so.
-        os.environ.setdefault("SVT_LOG", "1")
+        if self.encoder.name == "libsvtav1":
+            # It fills the terminal with a page per segment and can only be told not to so.
+            os.environ.setdefault("SVT_LOG", "1")
         container = av.open(
             str(temporary),
             "w",
