@@ -18,8 +18,9 @@ import av
 import numpy as np
 import pytest
 
+import converting
 from converting import SEGMENT, convert, faces_of, studio
-from painted import Act, film, seconds
+from painted import Act, film, paint, seconds
 from understudy import render
 from understudy.convert import marking
 from understudy.errors import (
@@ -32,6 +33,7 @@ from understudy.errors import (
     StorageError,
     UnderstudyError,
     UnknownPerson,
+    WeightsError,
 )
 from understudy.faces.masks import face_mask
 from understudy.files import only_writer
@@ -39,6 +41,7 @@ from understudy.media.video import SegmentWriter, VideoReader, join
 from understudy.models import SwapModel
 from understudy.progress import Event, Progress
 from understudy.project import Project
+from understudy.scan import scan
 from understudy.settings import EncodeSettings
 from understudy.types import Frame, Image
 
@@ -432,6 +435,42 @@ def test_a_full_disk_is_seen_beforehand(here: Stage, monkeypatch: pytest.MonkeyP
     expect(StorageError, here, "GB left")
 
 
+def test_a_disk_that_fills_up_loses_nothing(here: Stage, uninterrupted: dict[str, bytes]) -> None:
+    faces_of(here.project, here.clip, 0)
+    program = Path(__file__).with_name("converting.py")
+    limited = 'ulimit -f 30; exec "$0" "$@"'
+    command = ["bash", "-c", limited, sys.executable, str(program)]
+    done = subprocess.run(
+        [*command, str(here.project.folder), str(here.clip)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode != 0
+    assert "StorageError" in done.stderr
+    assert "no room left" in done.stderr
+    assert not contents(here.project)
+    convert(here.project, here.clip, **BESIDES)
+    assert contents(here.project) == uninterrupted
+
+
+def test_odd_sizes_come_out_as_they_are(here: Stage, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.mkv"
+    with av.open(str(odd), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 191, 189, "yuv420p"
+        for index in range(3):
+            image = np.ascontiguousarray(paint(ACTS, index)[:189, :191])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    report = convert(here.project, odd, **BESIDES)
+    assert "191x189 is odd" in report.notes[0]
+    assert pictures(report.output)[0].shape == (189, 191, 3)
+    assert report.side_by_side is not None
+    assert pictures(report.side_by_side)[0].shape == (189, 380, 3)
+
+
 def test_one_writer_only(here: Stage) -> None:
     with pytest.raises(_Stop):
         convert(here.project, here.clip, progress=Progress(stop_at(15)))
@@ -473,3 +512,23 @@ def test_the_matte_lies_inside_the_face(here: Stage) -> None:
         hull = face_mask(red.landmarks, grey.shape[0], soft=0.0)
         assert not grey[hull == 0].any()
         assert grey.max() == 255
+
+
+def test_a_rendered_head_changes_inside_its_face(
+    here: Stage, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the real scan, on a clip whose true face is known."""
+    clip = shared_data / "synthetic" / "test1_ada.mp4"
+    truth = shared_data / "synthetic" / "test1_ada_mask.mkv"
+    monkeypatch.setattr(converting, "_scan", scan)
+    try:
+        report = convert(here.project, clip, "any", end=seconds(12), matte=True)
+    except WeightsError as error:
+        pytest.skip(str(error))
+    assert (report.frames, report.swapped) == (12, 12)
+    assert report.matte is not None
+    for grey, face in zip(pictures(report.matte), pictures(truth)[:12], strict=True):
+        alpha, true = grey[..., 0] / 255, face[..., 0] / 255
+        assert alpha.max() == 1
+        assert (alpha * true).sum() > 0.9 * alpha.sum(), "little beside the face"
+        assert (alpha * true).sum() > 0.6 * true.sum(), "most of the face"

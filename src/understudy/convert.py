@@ -18,6 +18,7 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from importlib.metadata import version
@@ -29,7 +30,14 @@ from understudy.compute import bfloat16_pays, choose_device
 from understudy.data.faceset import Faceset
 from understudy.errors import ProjectError
 from understudy.matching import Match, match_tracks, mean_identity, require_match, summary
-from understudy.media.video import MediaInfo, VideoReader, join, probe
+from understudy.media.video import (
+    SEGMENT_SUFFIX,
+    MediaInfo,
+    SegmentWriter,
+    VideoReader,
+    join,
+    probe,
+)
 from understudy.models import SwapModel, load_model
 from understudy.progress import Progress, silent
 from understudy.project import Project
@@ -123,6 +131,7 @@ def convert(
     target = Target.named(project.renders_folder, film, replace, with_, output, settings, encode)
     check(target, film)
     check_space(target, project.renders_folder, info, start, end)
+    notes = SegmentWriter(target.film.with_suffix(SEGMENT_SUFFIX), info, encode).notes
 
     found = scan(film, project.cache_folder, scan_settings, progress, start, end)
     matches = match_tracks(found.tracks, identities, wanted, settings.same_person)
@@ -168,7 +177,8 @@ def convert(
         had, rendering = segments.frames, time.monotonic()
         _render(film, info, found, chosen, swapper, segments, encode, start, end, progress)
         elapsed, rendered = time.monotonic() - rendering, segments.frames - had
-        notes = _publish(target, segments, film, start, end, encode, {**job, "key": key})
+        record = {**job, "key": key}
+        notes = _publish(target, segments, film, start, end, encode, record, notes)
         shutil.rmtree(work)
     return ConvertReport(
         output=target.film,
@@ -237,6 +247,8 @@ def _render(
         task.done = segments.frames
         try:
             write_segments(reader, faces, swapper, segments, info, encode, task)
+            for sentence in reader.damage:
+                task.note(sentence)
         except KeyboardInterrupt:
             task.note(
                 f"Stopped. {segments.frames} of {found.frames} frames are finished and kept; "
@@ -253,12 +265,13 @@ def _publish(
     end: Fraction | None,
     encode: EncodeSettings,
     record: dict[str, Any],
+    notes: Sequence[str],
 ) -> list[str]:
-    """Join the segments into the outputs and write the record; returns notes.
+    """Join the segments into the outputs and write the record; returns `notes` and new ones.
 
     The record comes before the film, so that a film that is there always has its own.
     """
-    notes: list[str] = []
+    told = list(notes)
     hashes = {}
     for name, path in target.outputs.items():
         if name == FILM:
@@ -275,12 +288,12 @@ def _publish(
         )
         hashes[name] = files.sha256(path)
     with files.atomic(target.film) as temporary:
-        notes += join(segments.files(FILM), temporary, film, start, end, encode, metadata=marking())
+        told += join(segments.files(FILM), temporary, film, start, end, encode, metadata=marking())
         hashes[FILM] = files.sha256(temporary)
         outputs = {
             name: {"file": path.name, "sha256": hashes[name]}
             for name, path in target.outputs.items()
         }
         record |= {"frames": segments.frames, "swapped": segments.swapped}
-        files.write_json(target.record, {**record, "outputs": outputs, "notes": notes})
-    return notes
+        files.write_json(target.record, {**record, "outputs": outputs, "notes": told})
+    return told
