@@ -19,6 +19,12 @@ KINDS = {
     "h264 mov": (".mov", "libx264", {"crf": "10"}),
     "hevc mkv": (".mkv", "libx265", {"crf": "8", "x265-params": "log-level=error:keyint=8"}),
     "vp9 webm": (".webm", "libvpx-vp9", {"crf": "10", "b": "0", "cpu-used": "8", "g": "8"}),
+    # With alternative references: packets that give no frame.
+    "vp8 webm": (
+        ".webm",
+        "libvpx",
+        {"crf": "4", "b": "4000000", "auto-alt-ref": "1", "lag-in-frames": "16", "g": "8"},
+    ),
     "mpeg4 avi": (".avi", "mpeg4", {"b": "4000000", "qmax": "2"}),
     "mpeg ts": (".ts", "libx264", {"crf": "10", "bf": "2"}),
     "gif": (".gif", "gif", {}),
@@ -46,8 +52,10 @@ def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             container.mux(stream.encode(None))
         return path
     base = Fraction(1, 25) if suffix == ".avi" else Fraction(1, 12800)
-    # AVI has no place for colour tags: players take so small a film for BT.601.
-    tags = (2, 0, 2, 2) if suffix == ".avi" else (1, 1, 1, 1)
+    # AVI has no place for colour tags: players take so small a film for BT.601. VP8 knows
+    # nothing else.
+    other = {"mpeg4": (2, 0, 2, 2), "libvpx": (6, 1, 6, 6)}
+    tags = other.get(codec, (1, 1, 1, 1))
     return make_film(path, codec, COUNT, options=options, time_base=base, tags=tags)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -177,6 +178,17 @@ def test_tags_of_the_film_are_written(tmp_path: Path, suffix: str) -> None:
     with av.open(str(tmp_path / f"b{suffix}")) as container:
         found = {key.lower(): value for key, value in container.metadata.items()}
     assert told.items() <= found.items()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_pixels_that_are_not_square_stay_so(tmp_path: Path, suffix: str) -> None:
+    source = make_film(tmp_path / "a.mp4", frames=5)
+    wide = replace(probe(source), pixel_aspect=Fraction(16, 11))
+    with SegmentWriter(tmp_path / "a.nut", wide, X264) as writer:
+        for frame in VideoReader(source):
+            writer.write(frame)
+    join([tmp_path / "a.nut"], tmp_path / f"b{suffix}", None, None, None, X264)
+    assert probe(tmp_path / f"b{suffix}").pixel_aspect == Fraction(16, 11)
 
 
 def test_the_index_of_an_mp4_comes_first(tmp_path: Path) -> None:
