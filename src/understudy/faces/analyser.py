@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from understudy import weights
-from understudy.faces.detect import Detection, Detector, overlap
+from understudy.faces.detect import FIRM, Detection, Detector, overlap
 from understudy.faces.identity import IdentityNet, face_chips
 from understudy.faces.mesh import Mesh
 from understudy.faces.pose import reference
@@ -49,14 +49,21 @@ class FaceAnalyser:
         return IdentityNet(weights.path("dlib_face_recognition_resnet_model_v1.dat"))
 
     def detect(self, image: Image, thorough: bool = True) -> list[Detection]:
-        """Face candidates in a picture, surest first.
+        """Faces in a picture, surest first; not all of them need have a sound mesh.
+
+        What the detector doubts counts when the mesh finds a face there.
 
         Args:
             image: RGB uint8 (height, width, 3).
             thorough: also search overlapping tiles of a picture that is large compared with
                 the smallest wanted face.
         """
-        return self._detector.detect(image, thorough)
+        return [
+            detection
+            for detection in self._detector.detect(image, thorough)
+            if detection.score >= FIRM
+            or self._mesh.from_detection(image, detection).score >= MESH_SCORE
+        ]
 
     def mesh(self, image: Image, start: Detection | Face) -> Face | None:
         """The mesh of one face, or None when there is no face where `start` says.
