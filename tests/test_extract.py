@@ -18,7 +18,7 @@ import pytest
 from painted import COLOURS, Act, ColourTracker, film, paint
 from understudy import files
 from understudy.data.faceset import INDEX, Faceset
-from understudy.errors import FacesError, MediaError, ProjectLocked, StorageError
+from understudy.errors import FacesError, MediaError, ProjectLocked, StorageError, WeightsError
 from understudy.extract import ExtractReport, extract
 from understudy.media.images import read_image, write_image
 from understudy.progress import Event, Progress, silent
@@ -376,6 +376,30 @@ def test_user_files_among_the_pictures_stay(clips: Path, tmp_path: Path) -> None
     run(place)
     assert mine.exists()
     assert not stray.exists()
+
+
+def test_two_real_people(shared_data: Path, tmp_path: Path) -> None:
+    clip = shared_data / "real" / "clips" / "r02_grid_two_people_composite.mp4"
+    place = home(tmp_path, clip)
+    try:
+        report = extract(
+            place,  # type: ignore[arg-type]
+            "left",
+            ExtractSettings(),
+            ScanSettings(),
+            silent(),
+        )
+    except WeightsError as error:
+        pytest.skip(error.problem)
+    faces = Faceset.open(place.faces_folder)
+    assert report.faces >= 147
+    assert [(other.tracks, other.measured) for other in report.others] == [(1, True)]
+    frames = faces.table["frame"].to_pylist()
+    assert len(set(frames)) == len(frames)
+    spread = np.linalg.norm(faces.embeddings - faces.embeddings.mean(0), axis=1)
+    assert spread.max() < 0.4
+    middle = faces.table["box"].combine_chunks().flatten().to_numpy().reshape(-1, 4)[:, ::2].mean(1)
+    assert (middle < 360).all() or (middle > 360).all()
 
 
 KILLED = """

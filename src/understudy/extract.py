@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy import files
-from understudy.data.building import Chosen, Film, Other, store, tidy, whose
+from understudy.data.building import store, tidy
 from understudy.data.crops import CropMaker, crop_missing, crops_key
 from understudy.data.faceset import INDEX_NAME, SCHEMA_VERSION, Faceset
+from understudy.data.whose import Chosen, Film, Other, whose
 from understudy.errors import FacesError, MediaError, ProjectError
 from understudy.progress import Progress
 from understudy.scan import FollowsFaces, film_hash, scan, scan_key, trackers
