@@ -290,12 +290,15 @@ def test_two_at_once(project: Project, source: Path) -> None:
 
 SCRIPT = textwrap.dedent(
     """
-    import resource, signal, sys
+    import ctypes, resource, signal, sys
     from pathlib import Path
     from understudy import Project, UnderstudyError
 
     limit = int(sys.argv[1])
-    if limit:
+    if limit < 0:  # give up root's right to write everywhere: capset(2) to nothing
+        header, nothing = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        assert ctypes.CDLL(None).capset(header, nothing) == 0
+    if limit > 0:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     project = Project.open(Path(sys.argv[2]))
@@ -328,6 +331,21 @@ def test_a_full_disk_keeps_what_was_there(project: Project, source: Path) -> Non
     assert [path.name for path in place.footage] == ["small.mp4"]
     report = project.add("ada", [small, large])
     assert [entry.file for entry in report.added] == ["large.mp4"]
+
+
+def test_a_read_only_project_is_said_to_be_one(project: Project, source: Path) -> None:
+    film = write_film(source / "a.mp4")
+    before = sorted(project.folder.rglob("*"))
+    project.people_folder.chmod(0o555)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "-1", str(project.folder), str(film)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == StorageError.exit_code, done.stderr
+    assert "may not be written" in done.stdout
+    assert sorted(project.folder.rglob("*")) == before
 
 
 def test_killed_at_any_moment_it_goes_on(project: Project, source: Path) -> None:

@@ -18,7 +18,7 @@ import understudy
 ROOT = Path(understudy.__file__).parent
 
 GROUND = {"errors", "types", "files", "progress", "settings"}
-LEAVES = {"media", "faces", "data", "models", "trust", "weights", "package_index"} | {
+LEAVES = {"media", "faces", "data", "models", "trust", "weights", "package_index", "person"} | {
     *("canvas", "composite", "compute", "matching", "metrics", "outlook", "pipeline", "report"),
     "segments",
 }

@@ -13,11 +13,11 @@ from understudy.errors import (
     FacesError,
     ProjectError,
     SettingsError,
-    StorageError,
     UnknownModel,
     UnknownPerson,
 )
-from understudy.project import Footage, Person, Project, check_name
+from understudy.person import Footage, Person, check_name
+from understudy.project import Project
 from understudy.settings import AllSettings
 from understudy.trust import consent as consents
 from understudy.trust.consent import Consent
@@ -76,10 +76,11 @@ def test_a_project_may_be_made_where_other_things_are(tmp_path: Path) -> None:
         Project.create(tmp_path / "notes.txt")
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """/proc takes no folders, whoever asks; permissions do not stop root."""
-    with pytest.raises((StorageError, FileNotFoundError)):
-        Project.create(Path("/proc/understudy"))
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "inside", Path("/proc/understudy")):
+        with pytest.raises(ProjectError, match="cannot be made"):
+            Project.create(folder)
 
 
 def test_a_misspelt_setting_is_named(project: Project) -> None:

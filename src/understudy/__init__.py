@@ -24,8 +24,9 @@ from understudy.errors import (
     UnknownPerson,
     WeightsError,
 )
+from understudy.person import Footage, Person
 from understudy.progress import Event, Progress, silent
-from understudy.project import Footage, Person, Project
+from understudy.project import Project
 from understudy.settings import (
     AllSettings,
     ConvertSettings,

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import cyclopts
@@ -57,7 +58,7 @@ _GLOBAL = Group("Everywhere", sort_key=20)
 app = App(
     name="understudy",
     help=_HELP,
-    help_format="markdown",
+    help_format="plaintext",
     version=lambda: metadata.version("understudy"),
     suppress_keyboard_interrupt=False,
 )
@@ -85,7 +86,7 @@ def init(folder: Path = Path(), /, *, session: Own) -> None:
         folder: Where; the current folder when not given. It may exist.
     """
     project = Project.create(session.folder or folder)
-    where = "" if project.folder == Path.cwd() else f"cd {folder} && "
+    where = "" if project.folder == Path.cwd() else f"cd {quote(str(folder))} && "
     session.say(
         f"Made a project in {project.folder}; its settings are in project.toml.",
         f"Next: {where}understudy add NAME FILES... --consent self|granted|synthetic",
@@ -241,10 +242,9 @@ def convert(
         session.say(f"Side by side: {report.side_by_side}")
     if report.matte:
         session.say(f"Alpha matte: {report.matte}")
-    part = " (film and swap must show the same part)" if start or end else ""
     session.say(
-        f"Next: understudy evaluate --model {project.model(model)} --film {film} "
-        f"--swap {report.output} --replace {replace} --with {with_}{part}"
+        f"Next: understudy evaluate --model {project.model(model)} --film {quote(str(film))} "
+        f"--swap {quote(str(report.output))}"
     )
 
 
@@ -333,7 +333,7 @@ def weights(*, session: Own) -> None:
 def demo(
     folder: Path = Path("out/demo"),
     *,
-    minutes: float | None = None,
+    minutes: float = 5.0,
     session: Own,
 ) -> None:
     """Go the whole way on two bundled synthetic people, in ten minutes on two cores.

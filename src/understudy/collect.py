@@ -28,8 +28,9 @@ from understudy import files
 from understudy.errors import ConsentError, MediaError
 from understudy.media.images import IMAGE_SUFFIXES
 from understudy.media.probe import probe
+from understudy.person import Footage, Person
 from understudy.progress import Progress, Task
-from understudy.project import Footage, Person, Project
+from understudy.project import Project
 from understudy.trust import consent as consents
 from understudy.trust.consent import Consent, Footing
 

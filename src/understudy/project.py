@@ -9,7 +9,7 @@
     renders/                          converted films and reports
     cache/                            what can be computed again; may be deleted
 
-Only this module knows these paths. The stages are methods of `Project` too:
+Only this module and `person` know these paths. The stages are methods of `Project` too:
 
     project = Project.create(Path("my-film"))
     project.add("ada", [Path("ada.mp4")], consent="self")
@@ -21,17 +21,15 @@ Only this module knows these paths. The stages are methods of `Project` too:
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
-
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from typing import TYPE_CHECKING, Any, Self
 
 from understudy import files
 from understudy.errors import FacesError, ProjectError, UnknownModel, UnknownPerson
+from understudy.person import Person, check_name, is_name
 from understudy.progress import Progress, silent
 from understudy.settings import (
     AllSettings,
@@ -46,7 +44,7 @@ from understudy.settings import (
     take,
     template,
 )
-from understudy.trust.consent import Consent, Footing, read
+from understudy.trust.consent import Footing
 
 if TYPE_CHECKING:
     from understudy.collect import AddReport
@@ -56,123 +54,7 @@ if TYPE_CHECKING:
     from understudy.train import TrainReport
 
 MARKER = "project.toml"
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_RESERVED = frozenset({"any", "all"})
 _GIVEN = "the settings given"
-
-
-def check_name(name: str, what: str) -> str:
-    """Return `name` if it can name a person or a model.
-
-    Args:
-        what: "person" or "model", for the message.
-
-    Raises:
-        ProjectError: it is empty, too long, reserved or holds other characters.
-    """
-    if not _NAME.fullmatch(name):
-        near = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:64]
-        hint = f", for example `{near}`" if _NAME.fullmatch(near) else ""
-        raise ProjectError(
-            f"`{name}` cannot name a {what}.",
-            "Use lower-case letters, digits, '-' and '_', at most 64, "
-            f"starting with a letter or digit{hint}.",
-        )
-    if name in _RESERVED:
-        raise ProjectError(
-            f"`{name}` has a meaning of its own and cannot name a {what}.", "Choose another name."
-        )
-    return name
-
-
-class Footage(BaseModel):
-    """One film or picture of a person, as `footage.json` lists it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    file: str
-    """Name inside the footage folder."""
-    source: str
-    """Path that it was added from."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Field(ge=1)]
-    kind: Literal["video", "picture"]
-    added_at: AwareDatetime
-    facts: dict[str, Any]
-    """What probing found: size, codec, rate, rotation, length, sound."""
-
-
-class _FootageIndex(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schema_version: Literal[1] = 1
-    footage: tuple[Footage, ...] = ()
-
-
-@dataclass(frozen=True)
-class Person:
-    """One person of a project: `name` and the `folder` with everything about them."""
-
-    name: str
-    folder: Path
-
-    @property
-    def consent_file(self) -> Path:
-        return self.folder / "consent.json"
-
-    @property
-    def footage_folder(self) -> Path:
-        return self.folder / "footage"
-
-    @property
-    def faces_folder(self) -> Path:
-        return self.folder / "faces"
-
-    @property
-    def index_file(self) -> Path:
-        return self.folder / "footage.json"
-
-    @property
-    def lock_file(self) -> Path:
-        """Held while footage is being added."""
-        return self.folder.parent / f".{self.name}.lock"
-
-    @property
-    def consent(self) -> Consent | None:
-        """What `consent.json` says; None without one. Raises ConsentError when damaged."""
-        return read(self.consent_file)
-
-    @property
-    def has_faces(self) -> bool:
-        """Whether there is a faceset."""
-        return (self.faces_folder / "faces.parquet").is_file()
-
-    def index(self) -> tuple[Footage, ...]:
-        """Everything that was added, in that order. Raises ProjectError when damaged."""
-        if not self.index_file.exists():
-            return ()
-        values = files.read_json(self.index_file)
-        try:
-            return _FootageIndex.model_validate(values).footage
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise ProjectError(
-                f"{self.index_file} is damaged: {where}: {first['msg']}.",
-                "Restore it from a copy, or remove it and add the footage again; "
-                "no film is lost by that.",
-            ) from error
-
-    def write_index(self, footage: Iterable[Footage]) -> None:
-        """Replace `footage.json`. Raises StorageError."""
-        value = _FootageIndex(footage=tuple(footage)).model_dump(mode="json")
-        files.write_json(self.index_file, value)
-
-    @property
-    def footage(self) -> list[Path]:
-        """Films and pictures that were added and are still there, in that order."""
-        paths = (self.footage_folder / entry.file for entry in self.index())
-        return [path for path in paths if path.is_file()]
 
 
 @dataclass(frozen=True)
@@ -202,9 +84,14 @@ class Project:
             )
         if folder.exists() and not folder.is_dir():
             raise ProjectError(f"{folder} is a file.", "Choose another folder.")
-        with files.storage_errors(folder):
-            for name in ("people", "models", "renders", "cache"):
-                (folder / name).mkdir(parents=True, exist_ok=True)
+        try:
+            with files.storage_errors(folder):
+                for name in ("people", "models", "renders", "cache"):
+                    (folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ProjectError(
+                f"{folder} cannot be made ({error.strerror}).", "Choose another folder."
+            ) from error
         files.write_bytes(folder / MARKER, template().encode())
         return cls.open(folder)
 
@@ -453,7 +340,7 @@ def _folders(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(
-        entry.name for entry in folder.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name)
+        entry.name for entry in folder.iterdir() if entry.is_dir() and is_name(entry.name)
     )
 
 
