@@ -10,12 +10,14 @@ part exactly.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,6 +25,10 @@ GRID = 5
 CLAHE_CLIP = 2.0
 CLAHE_TILES = 4
 
+CACHED = 200_000
+"""Bytes of crops that are worked on together on a processor, so that they stay in its cache."""
+
+Recolor = Callable[[Tensor, slice], Tensor]
 Color = Literal["matrix", "lab", "none"]
 
 
@@ -82,7 +88,7 @@ def generator(seed: int, step: int, person: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(mixed[0]) << 31 | int(mixed[1]) >> 1)
 
 
-def planes(images: np.ndarray, masks: np.ndarray) -> Tensor:
+def planes(images: NDArray[np.uint8], masks: NDArray[np.uint8]) -> Tensor:
     """Pack uint8 images (N, S', S', 3) and masks (N, S', S') as one uint8 tensor
     (N, 4, S', S'): the form in which a faceset is kept in memory and augmented."""
     packed = torch.empty((len(images), 4, *images.shape[1:3]), dtype=torch.uint8)
@@ -117,14 +123,24 @@ def augment(crops: Tensor, size: int, how: Augmentation, source: torch.Generator
         raise ValueError(f"crops of {tuple(crops.shape[2:])} are smaller than {size} pixels")
     count, side = len(crops), crops.shape[-1]
     matrix = _affine(count, size, side, how, source)
+    turn, shift = matrix[:, :, :2].transpose(1, 2), matrix[:, None, :, 2]
     control = _control(size)
-    straight = control @ matrix[:, :, :2].transpose(1, 2) + matrix[:, None, :, 2]
     moved = control + torch.randn((count, GRID * GRID, 2), generator=source) * (how.warp * size)
-    warped = moved @ matrix[:, :, :2].transpose(1, 2) + matrix[:, None, :, 2]
+    straight, warped = control @ turn + shift, moved @ turn + shift
     upsample = _upsampling(size)
-    colored = _color(crops, how, source)
-    target = _sample(colored, straight, upsample)
-    picture = _sample(colored[:, :3], warped, upsample)
+    recolor = _lab(count, source) if how.color == "lab" else _matrix(count, how, source)
+    together = len(crops) if crops.device.type != "cpu" else max(1, CACHED // crops[0].numel())
+    parts = []
+    for first in range(0, count, together):
+        some = slice(first, first + together)
+        colored = recolor(crops[some], some)
+        parts.append(
+            (
+                _sample(colored[:, :3], warped[some], upsample),
+                _sample(colored, straight[some], upsample),
+            )
+        )
+    picture, target = (torch.cat(part) for part in zip(*parts, strict=True))
     return Batch(picture, target[:, :3], target[:, 3:], matrix.to(crops.device))
 
 
@@ -188,19 +204,10 @@ def _sample(crops: Tensor, control: Tensor, upsample: Tensor) -> Tensor:
     )
 
 
-def _color(crops: Tensor, how: Augmentation, source: torch.Generator) -> Tensor:
-    """Crops as float32 0..1, colours varied, the mask left alone."""
-    if how.color == "lab":
-        return _lab(crops, source)
-    if how.color == "none":
-        return crops.float() / 255
-    return _matrix(crops, how.strength, source)
-
-
-def _matrix(crops: Tensor, strength: float, source: torch.Generator) -> Tensor:
+def _matrix(count: int, how: Augmentation, source: torch.Generator) -> Recolor:
     """Gain, tint and saturation as one 3x3 matrix per picture, an offset, and a bend of the
     curve y + g y (1 - y), which is near a gamma and much cheaper."""
-    count = len(crops)
+    strength = how.strength if how.color == "matrix" else 0.0
     draws = _uniform((count, 7), source) * strength
     gain = 1 + 0.2 * draws[:, 0:1] + 0.06 * draws[:, 1:4]
     saturation = (1 + 0.25 * draws[:, 4])[:, None, None]
@@ -214,28 +221,37 @@ def _matrix(crops: Tensor, strength: float, source: torch.Generator) -> Tensor:
     offset[:, :3, 0] = (1 - gain) * 0.4 + 0.06 * draws[:, 5:6]
     bend = torch.zeros((count, 4, 1))
     bend[:, :3, 0] = 0.35 * draws[:, 6:7]
-    device = crops.device
-    flat = crops.float().flatten(2)
-    flat = torch.baddbmm(offset.to(device), matrix.to(device), flat).clamp_(0, 1)
-    return torch.addcmul(flat, bend.to(device), flat - flat * flat).view(crops.shape)
+
+    def recolor(crops: Tensor, some: slice) -> Tensor:
+        device = crops.device
+        flat = torch.baddbmm(
+            offset[some].to(device), matrix[some].to(device), crops.float().flatten(2)
+        ).clamp_(0, 1)
+        return flat.addcmul(bend[some].to(device), flat - flat * flat).view(crops.shape)
+
+    return recolor
 
 
-def _lab(crops: Tensor, source: torch.Generator) -> Tensor:
+def _lab(count: int, source: torch.Generator) -> Recolor:
     """The field's recipe, picture by picture."""
-    draws = _uniform((len(crops), 3), source).numpy() * np.array([0.3, 0.08, 0.08], np.float32)
-    equalise = (torch.rand(len(crops), generator=source) < 0.5).tolist()
+    draws = _uniform((count, 3), source).numpy() * np.array([0.3, 0.08, 0.08], np.float32)
+    equalise = (torch.rand(count, generator=source) < 0.5).numpy()
     clahe = cv2.createCLAHE(CLAHE_CLIP, (CLAHE_TILES, CLAHE_TILES))
-    result = crops.float() / 255
-    pictures = crops[:, :3].permute(0, 2, 3, 1).cpu().numpy()
-    for number, picture in enumerate(pictures):
+
+    def one(picture: NDArray[np.uint8], draw: NDArray[np.float32], equal: bool) -> Tensor:
         lab = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2LAB)
-        if equalise[number]:
+        if equal:
             lab[:, :, 0] = clahe.apply(lab[:, :, 0])
         # Upwards the rest of the range shrinks, downwards the values do: nothing is cut off.
         values = lab.astype(np.float32) / 255
-        draw = draws[number]
         values = np.where(draw >= 0, values + (1 - values) * draw, values * (1 + draw))
         changed = np.round(values * 255).astype(np.uint8)
-        rgb = torch.from_numpy(cv2.cvtColor(changed, cv2.COLOR_LAB2RGB))
-        result[number, :3] = rgb.permute(2, 0, 1) / 255
-    return result
+        return torch.from_numpy(cv2.cvtColor(changed, cv2.COLOR_LAB2RGB)).permute(2, 0, 1)
+
+    def recolor(crops: Tensor, some: slice) -> Tensor:
+        pictures = crops[:, :3].permute(0, 2, 3, 1).cpu().numpy()
+        rgb = [one(*each) for each in zip(pictures, draws[some], equalise[some], strict=True)]
+        changed = torch.cat((torch.stack(rgb).to(crops.device), crops[:, 3:]), dim=1)
+        return changed.float() / 255
+
+    return recolor

@@ -7,8 +7,9 @@ nearly equal numbers, and in bfloat16 they become noise or NaN.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,7 +19,15 @@ C1, C2 = 0.01**2, 0.03**2
 SIGMA = 1.5
 MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
-Window = Literal["gaussian", "box"]
+Window = Literal["gaussian", "tent"]
+TENT = (1, 2, 2)
+"""Shifts that make the tent window: (1 1) * (1 0 1) * (1 0 1) = 1 1 2 2 1 1. Its variance of
+2.25 pixels is that of the Gaussian with sigma 1.5."""
+
+WIDTHS: dict[Window, int] = {"gaussian": 11, "tent": 1 + sum(TENT)}
+
+AT_ONCE = 250_000
+"""Values that SSIM works on together on a processor, so that they stay in its cache."""
 
 
 def _check(a: Tensor, b: Tensor, mask: Tensor | None) -> None:
@@ -30,43 +39,147 @@ def _check(a: Tensor, b: Tensor, mask: Tensor | None) -> None:
         raise ValueError(f"a mask of {tuple(mask.shape)} does not fit images of {tuple(a.shape)}")
 
 
-def _blur(images: Tensor, width: int, window: Window, stride: int) -> Tensor:
-    """Weighted mean over windows that lie wholly inside; along one axis, then the other."""
-    channels = images.shape[1]
-    if window == "gaussian":
-        x = torch.arange(width, device=images.device, dtype=torch.float32) - (width - 1) / 2
-        taps = torch.exp(-(x**2) / (2 * SIGMA**2))
-        taps = taps / taps.sum()
-    else:
-        taps = torch.full((width,), 1 / width, device=images.device)
-    rows = taps.view(1, 1, width, 1).repeat(channels, 1, 1, 1)
-    images = functional.conv2d(images, rows, stride=(stride, 1), groups=channels)
-    return functional.conv2d(images, rows.transpose(2, 3), stride=(1, stride), groups=channels)
+def _tent(images: Tensor, way: int) -> Tensor:
+    """Means over the tent window, by a few additions of shifted images.
+
+    Images are added as one long line of numbers, which is fastest, so what runs over the end
+    of a row or an image is mixed with the next one: only windows that lie wholly inside are
+    right.
+
+    Args:
+        way: 1 for windows that begin at their pixel, -1 for the adjoint of that.
+    """
+    line = images.flatten()
+    spare, other = torch.empty_like(line), torch.empty_like(line)
+    for pixels in (1, images.shape[-1]):
+        for shift in TENT:
+            step = shift * pixels
+            inner, edge = slice(-step), slice(-step, None)
+            if way < 0:
+                inner, edge = slice(step, None), slice(step)
+            torch.add(line[:-step], line[step:], out=spare[inner])
+            spare[edge] = line[edge]
+            line, spare, other = spare, other, spare
+    return line.mul_(0.25 ** len(TENT)).view(images.shape)
 
 
-def _terms(a: Tensor, b: Tensor, width: int, window: Window, stride: int) -> tuple[Tensor, Tensor]:
-    """Luminance term, and contrast and structure term, of SSIM."""
+class _Tent(torch.autograd.Function):
+    """`_tent` with its adjoint, for slopes that are 0 where the window is not wholly inside."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor) -> Tensor:
+        return _tent(images, 1)
+
+    @staticmethod
+    def backward(ctx: Any, slopes: Tensor) -> Tensor:
+        return _tent(slopes, -1)
+
+
+def _blur(images: Tensor, window: Window) -> Tensor:
+    """Weighted mean over windows that begin at each pixel; those that do not lie wholly
+    inside are left out (gaussian) or meaningless (tent)."""
+    if window == "tent":
+        blurred: Tensor = _Tent.apply(images)  # type: ignore[no-untyped-call]
+        return blurred
+    channels, width = images.shape[1], WIDTHS["gaussian"]
+    x = torch.arange(width, device=images.device, dtype=torch.float32) - (width - 1) / 2
+    taps = torch.exp(-(x**2) / (2 * SIGMA**2))
+    rows = (taps / taps.sum()).view(1, 1, width, 1).repeat(channels, 1, 1, 1)
+    images = functional.conv2d(images, rows, groups=channels)
+    return functional.conv2d(images, rows.transpose(2, 3), groups=channels)
+
+
+def _weights(a: Tensor, mask: Tensor | None, window: Window) -> Tensor:
+    """The weight of each window, of sum 1 over all images and channels: the mask at its
+    centre, laid out as `_blur` does."""
+    width = WIDTHS[window]
+    edge, height, length = (width - 1) // 2, a.shape[2] - width + 1, a.shape[3] - width + 1
+    if mask is None:
+        mask = a.new_ones((len(a), 1, *a.shape[2:]))
+    inside = mask[:, :, edge : edge + height, edge : edge + length].float()
+    weights: Tensor = inside / (inside.sum() * a.shape[1]).clamp_min(1e-6)
+    if window == "tent":
+        weights = functional.pad(weights, (0, width - 1, 0, width - 1))
+    return weights
+
+
+def _sums(a: Tensor, b: Tensor, weights: Tensor, window: Window, whole: bool) -> Tensor:
+    """Weighted sum of the similarity, or of its contrast and structure term alone."""
     a, b = a.float(), b.float()
     stack = torch.cat((a, b, a * a + b * b, a * b), dim=1)
-    mean_a, mean_b, squares, product = _blur(stack, width, window, stride).chunk(4, dim=1)
+    mean_a, mean_b, squares, product = _blur(stack, window).chunk(4, dim=1)
     means = mean_a * mean_b
     mean_squares = mean_a * mean_a + mean_b * mean_b
-    luminance = (2 * means + C1) / (mean_squares + C1)
-    structure = (2 * (product - means) + C2) / (squares - mean_squares + C2)
-    return luminance, structure
+    values = (2 * (product - means) + C2) / (squares - mean_squares + C2)
+    if whole:
+        values = values * (2 * means + C1) / (mean_squares + C1)
+    return (values * weights).sum()
 
 
-def _window_mask(mask: Tensor, width: int, stride: int) -> Tensor:
-    """The mask at the centres of the windows."""
-    edge = (width - 1) // 2
-    height, length = mask.shape[2] - width + 1, mask.shape[3] - width + 1
-    return mask[:, :, edge : edge + height : stride, edge : edge + length : stride].float()
+def _sums_and_slopes(a: Tensor, b: Tensor, weights: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
+    """`_sums` with the tent window, and its slopes for `a`, worked out by hand."""
+    stack = torch.cat((a, b, a * a + b * b, a * b), dim=1)
+    mean_a, mean_b, squares, product = _tent(stack, 1).chunk(4, dim=1)
+    means = mean_a * mean_b
+    mean_squares = (mean_a * mean_a).addcmul_(mean_b, mean_b)
+    below = 1 / (squares - mean_squares + C2)
+    above = (product - means).mul_(2).add_(C2)
+    share = below * weights
+    slope_mean = -mean_b
+    if whole:
+        low, high = 1 / (mean_squares + C1), means.mul_(2).add_(C1)
+        slope_mean = mean_b * (above - high) * low
+        share_low = share * low
+        values = above * high * share_low
+        # d values / d product, d squares and d mean_a, the others held fast.
+        slope_product = high * share_low
+        slope_mean = slope_mean.mul_(share).addcmul_(values * mean_a, below - low)
+    else:
+        values = above * share
+        slope_product = share
+        slope_mean = slope_mean.mul_(share).addcmul_(values * mean_a, below)
+    slope_squares = values * below
+    slopes = torch.cat((slope_mean, slope_squares, slope_product.expand_as(values)), dim=1)
+    back_mean, back_squares, back_product = _tent(slopes, -1).chunk(3, dim=1)
+    total = (back_mean - a * back_squares).addcmul_(b, back_product).mul_(2)
+    return values.sum(), total
 
 
-def _average(values: Tensor, mask: Tensor | None) -> Tensor:
-    if mask is None:
-        return values.mean()
-    return (values * mask).sum() / (mask.sum() * values.shape[1]).clamp_min(1e-6)
+class _Pieces(torch.autograd.Function):
+    """`_sums` with the tent window, a few images at a time, with the slopes for `a` worked out
+    at once: nothing then leaves the processor's cache, which is several times as fast."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, weights: Tensor, whole: bool) -> Tensor:
+        together = max(1, AT_ONCE // (4 * a[0].numel()))
+        total = torch.zeros(())
+        slopes = torch.empty_like(a)
+        for first in range(0, len(a), together):
+            some = slice(first, first + together)
+            near, far = a[some].float().contiguous(), b[some].float().contiguous()
+            value, slopes[some] = _sums_and_slopes(near, far, weights[some], whole)
+            total += value
+        ctx.save_for_backward(slopes)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:
+        (slopes,) = ctx.saved_tensors
+        return slope * slopes, None, None, None
+
+
+def _similarity(a: Tensor, b: Tensor, mask: Tensor | None, window: Window, whole: bool) -> Tensor:
+    """Mean SSIM, or of its contrast and structure term alone unless `whole`."""
+    width = WIDTHS[window]
+    if min(a.shape[2:]) < width:
+        raise ValueError(f"images of {tuple(a.shape[2:])} are smaller than a window of {width}")
+    with torch.autocast(a.device.type, enabled=False):
+        weights = _weights(a, mask, window)
+        simple = a.requires_grad and not (b.requires_grad or weights.requires_grad)
+        if window == "tent" and simple and a.device.type == "cpu":
+            result: Tensor = _Pieces.apply(a, b, weights, whole)  # type: ignore[no-untyped-call]
+            return result
+        return _sums(a, b, weights, window, whole)
 
 
 def ssim(
@@ -74,9 +187,7 @@ def ssim(
     b: Tensor,
     mask: Tensor | None = None,
     *,
-    width: int = 11,
     window: Window = "gaussian",
-    stride: int = 1,
 ) -> Tensor:
     """Mean structural similarity, a scalar of at most 1.
 
@@ -84,22 +195,18 @@ def ssim(
     structural similarity", 2004: 11-pixel Gaussian of sigma 1.5, K1 = 0.01, K2 = 0.03, only
     windows that lie wholly inside, each channel for itself.
 
+    Slopes are there for `a` and `b`; they come cheapest with the tent window, when only `a`
+    needs them.
+
     Args:
         mask: weight of each window, read at its centre; all the same when None.
-        width: of the window in pixels, odd.
-        window: `gaussian`, or `box` for equal weights.
-        stride: pixels from one window to the next; 2 or more is cheaper.
+        window: `gaussian`, or `tent` for a cheap window of 6 pixels and the same variance.
 
     Raises:
         ValueError: shapes differ or the images are smaller than the window.
     """
     _check(a, b, mask)
-    if min(a.shape[2:]) < width:
-        raise ValueError(f"images of {tuple(a.shape[2:])} are smaller than a window of {width}")
-    with torch.autocast(a.device.type, enabled=False):
-        luminance, structure = _terms(a, b, width, window, stride)
-        weights = None if mask is None else _window_mask(mask, width, stride)
-        return _average(luminance * structure, weights)
+    return _similarity(a, b, mask, window, whole=True)
 
 
 def ms_ssim(
@@ -107,9 +214,7 @@ def ms_ssim(
     b: Tensor,
     mask: Tensor | None = None,
     *,
-    width: int = 11,
     window: Window = "gaussian",
-    stride: int = 1,
     weights: Sequence[float] = MS_WEIGHTS,
 ) -> Tensor:
     """Multi-scale structural similarity, a scalar of at most 1.
@@ -122,21 +227,26 @@ def ms_ssim(
         ValueError: as `ssim`.
     """
     _check(a, b, mask)
-    scales = min(len(weights), 1 + int(torch.tensor(min(a.shape[2:]) / width).log2().floor()))
-    if scales < 1:
-        raise ValueError(f"images of {tuple(a.shape[2:])} are smaller than a window of {width}")
+    ratio = min(a.shape[2:]) / WIDTHS[window]
+    scales = max(1, min(len(weights), 1 + math.floor(math.log2(ratio)))) if ratio > 0 else 1
     total = sum(weights[:scales])
-    with torch.autocast(a.device.type, enabled=False):
-        result = a.new_ones((), dtype=torch.float32)
-        for scale in range(scales):
-            luminance, structure = _terms(a, b, width, window, stride)
-            values = luminance * structure if scale == scales - 1 else structure
-            inside = None if mask is None else _window_mask(mask, width, stride)
-            # A power below one has no slope at 0, hence the small floor.
-            result = result * _average(values, inside).clamp_min(1e-4) ** (weights[scale] / total)
-            a, b = functional.avg_pool2d(a.float(), 2), functional.avg_pool2d(b.float(), 2)
+    a, b = a.float(), b.float()
+    result = a.new_ones(())
+    for scale in range(scales):
+        last = scale == scales - 1
+        value = _similarity(a, b, mask, window, whole=last)
+        # A power below one has no slope at 0, hence the small floor.
+        result = result * value.clamp_min(1e-4) ** (weights[scale] / total)
+        if not last:
+            a, b = functional.avg_pool2d(a, 2), functional.avg_pool2d(b, 2)
             mask = None if mask is None else functional.avg_pool2d(mask.float(), 2)
-        return result
+    return result
+
+
+def _average(values: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return values.mean()
+    return (values * mask).sum() / (mask.sum() * values.shape[1]).clamp_min(1e-6)
 
 
 def masked_l1(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
