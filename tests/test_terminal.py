@@ -23,6 +23,8 @@ def test_figures_say_what_is_known() -> None:
     assert figures(Event("step", "scan", 3, None, "frames", 0.1, "loss 0.2")) == (
         "3 frames, loss 0.2"
     )
+    budget = Event("step", "train", 60, 300, "seconds", 60.0)
+    assert figures(budget) == "60/300 seconds, 4:00 left"
     assert summary(step) == "scan: 1,200 frames in 12 s (100.0 frames/s)"
 
 

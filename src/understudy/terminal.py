@@ -45,8 +45,7 @@ def figures(event: Event) -> str:
     """`1200/3000 frames, 96.2 frames/s, 19 s left`, as far as it is known."""
     count = f"{event.done:,.0f}" if event.total is None else f"{event.done:,.0f}/{event.total:,.0f}"
     parts = [f"{count} {event.unit}"]
-    if event.rate > 0 and event.seconds >= 1:
-        parts.append(f"{event.rate:,.1f} {event.unit}/s")
+    parts += _rate(event)
     if event.left is not None and event.left >= 1:
         parts.append(f"{clock(event.left)} left")
     if event.text:
@@ -56,8 +55,15 @@ def figures(event: Event) -> str:
 
 def summary(event: Event) -> str:
     """What a finished task leaves to read."""
-    rate = f" ({event.rate:,.1f} {event.unit}/s)" if event.seconds >= 1 and event.rate > 0 else ""
+    rate = "".join(f" ({text})" for text in _rate(event))
     return f"{event.task}: {event.done:,.0f} {event.unit} in {clock(event.seconds)}{rate}"
+
+
+def _rate(event: Event) -> list[str]:
+    """The rate, when there has been time to know it and it means something."""
+    if event.rate <= 0 or event.seconds < 1 or event.unit == "seconds":
+        return []
+    return [f"{event.rate:,.1f} {event.unit}/s"]
 
 
 class _Figures(ProgressColumn):
