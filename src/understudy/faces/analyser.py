@@ -17,6 +17,9 @@ from understudy.types import Face, Floats, Image
 MESH_SCORE = 0.5
 """Score from which the mesh counts as lying on a face."""
 
+CONVINCING = 0.8
+"""Score from which the mesh settles what the detector doubts."""
+
 SAME_FACE = 0.4
 """Overlap from which two meshes lie on one face."""
 
@@ -62,7 +65,7 @@ class FaceAnalyser:
             detection
             for detection in self._detector.detect(image, thorough)
             if detection.score >= FIRM
-            or self._mesh.from_detection(image, detection).score >= MESH_SCORE
+            or self._mesh.from_detection(image, detection).score >= CONVINCING
         ]
 
     def mesh(self, image: Image, start: Detection | Face) -> Face | None:

@@ -199,8 +199,16 @@ def _cut(image: Image, region: Region, size: int) -> Image:
     scale = size / region.side
     w = max(1, min(size, round((x1 - x0) * scale)))
     h = max(1, min(size, round((y1 - y0) * scale)))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    small = cv2.resize(image[y0:y1, x0:x1], (w, h), interpolation=how)
+    part = image[y0:y1, x0:x1]
+    # Averaging over whole pixels is ten times as fast as over parts of pixels; what is left to
+    # shrink after it, by less than two, a linear look-up does without skipping anything.
+    whole = int(1 / scale)
+    if whole > 1 and min(part.shape[:2]) >= whole:
+        rows, columns = part.shape[0] // whole, part.shape[1] // whole
+        even = part[: rows * whole, : columns * whole]
+        smaller = cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA)
+        part = np.asarray(smaller, np.uint8)
+    small = cv2.resize(part, (w, h), interpolation=cv2.INTER_LINEAR)
     square = np.zeros((size, size, 3), np.uint8)
     left = min(size - w, max(0, round((x0 - region.x) * scale)))
     top = min(size - h, max(0, round((y0 - region.y) * scale)))
