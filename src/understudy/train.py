@@ -268,7 +268,7 @@ class _Run:
         for number, faces in enumerate(self.faces.values()):
             rows = torch.from_numpy(sample(seed + number, state.step, len(faces), self.batch))
             source = generator(seed, state.step, number)
-            picked = faces[rows.to(faces.device)]
+            picked = faces.index_select(0, rows.to(faces.device))
             batches.append(augment(picked, self.size, self.recipe.augmentation, source))
         # Networks may draw at random too (dropout, noise): also a function of seed and step.
         torch.manual_seed(generator(seed, state.step, len(batches)).initial_seed())
