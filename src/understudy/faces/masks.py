@@ -29,6 +29,9 @@ hair. Chosen against the true masks of rendered faces."""
 NOSE = np.array([1, 4, 5, 195, 48, 278, 129, 358])
 """The nose, which passes the cheek in a three-quarter view."""
 
+GROWN = 1.03
+"""The skin that belongs to the inner face reaches this much further than the ring."""
+
 FINER = 4
 """Polygons are drawn so many times larger and averaged down, which gives true coverage."""
 
@@ -58,7 +61,10 @@ def face_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) ->
     Returns:
         float32 (size, size), 0..1.
     """
-    return _fill(landmarks[np.concatenate([OUTLINE, NOSE]), :2], size, soft * size)
+    ring = landmarks[OUTLINE, :2].astype(np.float64)
+    middle = ring.mean(axis=0)
+    grown = middle + GROWN * (ring - middle)
+    return _fill(np.concatenate([grown, landmarks[NOSE, :2]]), size, soft * size)
 
 
 def hull_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) -> Floats:
