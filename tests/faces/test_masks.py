@@ -32,7 +32,7 @@ def test_range_shape_and_containment(size: int) -> None:
         assert grey.dtype == np.float32
         assert grey.min() == 0
         assert grey.max() == pytest.approx(1, abs=1e-6)
-    assert np.clip(mask - hull, 0, 1).sum() < 0.02 * mask.sum(), "inside the hull, but for skin"
+    assert (hull - mask).min() > -0.01, "the inner face lies inside the hull"
     assert 0.24 < mask.mean() < 0.34
     assert mask.mean() < hull.mean() < 0.42
     inside = [1, 4, 168, 13, 14, 33, 263, 61, 291, 105, 334, 50, 280]

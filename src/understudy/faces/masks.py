@@ -50,6 +50,11 @@ def _fill(points: NDArray[np.floating], size: int, soft: float) -> Floats:
     return grey
 
 
+def _grown(points: NDArray[np.floating], landmarks: NDArray[np.floating]) -> Floats:
+    middle = landmarks[OUTLINE, :2].astype(np.float64).mean(axis=0)
+    return np.asarray(middle + GROWN * (points - middle), np.float32)
+
+
 def face_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) -> Floats:
     """Inner face: forehead below the hair to chin, cheek to cheek, without ears.
 
@@ -61,10 +66,8 @@ def face_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) ->
     Returns:
         float32 (size, size), 0..1.
     """
-    ring = landmarks[OUTLINE, :2].astype(np.float64)
-    middle = ring.mean(axis=0)
-    grown = middle + GROWN * (ring - middle)
-    return _fill(np.concatenate([grown, landmarks[NOSE, :2]]), size, soft * size)
+    ring = _grown(landmarks[OUTLINE, :2], landmarks)
+    return _fill(np.concatenate([ring, landmarks[NOSE, :2]]), size, soft * size)
 
 
 def hull_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) -> Floats:
@@ -72,4 +75,4 @@ def hull_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) ->
 
     Arguments and result as for `face_mask`.
     """
-    return _fill(landmarks[:, :2], size, soft * size)
+    return _fill(_grown(landmarks[:, :2], landmarks), size, soft * size)
