@@ -36,8 +36,11 @@ UNUSUAL = (0.03, 0.06)
 def thumbnail(image: Image) -> Floats:
     """The frame small, with its mean brightness and contrast made equal: float32 (32, 32, 3)."""
     step = max(1, min(image.shape[:2]) // (6 * SIDE))
-    sparse = np.ascontiguousarray(image[::step, ::step])
-    small = cv2.resize(sparse, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    rows, columns = image.shape[0] // step, image.shape[1] // step
+    # In two steps, because averaging over whole pixels is many times as fast.
+    even = image[: rows * step, : columns * step]
+    half = cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(half, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     grey = small @ np.full(3, 1 / 3, np.float32)
     level = (small - grey.mean()) / (grey.std() + 8) * 48 + 128
     return np.asarray(np.clip(level, 0, 255), np.float32)
