@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from understudy.errors import SettingsError
 from understudy.faces.align import transform_points, warp
-from understudy.faces.masks import face_mask
+from understudy.faces.masks import face_mask, reach_mask
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Image, Patch
 
@@ -210,6 +210,8 @@ def swap_patch(
     matrix: Floats,
     settings: ConvertSettings,
     crop: Image | None = None,
+    *,
+    learned: bool = True,
 ) -> Patch | None:
     """What to lay over a frame so that its face becomes the network's.
 
@@ -220,15 +222,21 @@ def swap_patch(
         mask: float32 (S, S), 0..1: where the network drew face.
         matrix: float32 (2, 3), pixels of the frame -> pixels of the core crop.
         crop: RGB uint8 (S, S, 3), the frame in the core crop where the caller has it already.
+        learned: whether the network tells where its face is. Then the mask may reach beyond
+            the face in the frame (`reach_mask`), as far as the other person's face does;
+            otherwise the inner face by the mesh (`face_mask`) bounds it.
 
     Returns:
         The patch, no larger than the face and within the frame; None where the face lies
-        outside the frame. Its alpha is 0 outside of the inner face.
+        outside the frame. Its alpha is 0 outside of that bound.
     """
     side = output.shape[0]
     height, width = image.shape[:2]
     points = transform_points(matrix, face.landmarks)
-    hull = face_mask(points, side, soft=0.0)
+    inner = face_mask(points, side, soft=0.0)
+    hull = reach_mask(points, side) if learned else inner
+    # The crop's own border is an edge too: what lies beyond it was never drawn.
+    hull[[0, -1]], hull[:, [0, -1]] = 0.0, 0.0
     rows, columns = np.flatnonzero(hull.any(1)), np.flatnonzero(hull.any(0))
     if not rows.size:
         return None
@@ -246,7 +254,7 @@ def swap_patch(
     feather = settings.feather * float(columns[-1] - columns[0] + 1)
     alpha = feathered(mask, hull, feather, 2 * scale if shrinks else 1.5)
     swapped: Image = np.rint(np.clip(output, 0, 1) * 255).astype(np.uint8)
-    swapped = match_colour(swapped, crop, alpha, settings)
+    swapped = match_colour(swapped, crop, np.minimum(alpha, inner), settings)
 
     if shrinks:
         smaller = max(4, round(side / scale))

@@ -112,7 +112,16 @@ class Swapper:
             for (number, frame, face, matrix), crop, output, mask in zip(
                 batch, crops, outputs, masks, strict=True
             ):
-                patch = swap_patch(frame.image, face, output, mask, matrix, self.settings, crop)
+                patch = swap_patch(
+                    frame.image,
+                    face,
+                    output,
+                    mask,
+                    matrix,
+                    self.settings,
+                    crop,
+                    learned=self.model.learns_mask,
+                )
                 if patch is not None:
                     result[number].append(patch)
         return result

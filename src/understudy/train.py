@@ -27,6 +27,7 @@ from torch import Tensor
 
 from understudy import compute, files
 from understudy.data.augment import augment, generator, planes
+from understudy.data.doubles import Doubles
 from understudy.data.faceset import Faceset
 from understudy.data.sampling import sample
 from understudy.errors import FacesError, SettingsError, TrainingError
@@ -221,12 +222,18 @@ class _Run:
         )
         self.faces: dict[str, Tensor] = {}
         self.held_out: dict[str, Tensor] = {}
+        landmarks: dict[str, Tensor] = {}
         for person, faceset in facesets.items():
             rows, kept = faceset.split(self.state.held_out)
             kept = kept[np.linspace(0, len(kept) - 1, min(len(kept), MEASURED)).astype(int)]
-            arrays = faceset.load(self.size)
+            with progress.task(f"load {person}", "faces", len(faceset)) as task:
+                arrays = faceset.load(self.size, tell=task.step)
             self.faces[person] = planes(arrays.images[rows], arrays.masks[rows]).to(device)
             self.held_out[person] = planes(arrays.images[kept], arrays.masks[kept]).to(device)
+            landmarks[person] = torch.from_numpy(arrays.landmarks[rows])
+        self.doubles: Doubles | None = None
+        if len(people) > 1 and self.recipe.augmentation.doubles > 0:
+            self.doubles = Doubles(self.faces, landmarks)
         self.journal = Journal(folder, self.state.step)
         self.seen = 0
         self.bad = 0
@@ -265,11 +272,13 @@ class _Run:
         began = time.monotonic()
         state, seed = self.state, self.settings.seed
         batches = []
-        for number, faces in enumerate(self.faces.values()):
+        how = self.recipe.augmentation
+        for number, (person, faces) in enumerate(self.faces.items()):
             rows = torch.from_numpy(sample(seed + number, state.step, len(faces), self.batch))
             source = generator(seed, state.step, number)
             picked = faces.index_select(0, rows.to(faces.device))
-            batches.append(augment(picked, self.size, self.recipe.augmentation, source))
+            inputs = self._inputs(person, rows, picked, source)
+            batches.append(augment(picked, self.size, how, source, inputs))
         # Networks may draw at random too (dropout, noise): also a function of seed and step.
         torch.manual_seed(generator(seed, state.step, len(batches)).initial_seed())
         rate = learning_rate(self.recipe, state)
@@ -286,6 +295,20 @@ class _Run:
         task.step(1 if "steps" in state.budget else seconds, text)
         if self.bad >= PATIENCE:
             self._retreat(task)
+
+    def _inputs(
+        self, person: str, rows: Tensor, own: Tensor, source: torch.Generator
+    ) -> Tensor | None:
+        """What the network is to see in place of its own crops `own`; None for just these."""
+        if self.doubles is None:
+            return None
+        chance = torch.rand(len(rows), generator=source)
+        some = torch.nonzero(chance < self.recipe.augmentation.doubles).flatten()
+        if not len(some):
+            return None
+        inputs = own[:, :3].clone()
+        inputs[some.to(own.device)] = self.doubles.draw(person, rows[some], source)
+        return inputs
 
     def _retreat(self, task: Task) -> None:
         """Go back to the last checkpoint with half the learning rate."""

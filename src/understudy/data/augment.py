@@ -47,6 +47,7 @@ class Augmentation:
         strength: scales the variation of `matrix`.
         warp: standard deviation of the shift of the control points of the input's 5x5 warp
             grid, as a share of the side.
+        doubles: share of the inputs in which another person stands in; see `doubles.py`.
     """
 
     rotation: float = 10.0
@@ -56,6 +57,7 @@ class Augmentation:
     color: Color = "matrix"
     strength: float = 1.0
     warp: float = 5 / 256
+    doubles: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,13 @@ def core(crops: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return values[:, :3], values[:, 3:]
 
 
-def augment(crops: Tensor, size: int, how: Augmentation, source: torch.Generator) -> Batch:
+def augment(
+    crops: Tensor,
+    size: int,
+    how: Augmentation,
+    source: torch.Generator,
+    inputs: Tensor | None = None,
+) -> Batch:
     """Make training pairs.
 
     Args:
@@ -113,6 +121,7 @@ def augment(crops: Tensor, size: int, how: Augmentation, source: torch.Generator
             the central `size` pixels, the rest is margin. What lies beyond repeats the edge.
         size: side of the result in pixels.
         source: on the CPU.
+        inputs: uint8 (N, 3, S', S'), what the inputs are made from instead of the crops.
 
     Raises:
         ValueError: the crops are smaller than `size` or not in four planes of uint8.
@@ -133,10 +142,12 @@ def augment(crops: Tensor, size: int, how: Augmentation, source: torch.Generator
     parts = []
     for first in range(0, count, together):
         some = slice(first, first + together)
-        colored = recolor(crops[some], some)
+        colored = seen = recolor(crops[some], some)
+        if inputs is not None:
+            seen = recolor(torch.cat((inputs[some], crops[some, 3:]), dim=1), some)
         parts.append(
             (
-                _sample(colored[:, :3], warped[some], upsample),
+                _sample(seen[:, :3], warped[some], upsample),
                 _sample(colored, straight[some], upsample),
             )
         )

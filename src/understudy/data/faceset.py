@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +28,7 @@ from understudy.data.sampling import Indices
 from understudy.data.scans import LANDMARKS
 from understudy.errors import FacesError, ProjectError
 from understudy.faces.align import CORE
-from understudy.faces.masks import face_mask
+from understudy.faces.masks import visible_mask
 from understudy.media.images import decode_image
 from understudy.types import Floats
 
@@ -86,7 +86,7 @@ class FacesetArrays:
         images: uint8 (N, S, S, 3) RGB; S = round(size / CORE), so there is a margin to turn and
             shift in, or S = size when loaded with core=False.
         landmarks: float32 (N, 468, 2), pixels of these pictures.
-        masks: uint8 (N, S, S), 0..255: the inner face, from the landmarks.
+        masks: uint8 (N, S, S), 0..255: the face as it shows, without hair over it.
         times: float64 (N,), seconds.
         sources: int32 (N,): number of the film, from 0 in order of first appearance.
         tracks: int32 (N,).
@@ -202,13 +202,18 @@ class Faceset:
         return sampling.split(self.sources, held_out)
 
     def load(
-        self, size: int, core: bool = True, rows: Sequence[int] | None = None
+        self,
+        size: int,
+        core: bool = True,
+        rows: Sequence[int] | None = None,
+        tell: Callable[[], None] | None = None,
     ) -> FacesetArrays:
         """Read pictures into memory, scaled, with landmarks and masks to match.
 
         Args:
             size: side in pixels of the core, or of the whole picture when `core` is False.
             rows: which ones, in this order; all when None.
+            tell: called after each face.
 
         Raises:
             FacesError: a picture cannot be read.
@@ -225,11 +230,12 @@ class Faceset:
 
         def fill(row: int) -> None:
             images[row] = self._picture(names[row], side)
-            masks[row] = np.rint(face_mask(landmarks[row], side) * 255)
+            masks[row] = visible_mask(images[row], landmarks[row])
 
         with ThreadPoolExecutor(_threads()) as pool:
             for _ in pool.map(fill, range(len(chosen))):
-                pass
+                if tell is not None:
+                    tell()
         numbers = {source: number for number, source in enumerate(dict.fromkeys(self.sources))}
         times = [
             numerator / denominator

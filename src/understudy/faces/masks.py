@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.types import Floats
+from understudy.types import Floats, Image
 
 OUTLINE = np.array(
     [
@@ -34,6 +34,30 @@ GROWN = 1.03
 
 FINER = 4
 """Polygons are drawn so many times larger and averaged down, which gives true coverage."""
+
+
+REACH = 1.25
+"""How far a swap may reach beyond the mesh: another face may be wider and has a forehead."""
+
+EYES_AND_BROWS = (
+    np.array([33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246]),
+    np.array([263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466]),
+    np.array([70, 63, 105, 66, 107, 55, 65, 52, 53, 46]),
+    np.array([300, 293, 334, 296, 336, 285, 295, 282, 283, 276]),
+)
+LIPS = np.array(
+    [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
+)
+CERTAIN = 0.86
+"""This much of `face_mask`, about its middle, is face whatever its colour: shadow, beard."""
+
+FOREHEAD = 0.21
+"""The forehead may go on this much above the mesh, as a share of the face's height."""
+
+SEEN = 64
+"""Side in pixels at which face is told from hair and background."""
+
+ROUNDS = 2
 
 
 def _fill(points: NDArray[np.floating], size: int, soft: float) -> Floats:
@@ -76,3 +100,68 @@ def hull_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) ->
     Arguments and result as for `face_mask`.
     """
     return _fill(_grown(landmarks[:, :2], landmarks), size, soft * size)
+
+
+def reach_mask(landmarks: NDArray[np.floating], size: int) -> Floats:
+    """Where a swap with a learned mask may reach at most: the mesh's hull, made wider by
+    `REACH` about its middle.
+
+    Arguments and result as for `face_mask`, not softened.
+    """
+    points = landmarks[:, :2].astype(np.float64)
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    return _fill(np.asarray(middle + REACH * (points - middle), np.float32), size, 0.0)
+
+
+def visible_mask(image: Image, landmarks: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """The face as it shows in a picture: without hair over it, with its forehead.
+
+    GrabCut (Rother, Kolmogorov and Blake, "GrabCut: interactive foreground extraction using
+    iterated graph cuts", 2004), started from the mesh: what lies well inside of it is face, what
+    lies far outside is not, colours decide the rest. Of the result the largest piece.
+
+    Args:
+        image: RGB uint8 (S, S, 3), an aligned crop.
+        landmarks: (468, 2 or more), pixels of the crop.
+
+    Returns:
+        uint8 (S, S), 0..255.
+    """
+    side = image.shape[0]
+    small = np.asarray(cv2.resize(image, (SEEN, SEEN), interpolation=cv2.INTER_AREA), np.uint8)
+    points = (landmarks[:, :2].astype(np.float64) + 0.5) * (SEEN / side) - 0.5
+    labels = np.full((SEEN, SEEN), cv2.GC_BGD, np.uint8)
+    labels[_fill(_with_forehead(points), SEEN, 0.0) > 0.5] = cv2.GC_PR_BGD
+    labels[_fill(points, SEEN, 0.0) > 0.5] = cv2.GC_PR_FGD
+    for part in (*EYES_AND_BROWS, LIPS):
+        labels[cv2.dilate(_fill(points[part], SEEN, 0.0), np.ones((3, 3), np.uint8)) > 0.25] = (
+            cv2.GC_FGD
+        )
+    ring = points[np.concatenate([OUTLINE, NOSE])]
+    middle = ring.mean(axis=0)
+    labels[_fill(middle + CERTAIN * (ring - middle), SEEN, 0.0) > 0.5] = cv2.GC_FGD
+    if (labels == cv2.GC_BGD).any() and (labels == cv2.GC_FGD).any():
+        back, front = np.zeros((1, 65)), np.zeros((1, 65))
+        # GrabCut draws at random; the same picture must always give the same mask.
+        cv2.setRNGSeed(0)
+        whole = (0, 0, SEEN, SEEN)
+        cv2.grabCut(small, labels, whole, back, front, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    face = ((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.uint8)
+    count, pieces, sizes, _ = cv2.connectedComponentsWithStats(face)
+    if count > 2:
+        face = (pieces == 1 + int(sizes[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
+    return np.asarray(
+        cv2.resize(face * 255, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8
+    )
+
+
+def _with_forehead(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mesh points, a little apart, those of the upper half moved up to where hair may begin."""
+    middle = points.mean(axis=0)
+    up = points[10] - points[152]
+    height = float(np.hypot(*up))
+    up = up / max(height, 1e-6)
+    wide = middle + 1.06 * (points - middle)
+    above = np.clip((points - middle) @ up / max(height, 1e-6) * 2.2, 0, 1)
+    moved: NDArray[np.float64] = wide + above[:, None] * up * height * FOREHEAD
+    return moved

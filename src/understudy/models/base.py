@@ -58,9 +58,10 @@ class Recipe:
 class SwapModel(nn.Module, ABC):
     """A network with one encoder and one decoder per person.
 
-    A subclass names itself in `network`, the sizes it can have in `sizes`, its `recipe`, and
-    puts the decoders into `self.decoders` in the order of `people`; every other parameter
-    belongs to all people together.
+    A subclass names itself in `network`, the sizes it can have in `sizes`, its `recipe`, says in
+    `learns_mask` whether the mask that it draws means anything, and puts the decoders into
+    `self.decoders` in the order of `people`; every other parameter belongs to all people
+    together.
 
     Attributes:
         size: side of its square image in pixels.
@@ -70,6 +71,7 @@ class SwapModel(nn.Module, ABC):
     network: ClassVar[str]
     sizes: ClassVar[Sequence[int]]
     recipe: ClassVar[Recipe]
+    learns_mask: ClassVar[bool] = True
     decoders: nn.ModuleList
 
     def __init__(self, size: int, people: tuple[str, ...]) -> None:

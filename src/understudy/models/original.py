@@ -41,6 +41,7 @@ class _Up(nn.Sequential):
 class Original(SwapModel):
     network: ClassVar[str] = "original"
     sizes: ClassVar[tuple[int, ...]] = (64,)
+    learns_mask: ClassVar[bool] = False
     recipe: ClassVar[Recipe] = Recipe(
         batch=16,
         learning_rate=5e-5,

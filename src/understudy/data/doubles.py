@@ -1,0 +1,171 @@
+"""Doubles: other people's faces in the place of one's own, as the network's input.
+
+A network that only ever redraws people from their own pictures has never seen what conversion
+will ask of it: one person's picture, the other's face. Left alone it learns to copy what differs
+between people too, such as the distance of the eyes. So a share of the inputs is replaced: for a
+face of A, a picture of B is taken that looks the same way (pose, lids, mouth, light) and its
+mesh is moved to where B's would be with A's expression; what has to come out is still A's own
+picture. Everything is measured on the meshes that extraction has stored; nothing is learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from understudy.faces.masks import EYES_AND_BROWS, LIPS
+
+NEAREST = 4
+"""Pictures of another person among which a double is drawn."""
+
+LID_WEIGHT, LIP_WEIGHT = 5.0, 2.0
+"""Of these mesh points against all others when looking for the nearest: moving a mesh bends a
+mouth, but it cannot open an eye."""
+
+LIGHT_WEIGHT = 0.7
+"""Of the difference in shading against that in shape, both in units of their medians."""
+
+SHADES = 5
+"""The shading of a face is compared as a picture of so many squares a side."""
+
+GRID = 20
+"""Control points a side of the field that moves a picture."""
+
+SPREAD = 0.031
+"""Reach of a mesh point in that field, standard deviation as a share of the picture's side."""
+
+GAIN = 3.0
+"""Largest gain of a channel when a double takes on the light of a face."""
+
+AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class _Person:
+    """Attributes:
+    crops: uint8 (N, 4, S', S').
+    shape: float32 (N, 468, 2), landmarks as shares of the side.
+    mean: float32 (468, 2), their mean.
+    light: float32 (N, 3), mean colour inside the mask in linear light.
+    shade: float32 (N, SHADES * SHADES), brightness pattern, without its mean over N.
+    """
+
+    crops: Tensor
+    shape: Tensor
+    mean: Tensor
+    light: Tensor
+    shade: Tensor
+
+
+class Doubles:
+    """Doubles for every face of every person.
+
+    Args:
+        crops: for each person uint8 (N, 4, S', S') as `augment.planes` packs them.
+        landmarks: for each person float32 (N, 468, 2), pixels of these crops.
+
+    Needs two people at least to have anything to draw from.
+    """
+
+    def __init__(self, crops: Mapping[str, Tensor], landmarks: Mapping[str, Tensor]) -> None:
+        self._people = {name: _measure(crops[name], landmarks[name]) for name in crops}
+        self._nearest = {
+            (a, b): _nearest(one, other)
+            for a, one in self._people.items()
+            for b, other in self._people.items()
+            if a != b
+        }
+
+    def draw(self, person: str, rows: Tensor, source: torch.Generator) -> Tensor:
+        """One double for each face.
+
+        Args:
+            rows: int64 (n,), rows of the person's crops.
+            source: on the CPU.
+
+        Returns:
+            uint8 (n, 3, S', S'): pictures of other people, with the shape of B under A's
+            expression and pose.
+        """
+        own = self._people[person]
+        others = [name for name in self._people if name != person]
+        which = torch.randint(len(others), (len(rows),), generator=source)
+        place = torch.randint(NEAREST, (len(rows),), generator=source)
+        result = torch.empty_like(own.crops[:1, :3]).expand(len(rows), -1, -1, -1).clone()
+        for number, name in enumerate(others):
+            some = torch.nonzero(which == number).flatten()
+            if len(some):
+                nearest = self._nearest[person, name][rows[some]]
+                found = nearest.gather(1, (place[some] % nearest.shape[1])[:, None])[:, 0]
+                drawn = _move(own, rows[some], self._people[name], found)
+                result[some.to(result.device)] = drawn
+        return result
+
+
+def _measure(crops: Tensor, landmarks: Tensor) -> _Person:
+    shape = (landmarks.float() + 0.5) / crops.shape[-1]
+    light, shade = [], []
+    for part in torch.split(crops, AT_ONCE):
+        values = part.float() / 255
+        inside = (values[:, 3:] > 0.5).float()
+        area = inside.sum((2, 3)).clamp_min(1)
+        light.append((values[:, :3] ** 2.2 * inside).sum((2, 3)) / area)
+        grey = values[:, :3].mean(1, keepdim=True) * inside
+        squares = functional.adaptive_avg_pool2d(grey, SHADES)
+        squares = squares / (functional.adaptive_avg_pool2d(inside, SHADES) + 0.05)
+        pattern = squares.flatten(1)
+        shade.append(pattern / pattern.mean(1, keepdim=True).clamp_min(1e-3))
+    patterns = torch.cat(shade).cpu()
+    return _Person(crops, shape, shape.mean(0), torch.cat(light).cpu(), patterns - patterns.mean(0))
+
+
+def _nearest(one: _Person, other: _Person) -> Tensor:
+    """int64 (N, at most NEAREST): for each face of `one` the nearest faces of `other`."""
+    weights = torch.ones(one.mean.shape[0], 1)
+    for part in EYES_AND_BROWS[:2]:
+        weights[torch.from_numpy(part)] = LID_WEIGHT
+    weights[torch.from_numpy(LIPS)] = LIP_WEIGHT
+    bent = ((one.shape - one.mean) * weights).flatten(1)
+    others = ((other.shape - other.mean) * weights).flatten(1)
+    units: tuple[float, float] | None = None
+    found = []
+    for bends, shades in zip(
+        torch.split(bent, AT_ONCE), torch.split(one.shade, AT_ONCE), strict=True
+    ):
+        by_shape, by_light = torch.cdist(bends, others), torch.cdist(shades, other.shade)
+        if units is None:
+            units = float(by_shape.median()), float(by_light.median())
+        distance = by_shape / max(units[0], 1e-6)
+        distance = distance + LIGHT_WEIGHT * by_light / max(units[1], 1e-6)
+        count = min(NEAREST, distance.shape[1])
+        found.append(distance.topk(count, largest=False).indices)
+    return torch.cat(found)
+
+
+def _move(own: _Person, rows: Tensor, other: _Person, found: Tensor) -> Tensor:
+    """Pictures `found` of `other`, moved to the expression and light of `rows` of `own`."""
+    side, device = other.crops.shape[-1], other.crops.device
+    here = other.shape[found]
+    there = other.mean + own.shape[rows] - own.mean
+    line = (torch.arange(GRID) + 0.5) / GRID
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    points = torch.stack((x, y), -1).view(1, -1, 2).expand(len(rows), -1, -1)
+    pull = torch.exp(-(torch.cdist(points, there) ** 2) / (2 * SPREAD**2))
+    field = pull @ (here - there) / (pull.sum(-1, keepdim=True) + 1e-3)
+    field = field.view(-1, GRID, GRID, 2).permute(0, 3, 1, 2)
+    fine = functional.interpolate(field, size=(side, side), mode="bilinear", align_corners=False)
+    straight = functional.affine_grid(
+        torch.eye(2, 3).expand(len(rows), -1, -1), [len(rows), 1, side, side], align_corners=False
+    )
+    grid = (straight + 2 * fine.permute(0, 2, 3, 1)).to(device)
+    pictures = other.crops[found.to(device), :3].float() / 255
+    moved = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    gain = (own.light[rows] / own.light.median(0).values.clamp_min(1e-4)) / (
+        other.light[found] / other.light.median(0).values.clamp_min(1e-4)
+    ).clamp_min(1e-4)
+    gain = gain.clamp(1 / GAIN, GAIN) ** (1 / 2.2)
+    return (moved * gain.to(device)[:, :, None, None] * 255).round().clamp(0, 255).byte()

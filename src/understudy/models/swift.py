@@ -1,0 +1,163 @@
+"""`swift`: ours, the default: small enough for two processor cores, with a learned mask.
+
+Almost nothing is computed at full size. The encoder takes squares of 8 x 8 pixels as its first
+pixels and goes down to a grid of 6 to 10; a dense bottleneck that all people share mixes what is
+left; each decoder goes up to a quarter of the side, and its last convolution draws 4 x 4 pixels
+at once, three colours and a mask. Residual blocks of plain 3 x 3 convolutions, no normalisation:
+what oneDNN runs fastest in bfloat16. Upscaling is pixel shuffle (Shi et al., "Real-time single
+image and video super-resolution using an efficient sub-pixel convolutional neural network",
+2016).
+
+It learns from pictures of everybody as everybody's double (`data/doubles.py`). What was tried and
+measured on the way is in `docs/lab.md`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from understudy.data.augment import Augmentation
+from understudy.models.base import Recipe, SwapModel
+from understudy.models.losses import masked_l1, ssim
+
+SLOPE = 0.1
+PATCH = 8
+"""Side in pixels of the squares that the encoder starts from."""
+
+HEAD = 4
+"""Side in pixels of the squares that the decoder ends in."""
+
+STEM = 128
+WIDTH = 256
+LATENT = 256
+SHARED = 160
+"""Channels: of the first grid, of the encoder's other grids, of the bottleneck, and of the grid
+that it hands to the decoders."""
+
+DECODER = (192, 128, 64, 48, 32)
+"""Channels of the decoder's grids, from the smallest up."""
+
+OUTSIDE = 0.02
+"""Weight of pixels outside of the face against those inside."""
+
+LUMA = (0.299, 0.587, 0.114)
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        # Near to nothing at first, so that without normalisation deep stacks still start well.
+        self.second.weight.data.mul_(0.2)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, grid: Tensor) -> Tensor:
+        inner = self.first(functional.leaky_relu(grid, SLOPE))
+        grown: Tensor = grid + self.second(functional.leaky_relu(inner, SLOPE))
+        return grown
+
+
+class _Encoder(nn.Module):
+    """Pixels to the grid that all decoders start from."""
+
+    def __init__(self, base: int, halvings: int) -> None:
+        super().__init__()
+        stages: list[nn.Module] = [nn.Conv2d(3 * PATCH * PATCH, STEM, 1)]
+        channels = STEM
+        for _ in range(halvings):
+            stages += [nn.LeakyReLU(SLOPE), nn.Conv2d(channels, WIDTH, 3, stride=2, padding=1)]
+            channels = WIDTH
+        stages += [_Block(WIDTH), nn.LeakyReLU(SLOPE), nn.Conv2d(WIDTH, WIDTH // 2, 1)]
+        self.grid = nn.Sequential(*stages, nn.LeakyReLU(SLOPE))
+        self.squeeze = nn.Linear(WIDTH // 2 * base * base, LATENT)
+        self.spread = nn.Linear(LATENT, SHARED * base * base)
+        self.base = base
+
+    def forward(self, images: Tensor) -> Tensor:
+        squares = functional.pixel_unshuffle(images - 0.5, PATCH)
+        grid = self.grid(squares.contiguous(memory_format=torch.channels_last))
+        spread = self.spread(self.squeeze(grid.flatten(1)))
+        shaped = spread.view(len(images), SHARED, self.base, self.base)
+        latent: Tensor = shaped.contiguous(memory_format=torch.channels_last)
+        return latent
+
+
+class _Decoder(nn.Module):
+    """The shared grid to one person's face and its mask."""
+
+    def __init__(self, doublings: int) -> None:
+        super().__init__()
+        stages: list[nn.Module] = [nn.Conv2d(SHARED, DECODER[0], 1), _Block(DECODER[0])]
+        channels = DECODER[0]
+        for width in DECODER[1 : 1 + doublings]:
+            stages += [
+                nn.Conv2d(channels, 4 * width, 1),
+                nn.LeakyReLU(SLOPE),
+                nn.PixelShuffle(2),
+                _Block(width),
+            ]
+            channels = width
+        self.grid = nn.Sequential(*stages, nn.LeakyReLU(SLOPE))
+        self.head = nn.Conv2d(channels, 4 * HEAD * HEAD, 3, padding=1)
+        self.head.weight.data.mul_(0.3)
+
+    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        drawn = functional.pixel_shuffle(self.head(self.grid(latent)), HEAD).float().sigmoid()
+        return drawn[:, :3], drawn[:, 3:]
+
+
+def _doublings(size: int) -> int:
+    """How often the smallest grid is doubled on the way to a quarter of the side."""
+    doublings = 2
+    while size // HEAD // 2**doublings > 10:
+        doublings += 1
+    return doublings
+
+
+class Swift(SwapModel):
+    network: ClassVar[str] = "swift"
+    sizes: ClassVar[tuple[int, ...]] = (96, 128, 160, 192, 256, 320, 384, 512)
+    recipe: ClassVar[Recipe] = Recipe(
+        batch=8,
+        learning_rate=1e-3,
+        betas=(0.9, 0.99),
+        weight_decay=0.01,
+        warmup=50,
+        floor=0.05,
+        ema=0.995,
+        augmentation=Augmentation(
+            rotation=4, zoom=0.03, shift=0.02, flip=0.5, color="none", warp=3 / 256, doubles=0.5
+        ),
+    )
+
+    def __init__(self, size: int, people: tuple[str, ...]) -> None:
+        super().__init__(size, people)
+        doublings = _doublings(size)
+        self.encoder = _Encoder(size // HEAD // 2**doublings, doublings - 1)
+        self.decoders = nn.ModuleList(_Decoder(doublings) for _ in self.people)
+
+    def encode(self, images: Tensor) -> Tensor:
+        latent: Tensor = self.encoder(images)
+        return latent
+
+    def decode(self, latent: Tensor, person: str) -> tuple[Tensor, Tensor]:
+        image, mask = self.decoder(person)(latent)
+        return image, mask
+
+    def loss(self, image: Tensor, mask: Tensor, target: Tensor, face: Tensor) -> dict[str, Tensor]:
+        """Absolute difference in colour, structure in brightness, and the mask."""
+        weight = OUTSIDE + (1 - OUTSIDE) * face
+        luma = image.new_tensor(LUMA).view(1, 3, 1, 1)
+        grey, wanted = ((picture * luma).sum(1, keepdim=True) for picture in (image, target))
+        return {
+            "l1": masked_l1(image, target, weight),
+            "dssim": 0.5 * (1 - ssim(grey, wanted, weight, window="tent")),
+            "mask": 0.3 * masked_l1(mask, face),
+        }
