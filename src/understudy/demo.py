@@ -1,0 +1,267 @@
+"""The whole way on the bundled sample: ada's face in chen's film.
+
+    understudy demo [FOLDER] [--minutes 5]
+
+    sample/{ada,chen}.mp4 -> people -> model -> sample/scene.mp4 converted -> beside the truth
+
+Nobody is real: both people are computer-made, and so is the truth, the scene rendered once more
+with ada's face. The stages are those of `Project`, called as a user would call them; what they
+leave is in the folder like any project, and beside it:
+
+    swap.mp4, swap-side-by-side.mp4   the film
+    sheet.png                         six of its frames between source and truth
+    swap.report.html                  the evaluation's page
+    report.json                       the evaluation's numbers, and those of training and
+                                      conversion (train, convert and seconds, see `demo`)
+
+Run again, it goes on from where it was: a finished stage is not repeated, training counts
+earlier minutes in, and with more minutes it goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from understudy import files
+from understudy.convert import ConvertReport
+from understudy.errors import ProjectError
+from understudy.media.images import write_image
+from understudy.media.video import VideoReader
+from understudy.models.base import network_class
+from understudy.progress import Progress, silent
+from understudy.project import MARKER, Project
+from understudy.report import number
+from understudy.settings import TrainSettings, override
+from understudy.train import TrainReport
+from understudy.types import Image
+
+SAMPLE = Path(__file__).parent / "sample"
+MINUTES = 5.0
+WITH, REPLACE = "ada", "chen"
+
+SHOWN = 6
+"""Frames on the sheet."""
+
+TILE, CAPTION, GAP = 256, 28, 4
+_PAPER, _INK = 255, (60, 60, 60)
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """Where everything is.
+
+    Attributes:
+        film, side_by_side, sheet, page, numbers: files; `numbers` is the report.json.
+        values: contents of `numbers`.
+    """
+
+    film: Path
+    side_by_side: Path | None
+    sheet: Path
+    page: Path
+    numbers: Path
+    values: dict[str, Any]
+
+    def __str__(self) -> str:
+        swap, trained = self.values["swap"], self.values["train"]
+        lines = [
+            f"Trained {trained['minutes']:.1f} minutes at {trained['faces_per_second']:.0f} "
+            f"faces/s, converted {self.values['convert']['frames_per_second']:.0f} frames/s.",
+            f"Inside the face, against the truth: the swap {_nearness(swap['truth'])}, the "
+            f"untouched film {_nearness(swap['untouched'])}.",
+            "",
+            f"Film:          {self.film}",
+            f"Side by side:  {self.side_by_side}",
+            f"Six frames:    {self.sheet}",
+            f"Page:          {self.page}",
+            f"Numbers:       {self.numbers}",
+        ]
+        return "\n".join(lines)
+
+
+def demo(
+    folder: Path,
+    minutes: float = MINUTES,
+    progress: Progress | None = None,
+    *,
+    sample: Path = SAMPLE,
+    **training: Any,
+) -> DemoReport:
+    """Go the whole way on the sample, or what is left of it.
+
+    `report.json` holds what `evaluate` found and, added to it: `train.{network, size, steps,
+    minutes, faces_per_second, finished}` (over all runs of the demo), `convert.{frames, swapped,
+    frames_per_second}`, and `seconds`, what each stage took in this run.
+
+    Args:
+        folder: a folder of its own; made when it is not there.
+        minutes: of training in all.
+        sample: folder with the films of `SAMPLE`, or others of the same names.
+        training: fields of TrainSettings; `steps` instead of minutes is possible.
+
+    Raises:
+        ProjectError: the folder holds another project.
+        UnderstudyError: as the stages.
+        KeyboardInterrupt: stopped; the same call goes on.
+    """
+    progress = progress or silent()
+    folder = folder.absolute()
+    wanted = {"minutes": minutes, **training}
+    if training.get("steps") is not None:
+        del wanted["minutes"]
+    project = _project(folder)
+    if (folder / "report.json").exists():
+        progress.note(f"{folder} holds a finished demo; going on from what is there.")
+    clock = _Clock()
+    with clock("add"):
+        for person in (WITH, REPLACE):
+            project.add(person, [sample / f"{person}.mp4"], "synthetic", progress=progress)
+    with clock("extract"):
+        for person in (WITH, REPLACE):
+            project.extract(person, progress)
+    settings = override(project.settings.train, wanted, "the settings given")
+    with clock("train"):
+        trained = project.train((WITH, REPLACE), settings.network, progress, **wanted)
+    if not trained.finished:
+        raise KeyboardInterrupt
+    with clock("convert"):
+        converted = project.convert(
+            sample / "scene.mp4",
+            REPLACE,
+            WITH,
+            trained.model,
+            folder / "swap.mp4",
+            progress=progress,
+            side_by_side=True,
+        )
+    with clock("evaluate"):
+        evaluated = project.evaluate(
+            trained.model,
+            sample / "scene.mp4",
+            converted.output,
+            REPLACE,
+            WITH,
+            truth=sample / "truth.mp4",
+            truth_mask=sample / "truth-mask.mp4",
+            target_mask=sample / "scene-mask.mp4",
+            output=folder,
+            progress=progress,
+        )
+    rows = (
+        (f"{REPLACE}'s film", sample / "scene.mp4"),
+        (f"with {WITH}'s face, by understudy ({trained.network})", converted.output),
+        (f"the truth, rendered with {WITH}'s face", sample / "truth.mp4"),
+    )
+    sheet = folder / "sheet.png"
+    write_image(sheet, contact_sheet(rows, converted.frames))
+    values = {
+        **evaluated.values,
+        **_numbers(trained, settings, converted),
+        "seconds": clock.seconds,
+        "understudy": version("understudy"),
+    }
+    files.write_json(folder / "report.json", values)
+    return DemoReport(
+        film=converted.output,
+        side_by_side=converted.side_by_side,
+        sheet=sheet,
+        page=evaluated.html,
+        numbers=folder / "report.json",
+        values=values,
+    )
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.seconds[stage] = round(time.monotonic() - began, 2)
+
+
+def _project(folder: Path) -> Project:
+    """The demo's project, new or as an earlier run left it."""
+    if not (folder / MARKER).exists():
+        return Project.create(folder)
+    project = Project.open(folder)
+    if strangers := set(project.people) - {WITH, REPLACE}:
+        raise ProjectError(
+            f"{folder} is no demo: it holds {', '.join(sorted(strangers))}.",
+            "Choose another folder: understudy demo FOLDER",
+        )
+    return project
+
+
+def _numbers(
+    trained: TrainReport, settings: TrainSettings, converted: ConvertReport
+) -> dict[str, Any]:
+    batch = settings.batch or network_class(settings.network).recipe.batch
+    faces = trained.steps * batch * len(trained.people)
+    return {
+        "train": {
+            "network": trained.network,
+            "size": trained.size,
+            "steps": trained.steps,
+            "minutes": trained.minutes,
+            "faces_per_second": faces / (60 * trained.minutes),
+            "finished": trained.finished,
+        },
+        "convert": {
+            "frames": converted.frames,
+            "swapped": converted.swapped,
+            "frames_per_second": converted.frames_per_second,
+        },
+    }
+
+
+def _nearness(values: dict[str, float | None] | None) -> str:
+    if values is None:
+        return "was not measured"
+    return f"{number(values['psnr_db'], 1, 'dB')} / {number(values['ssim'], 3)} SSIM"
+
+
+def contact_sheet(rows: Sequence[tuple[str, Path]], frames: int) -> Image:
+    """The same few frames of several films, a row with a caption for each film.
+
+    Args:
+        rows: caption and film; the films are equally long.
+        frames: length of the films; those in the middle of six equal parts are shown.
+
+    Returns:
+        RGB uint8 (height, width, 3).
+    """
+    count = min(SHOWN, frames)
+    chosen = sorted({int((part + 0.5) * frames / count) for part in range(count)})
+    return np.concatenate([_row(caption, film, chosen) for caption, film in rows])
+
+
+def _row(caption: str, film: Path, chosen: Sequence[int]) -> Image:
+    with VideoReader(film) as reader:
+        tiles = [_tile(frame.image) for frame in reader if frame.index in chosen]
+    row = np.concatenate(tiles, axis=1)[:, : -GAP or None]
+    strip = np.full((CAPTION, row.shape[1], 3), _PAPER, np.uint8)
+    where, font = (4, CAPTION - 9), cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(strip, caption, where, font, 0.55, _INK, 1, cv2.LINE_AA)
+    return np.concatenate([strip, row])
+
+
+def _tile(image: Image) -> Image:
+    """The image `TILE` pixels high, with a gap to its right."""
+    width = round(TILE * image.shape[1] / image.shape[0])
+    if image.shape[0] != TILE:
+        image = np.asarray(cv2.resize(image, (width, TILE), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.pad(image, ((0, 0), (0, GAP), (0, 0)), constant_values=_PAPER)
