@@ -1,0 +1,1 @@
+"""Measurements; `python -m benchmarks` makes all of them and prints the table."""
