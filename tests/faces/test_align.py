@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.faces.align import (
+    ANCHORS,
     BROWS,
     CHIN,
     CORE,
@@ -20,7 +21,7 @@ from understudy.faces.align import (
     transform_points,
     warp,
 )
-from understudy.faces.pose import STABLE, reference, rotation
+from understudy.faces.pose import reference, rotation
 from understudy.types import Floats, Image, Pose
 
 
@@ -42,7 +43,7 @@ faces = st.builds(
 @given(faces, st.integers(16, 1024))
 def test_a_reference_head_lands_on_the_template(landmarks: Floats, size: int) -> None:
     crop = transform_points(alignment(landmarks, size), landmarks)
-    np.testing.assert_allclose((crop[STABLE] + 0.5) / size, TEMPLATE, atol=2e-3)
+    np.testing.assert_allclose((crop[ANCHORS] + 0.5) / size, TEMPLATE, atol=2e-3)
 
 
 @settings(deadline=None)
@@ -71,7 +72,7 @@ def test_a_turn_of_the_head_hardly_changes_the_scale(landmarks: Floats) -> None:
     straight = reference().points * 60
     for yaw in (-35, 35):
         aside = (straight @ rotation(Pose(yaw, 0, 0)).T).astype(np.float32)
-        assert scale(aside) == pytest.approx(scale(straight), rel=0.04)
+        assert scale(aside) == pytest.approx(scale(straight), rel=0.06)
 
 
 @settings(deadline=None)

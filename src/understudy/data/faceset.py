@@ -1,7 +1,7 @@
 """A person's faceset: pictures that people can look at and delete, and one index.
 
     faces/faces.parquet      one row per face (columns: `INDEX`); notes: settings and sources
-    faces/images/*.jpg       the aligned pictures
+    faces/images/*.webp      the aligned pictures
 
 The index never decides alone: a row counts while its picture is there and whole.
 """

@@ -190,12 +190,13 @@ class _Reader:
         try:
             digests = dict(manifest["files"])
             whole = manifest["sha256"] == _digest(digests)
+            version = manifest["schema_version"]
         except (KeyError, TypeError, ValueError) as error:
             raise self.damaged("manifest.json", "it is not a manifest") from error
         if not whole:
             raise self.damaged("manifest.json", "it was changed")
-        if manifest["schema_version"] != SCHEMA:
-            raise self.damaged("manifest.json", f"version {manifest['schema_version']} is unknown")
+        if version != SCHEMA:
+            raise self.damaged("manifest.json", f"version {version} is unknown")
         self.digests: dict[str, str] = digests
 
     def damaged(self, name: str, why: str) -> CheckpointError:
