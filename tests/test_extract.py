@@ -371,7 +371,7 @@ def test_user_files_among_the_pictures_stay(clips: Path, tmp_path: Path) -> None
     run(place)
     mine = place.faces_folder / "images" / "notes.txt"
     mine.write_text("keep")
-    stray = place.faces_folder / "images" / "01234567-000001-000.jpg"
+    stray = place.faces_folder / "images" / "01234567-000001-000.webp"
     stray.write_bytes(b"left by a run that was killed")
     run(place)
     assert mine.exists()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import cv2
 import torch
 
 from understudy.errors import SettingsError
@@ -51,6 +54,24 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextmanager
+def few_threads(count: int | None = None) -> Iterator[None]:
+    """Let every single operation use few threads while this lasts; half of the cores by default.
+
+    For work that is spread over threads of ours already, such as decoding beside a network
+    beside encoding: parallel loops that wait for a busy core cost many times what they save.
+    """
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    count = count or max(1, cores() // 2)
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
 
 
 def settle(threads: int | None = None) -> None:

@@ -187,15 +187,26 @@ def _look_through(
     notes: list[str],
 ) -> list[Film]:
     """Scan the films and see to it that there is a crop of every face in them."""
+    if not new:
+        return []
+    # Torch takes seconds to import; an extraction with nothing to do needs none of it.
+    from understudy.compute import few_threads
+
     films = []
     for sha256, path in sorted(new.items(), key=lambda item: (item[1].name, item[0])):
         crops = cache / "crops" / crops_key(scan_key(sha256, scan_settings), settings)
         try:
-            with CropMaker(crops, settings) as maker:
-                found = scan(
-                    path, cache, scan_settings, progress, make_tracker=make_tracker, observer=maker
-                )
-            crop_missing(path, found, crops, settings, progress)
+            with few_threads(1):
+                with CropMaker(crops, settings) as maker:
+                    found = scan(
+                        path,
+                        cache,
+                        scan_settings,
+                        progress,
+                        make_tracker=make_tracker,
+                        observer=maker,
+                    )
+                crop_missing(path, found, crops, settings, progress)
         except MediaError as error:
             notes.append(f"{path.name} was left out. {error}")
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice
@@ -11,14 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import cv2
 import numpy as np
 import torch
 from torch import nn
 
 from understudy import canvas
 from understudy.composite import swap_patch
-from understudy.compute import cores
+from understudy.compute import few_threads
 from understudy.faces.align import core_alignment, warp
 from understudy.media.video import MediaInfo, SegmentWriter
 from understudy.models import SwapModel
@@ -160,21 +159,6 @@ def _through(
     patches = swapper.patches(group)
     for (frame, _), laid in zip(group, patches, strict=True):
         yield frame, laid
-
-
-@contextmanager
-def few_threads() -> Iterator[None]:
-    """Let the network have half of the cores while this lasts, because decoding and encoding
-    need the others: parallel loops that wait for a busy core cost many times what they save."""
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    half = max(1, cores() // 2)
-    torch.set_num_threads(half)
-    cv2.setNumThreads(half)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
 
 
 class _Writers:

@@ -227,6 +227,9 @@ def _look_through(
     observer: Observer | None,
 ) -> list[FrameRow]:
     """Scan what is not done yet, chunk by chunk; returns all frames without their faces."""
+    # Torch takes seconds to import; what was scanned before needs none of it.
+    from understudy.compute import few_threads
+
     if done.tracker is not None:
         tracker.restore(done.tracker)
     rows = list(done.rows)
@@ -247,7 +250,7 @@ def _look_through(
     name = f"scan {reader.path.name}"
     with progress.task(name, "frames", None if total is None else total + len(rows)) as task:
         task.done = len(rows)
-        with ahead(_decoded(reader, after), FRAMES_AHEAD) as frames:
+        with few_threads(1), ahead(_decoded(reader, after), FRAMES_AHEAD) as frames:
             for frame in frames:
                 faces = tracker.update(frame)
                 held.append(FrameRow(frame.index, frame.time, tracker.shot, faces))

@@ -49,8 +49,8 @@ class ExtractSettings(Settings):
     every: Annotated[int, Field(ge=1)] = 1
     """Keep every n-th frame only."""
 
-    format: Literal["jpeg", "webp", "png"] = "jpeg"
-    """How crops are stored: jpeg (fast), webp (half the size, slow to write) or png (lossless)."""
+    format: Literal["webp", "png"] = "webp"
+    """How crops are stored: webp (a tenth of the size) or png (lossless)."""
 
     same_person: Annotated[float, Field(gt=0, le=1.5)] = 0.55
     """Largest embedding distance at which two tracks count as the same person."""

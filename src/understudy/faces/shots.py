@@ -35,12 +35,14 @@ UNUSUAL = (0.03, 0.06)
 
 def thumbnail(image: Image) -> Floats:
     """The frame small, with its mean brightness and contrast made equal: float32 (32, 32, 3)."""
-    step = max(1, min(image.shape[:2]) // (6 * SIDE))
-    rows, columns = image.shape[0] // step, image.shape[1] // step
-    # In two steps, because averaging over whole pixels is many times as fast.
-    even = image[: rows * step, : columns * step]
-    half = cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA)
-    small = cv2.resize(half, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    # Halving again and again, because averaging two by two pixels is many times as fast.
+    while min(image.shape[:2]) >= 4 * SIDE:
+        rows, columns = image.shape[0] // 2, image.shape[1] // 2
+        even = image[: 2 * rows, : 2 * columns]
+        image = np.asarray(
+            cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8
+        )
+    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     grey = small @ np.full(3, 1 / 3, np.float32)
     level = (small - grey.mean()) / (grey.std() + 8) * 48 + 128
     return np.asarray(np.clip(level, 0, 255), np.float32)
@@ -58,6 +60,7 @@ class Shots:
 
     def __init__(self) -> None:
         self._last: Floats | None = None
+        self._colours: Floats | None = None
         self._usual: list[tuple[float, float]] = []
 
     def update(self, image: Image) -> bool:
@@ -66,12 +69,14 @@ class Shots:
         Args:
             image: RGB uint8 (height, width, 3).
         """
-        small, last = thumbnail(image), self._last
-        self._last = small
-        if last is None:
+        small = thumbnail(image)
+        colours = histogram(small)
+        last, before = self._last, self._colours
+        self._last, self._colours = small, colours
+        if last is None or before is None:
             return False
         difference = float(np.abs(small - last).mean()) / 255
-        change = float(np.abs(histogram(small) - histogram(last)).sum()) / 2
+        change = float(np.abs(colours - before).sum()) / 2
         usual = self._usual or [UNUSUAL]
         jump = difference / (max(u[0] for u in usual) + 0.005)
         both = jump * (change + 0.01) / (max(u[1] for u in usual) + 0.03)
@@ -90,4 +95,5 @@ class Shots:
         """Go on where `state` was taken."""
         last = state["last"]
         self._last = None if last is None else np.array(last, np.float32).reshape(SIDE, SIDE, 3)
+        self._colours = None if self._last is None else histogram(self._last)
         self._usual = [(float(a), float(b)) for a, b in state["usual"]]

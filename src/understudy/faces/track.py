@@ -191,7 +191,7 @@ class Tracker:
         if live is None or live.embeddings >= EMBEDDINGS:
             return False
         if live.embeddings:
-            apart = 5 if live.embeddings < 3 else 40
+            apart = 5 if live.embeddings < 3 else 60
             if frame.index - live.embedded < apart:
                 return False
         height, width = frame.image.shape[:2]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
+import av
+import av.error
 import cv2
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
 from understudy import files
@@ -79,7 +83,7 @@ def encode_image(rgb: Image, suffix: str, quality: int = 95) -> bytes:
     """
     suffix = suffix.lower()
     options: dict[str, list[int]] = {
-        ".png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+        ".png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
         ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
         ".jpg": [cv2.IMWRITE_JPEG_QUALITY, min(quality, 100)],
         ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, min(quality, 100)],
@@ -89,6 +93,9 @@ def encode_image(rgb: Image, suffix: str, quality: int = 95) -> bytes:
             f"Images cannot be written as {suffix or 'a file without a suffix'}.",
             f"Use one of {', '.join(options)}.",
         )
+    encoded = _webp(rgb, quality) if suffix == ".webp" else None
+    if encoded is not None:
+        return encoded
     ordered = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     try:
         done, data = cv2.imencode(suffix, ordered, options[suffix])
@@ -99,8 +106,30 @@ def encode_image(rgb: Image, suffix: str, quality: int = 95) -> bytes:
             f"An image of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}.",
             "Write it as .png.",
         )
-    encoded: bytes = data.tobytes()
-    return encoded
+    return bytes(data.tobytes())
+
+
+def _webp(rgb: Image, quality: int) -> bytes | None:
+    """WebP by way of FFmpeg, whose quickest method OpenCV does not offer: a third of the time at
+    the same fidelity. None where FFmpeg has no libwebp or refuses the picture.
+    """
+    height, width = rgb.shape[:2]
+    how = cv2.COLOR_GRAY2BGRA if rgb.ndim == 2 else cv2.COLOR_RGB2BGRA
+    options = {"compression_level": "0", "quality": str(quality)}
+    if quality > 100:
+        options = {"compression_level": "0", "quality": "0", "lossless": "1"}
+    try:
+        encoder = av.CodecContext.create("libwebp", "w")
+        assert isinstance(encoder, VideoCodecContext)
+        encoder.width, encoder.height, encoder.pix_fmt = width, height, "bgra"
+        encoder.time_base, encoder.thread_count = Fraction(1, 25), 1
+        encoder.options = options
+        pixels = cast(Image, cv2.cvtColor(rgb, how))
+        picture = av.VideoFrame.from_ndarray(pixels, format="bgra")
+        packets = [*encoder.encode(picture), *encoder.encode(None)]
+    except (av.error.FFmpegError, av.codec.codec.UnknownCodecError, cv2.error):
+        return None
+    return b"".join(bytes(packet) for packet in packets)
 
 
 def write_image(path: Path | str, rgb: Image, quality: int = 95) -> None:
