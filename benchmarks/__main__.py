@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -39,6 +40,7 @@ def main() -> None:
     print(json.dumps(here, indent=2))
     if here["load"] > 0.5:
         print(f"Other programs are busy (load {here['load']:.1f}); times will be off.")
+    shutil.rmtree(given.out / "work", ignore_errors=True)
     lines: list[Line] = []
     skipped: list[str] = []
     for name in given.only:

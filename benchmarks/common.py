@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -194,9 +195,11 @@ def run(name: str, measure: Measure, options: argparse.Namespace) -> Result | No
         print(f"  skipped: {missing}", flush=True)
         return None
     text = table(result.lines)
-    asked = {key: value for key, value in vars(options).items() if key != "out"}
+    asked = {key: value for key, value in vars(options).items() if key not in ("out", "child")}
     values = {"machine": before, "options": asked, **result.values}
-    files.write_bytes(folder / f"{name}.json", json.dumps(values, indent=2).encode() + b"\n")
+    files.write_bytes(
+        folder / f"{name}.json", json.dumps(values, indent=2, default=str).encode() + b"\n"
+    )
     files.write_bytes(folder / f"{name}.md", text.encode() + b"\n")
     print(text, flush=True)
     return result
@@ -213,5 +216,7 @@ def parser_for(doc: str, add_arguments: AddArguments) -> argparse.ArgumentParser
 
 
 def main(name: str, doc: str, add_arguments: AddArguments, measure: Measure) -> None:
-    """Run one benchmark by itself."""
-    run(name, measure, parser_for(doc, add_arguments).parse_args())
+    """Run one benchmark by itself, on facesets that are made anew."""
+    options = parser_for(doc, add_arguments).parse_args()
+    shutil.rmtree(options.out / "work", ignore_errors=True)
+    run(name, measure, options)

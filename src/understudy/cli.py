@@ -333,7 +333,7 @@ def weights(*, session: Own) -> None:
 def demo(
     folder: Path = Path("out/demo"),
     *,
-    minutes: float = 5.0,
+    minutes: float = 6.0,
     session: Own,
 ) -> None:
     """Go the whole way on two bundled synthetic people, in ten minutes on two cores.

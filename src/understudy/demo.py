@@ -1,6 +1,6 @@
 """The whole way on the bundled sample: ada's face in chen's film.
 
-    understudy demo [FOLDER] [--minutes 5]
+    understudy demo [FOLDER] [--minutes 6]
 
     sample/{ada,chen}.mp4 -> people -> model -> sample/scene.mp4 converted -> beside the truth
 
@@ -45,7 +45,7 @@ from understudy.train import TrainReport
 from understudy.types import Image
 
 SAMPLE = Path(__file__).parent / "sample"
-MINUTES = 5.0
+MINUTES = 6.0
 WITH, REPLACE = "ada", "chen"
 
 SHOWN = 6
