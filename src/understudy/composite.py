@@ -141,15 +141,16 @@ def _normal(deviations: float) -> float:
 
 
 def feathered(mask: Floats, hull: Floats, width: float, margin: float) -> Floats:
-    """The alpha of a crop: `mask` within `hull`, softened inwards.
+    """The alpha of a crop: `mask` within `hull`, both with soft edges.
 
-    Over a straight edge a Gaussian is the normal distribution of the distance to it, so levels
-    of the blurred mask stand for distances: alpha rises from 0 `margin` inside of the edge to 1
-    `width` further in. The edge grows softer, never larger.
+    The mask's own edge is softened a little, and never beyond itself, because hair or
+    background begin there. The hull's is softened inwards only: over a straight edge a Gaussian is the
+    normal distribution of the distance to it, so levels of the blurred hull stand for
+    distances, and alpha rises from 0 `margin` inside of the edge to 1 `width` further in.
 
     Args:
         mask: float32 (S, S), 0..1, what the network takes for its face.
-        hull: float32 (S, S), 0..1, the inner face by the mesh.
+        hull: float32 (S, S), 0..1, how far the swap may reach.
         width: of the soft edge in pixels of the crop.
         margin: pixels of the crop that stay 0 along the inside of the hull, so that
             resampling cannot carry anything over its edge.
@@ -161,14 +162,17 @@ def feathered(mask: Floats, hull: Floats, width: float, margin: float) -> Floats
     reach = 2 * int(np.ceil(margin)) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     kept = cv2.erode(inside, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    region = np.minimum(mask, hull)
+    bound, own = hull, mask
     if width > 0.5:
         sigma = (width + margin) / 2
         edge, full = _normal(margin / sigma), _normal(2)
-        soft = cv2.GaussianBlur(region, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+        soft = cv2.GaussianBlur(hull, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
         ramp = np.clip((np.asarray(soft, np.float32) - edge) / (full - edge), 0, 1)
-        region = np.minimum(ramp * ramp * (3 - 2 * ramp), region)
-    return np.asarray(region * kept, np.float32)
+        bound = np.minimum(ramp * ramp * (3 - 2 * ramp), hull)
+        smaller = cv2.erode(mask, np.ones((3, 3), np.uint8))
+        blurred = cv2.GaussianBlur(smaller, (0, 0), width / 4, borderType=cv2.BORDER_REPLICATE)
+        own = np.minimum(np.asarray(blurred, np.float32), mask)
+    return np.asarray(own * bound * kept, np.float32)
 
 
 def _resample(

@@ -47,7 +47,7 @@ def test_it_learns_one_picture_and_where_the_face_is() -> None:
         loss.backward()
         optimizer.step()
         first, last = first or float(loss.detach()), float(loss.detach())
-    assert last < 0.25 * first
+    assert last < 0.4 * first
     with torch.inference_mode():
         image, mask = model.swap(target, "ada")
     assert float(((mask > 0.5).float() - face).abs().mean()) < 0.03

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from understudy.data.augment import Augmentation
+from understudy.faces.align import CORE, TEMPLATE
 from understudy.models.base import Recipe, SwapModel
-from understudy.models.losses import masked_l1, ssim
+from understudy.models.losses import mask_bce, masked_l1, ssim
 
 SLOPE = 0.1
 PATCH = 8
@@ -44,6 +45,9 @@ DECODER = (192, 128, 64, 48, 32)
 OUTSIDE = 0.02
 """Weight of pixels outside of the face against those inside."""
 
+FOCUS = 2.0
+"""Weight of eyes and mouth on top of the face's: small, and what people look at."""
+
 LUMA = (0.299, 0.587, 0.114)
 
 
@@ -54,9 +58,6 @@ class _Block(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        # Near to nothing at first, so that without normalisation deep stacks still start well.
-        self.second.weight.data.mul_(0.2)
-        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, grid: Tensor) -> Tensor:
         inner = self.first(functional.leaky_relu(grid, SLOPE))
@@ -106,11 +107,27 @@ class _Decoder(nn.Module):
             channels = width
         self.grid = nn.Sequential(*stages, nn.LeakyReLU(SLOPE))
         self.head = nn.Conv2d(channels, 4 * HEAD * HEAD, 3, padding=1)
-        self.head.weight.data.mul_(0.3)
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         drawn = functional.pixel_shuffle(self.head(self.grid(latent)), HEAD).float().sigmoid()
         return drawn[:, :3], drawn[:, 3:]
+
+
+def _focus(size: int) -> Tensor:
+    """Where eyes and mouth are in every aligned face, about: (1, 1, size, size), 0..1."""
+    left, right, _, _ = corners = torch.from_numpy((TEMPLATE - (1 - CORE) / 2) / CORE)
+    mouth = corners[2:].mean(0)
+    eye = (right - left) * 0.6
+    line = (torch.arange(size) + 0.5) / size
+    spots = [
+        torch.exp(-(((line - x) / wide) ** 2)[None] / 2 - (((line - y) / high) ** 2)[:, None] / 2)
+        for (x, y), wide, high in (
+            (left - eye, 0.08, 0.05),
+            (right + eye, 0.08, 0.05),
+            (mouth, 0.11, 0.07),
+        )
+    ]
+    return torch.stack(spots).amax(0)[None, None]
 
 
 def _doublings(size: int) -> int:
@@ -137,11 +154,30 @@ class Swift(SwapModel):
         ),
     )
 
+    focus: Tensor
+
     def __init__(self, size: int, people: tuple[str, ...]) -> None:
         super().__init__(size, people)
         doublings = _doublings(size)
         self.encoder = _Encoder(size // HEAD // 2**doublings, doublings - 1)
         self.decoders = nn.ModuleList(_Decoder(doublings) for _ in self.people)
+        self._begin()
+        self.register_buffer("focus", _focus(size), persistent=False)
+
+    def _begin(self) -> None:
+        """Weights that keep the size of what flows through, there being no normalisation
+        (He et al., "Delving deep into rectifiers", 2015); residuals and the picture begin
+        small."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, a=SLOPE)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, _Block):
+                module.second.weight.data.mul_(0.2)
+            elif isinstance(module, _Decoder):
+                module.head.weight.data.mul_(0.1)
 
     def encode(self, images: Tensor) -> Tensor:
         latent: Tensor = self.encoder(images)
@@ -153,11 +189,11 @@ class Swift(SwapModel):
 
     def loss(self, image: Tensor, mask: Tensor, target: Tensor, face: Tensor) -> dict[str, Tensor]:
         """Absolute difference in colour, structure in brightness, and the mask."""
-        weight = OUTSIDE + (1 - OUTSIDE) * face
+        weight = OUTSIDE + (1 - OUTSIDE) * face * (1 + FOCUS * self.focus)
         luma = image.new_tensor(LUMA).view(1, 3, 1, 1)
         grey, wanted = ((picture * luma).sum(1, keepdim=True) for picture in (image, target))
         return {
             "l1": masked_l1(image, target, weight),
             "dssim": 0.5 * (1 - ssim(grey, wanted, weight, window="tent")),
-            "mask": 0.3 * masked_l1(mask, face),
+            "mask": 0.1 * mask_bce(mask, face),
         }
