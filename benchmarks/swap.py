@@ -42,13 +42,10 @@ from understudy.demo import SAMPLE, contact_sheet
 from understudy.media.images import write_image
 from understudy.media.video import probe
 from understudy.report import Curve, Plot, Section, page
+from understudy.scores import MARGIN_DB, MARGIN_SSIM
 
 PEOPLE = ("ada", "chen")
 DIRECTIONS = ("ada-on-chen", "chen-on-ada")
-MARGIN_DB, MARGIN_SSIM = 0.2, 0.005
-"""What a swap must gain over the untouched film to count as nearer to the truth: a swap that
-leaves the face as it is gains 0.03 dB and 0.002 from being encoded once more."""
-
 SHOWN_WITHIN = 12
 """Rows on a sheet of pictures, at most."""
 

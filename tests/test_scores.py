@@ -89,6 +89,7 @@ def test_everybody_replaced_has_nobody_to_be_nearer_to() -> None:
     [
         (Nearness(22.0, 0.75), "good", "Nearer to the truth than the untouched film: 22.0 dB"),
         (Nearness(19.0, 0.60), "bad", "Further from the truth"),
+        (Nearness(20.1, 0.703), "note", "About as near"),
         (Nearness(19.0, 0.75), "note", "by SSIM only"),
         (Nearness(22.0, 0.60), "note", "by PSNR only"),
     ],

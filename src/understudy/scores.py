@@ -208,6 +208,10 @@ def summarise(
     )
 
 
+MARGIN_DB, MARGIN_SSIM = 0.2, 0.005
+"""Gains over the untouched film that mean nothing: encoding it once more changes as much."""
+
+
 def _graded(value: float, good: float, bad: float) -> Tone:
     if good > bad:
         value, good, bad = -value, -good, -bad
@@ -223,12 +227,15 @@ def _truth(truth: Nearness, untouched: Nearness) -> Sentence | None:
         f"{psnr:.1f} dB and SSIM {ssim:.3f}, the untouched film {floor_psnr:.1f} dB "
         f"and SSIM {floor_ssim:.3f}"
     )
-    wins = (psnr > floor_psnr) + (ssim > floor_ssim)
+    by_psnr, by_ssim = psnr - floor_psnr, ssim - floor_ssim
+    if abs(by_psnr) <= MARGIN_DB and abs(by_ssim) <= MARGIN_SSIM:
+        return "note", f"About as near to the truth as the untouched film: {numbers}."
+    wins = (by_psnr > 0) + (by_ssim > 0)
     if wins == 2:
         return "good", f"Nearer to the truth than the untouched film: {numbers}."
     if wins == 0:
         return "bad", f"Further from the truth than the untouched film: {numbers}."
-    which = "PSNR" if psnr > floor_psnr else "SSIM"
+    which = "PSNR" if by_psnr > 0 else "SSIM"
     return "note", f"Nearer to the truth than the untouched film by {which} only: {numbers}."
 
 
