@@ -79,7 +79,9 @@ def _child(project: str, words: Sequence[str]) -> None:
 def start(project: Path, *words: str | Path) -> ForkServerProcess:
     """Begin a command line in a process that has all modules loaded already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["studio", "understudy.convert", "understudy.train", "tinynet"])
+    context.set_forkserver_preload(
+        ["studio", "understudy.convert", "understudy.train", "tinynet", "torch._dynamo"]
+    )
     process = context.Process(target=_child, args=(str(project), [str(word) for word in words]))
     process.start()
     return process

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -297,29 +296,6 @@ def test_an_interrupted_conversion_comes_out_the_same(
     report = convert(here.project, here.clip, progress=stopper(FRAMES + 1), **BESIDES)
     assert frames_done[0] == (at[-1] - 1) // SEGMENT * SEGMENT + 1, "finished ones are kept"
     assert (report.frames, report.swapped) == (FRAMES, RED_UNTIL)
-    assert contents(here.project) == uninterrupted
-
-
-def test_a_killed_conversion_comes_out_the_same(
-    here: Stage, uninterrupted: dict[str, bytes]
-) -> None:
-    chance = random.Random(7)
-    command = [sys.executable, str(Path(__file__).with_name("converting.py"))]
-    command += [str(here.project.folder), str(here.clip), "0.03"]
-    for _ in range(3):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        started = time.monotonic()
-        while not list(here.project.renders_folder.glob(".work/*/job.json")):
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            assert time.monotonic() - started < 60
-            time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.6))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        for name, content in contents(here.project).items():
-            if not name.startswith("."):
-                assert content == uninterrupted[name], "half a file looks whole"
-    convert(here.project, here.clip, **BESIDES)
     assert contents(here.project) == uninterrupted
 
 

@@ -1,12 +1,7 @@
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -400,51 +395,3 @@ def test_two_real_people(shared_data: Path, tmp_path: Path) -> None:
     assert spread.max() < 0.4
     middle = faces.table["box"].combine_chunks().flatten().to_numpy().reshape(-1, 4)[:, ::2].mean(1)
     assert (middle < 360).all() or (middle > 360).all()
-
-
-KILLED = """
-import sys, time
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-import understudy.data.scans, understudy.scan, understudy.data.crops, understudy.data.building
-for module in (understudy.data.scans, understudy.scan, understudy.data.crops):
-    module.CHUNK = 8
-import test_extract
-from painted import ColourTracker
-
-write = understudy.data.building._write
-def slow_write(item):
-    time.sleep(0.005)
-    write(item)
-understudy.data.building._write = slow_write
-
-class Slow(ColourTracker):
-    def update(self, frame):
-        time.sleep(0.01)
-        return super().update(frame)
-
-test_extract.ColourTracker = Slow
-print("ready", flush=True)
-test_extract.run(test_extract.Home(Path(sys.argv[1])))
-"""
-
-
-def test_killed_at_random_moments_it_ends_up_the_same(clips: Path, tmp_path: Path) -> None:
-    plain = home(tmp_path / "plain", clips / "a.mp4", clips / "b.mp4")
-    run(plain)
-    place = home(tmp_path / "place", clips / "a.mp4", clips / "b.mp4")
-    rng = random.Random(5)
-    for _ in range(3):
-        child = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(place.folder), str(Path(__file__).parent)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        time.sleep(rng.uniform(0.1, 0.9))
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-        child.stdout.close()
-    run(place)
-    assert contents(place) == contents(plain)

@@ -138,3 +138,20 @@ def test_a_lock_goes_with_its_process(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     with files.only_writer(lock, "x"):
         pass
+
+
+def test_leftovers_of_killed_writers_go_and_nothing_else_does(tmp_path: Path) -> None:
+    path = tmp_path / "a [b].mp4"
+    ours = [".a [b].0abc_xyz.mp4", "..a [b].0abc_xyz.12345678.mp4"]
+    others = [
+        "a [b].mp4",
+        ".a [b].mp4",
+        ".a [b].0abc_xyz.mkv",
+        ".a b.0abc_xyz.mp4",
+        ".a [b].0abc.mp4",
+    ]
+    for name in ours + others:
+        (tmp_path / name).touch()
+    files.clear_leftovers(path)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(others)
+    files.clear_leftovers(tmp_path / "nowhere" / "a.mp4")

@@ -178,7 +178,11 @@ def convert(
         _render(film, info, found, chosen, swapper, segments, encode, start, end, progress)
         elapsed, rendered = time.monotonic() - rendering, segments.frames - had
         record = {**job, "key": key}
-        notes = _publish(target, segments, film, start, end, encode, record, notes)
+        name = hashlib.sha256(str(target.film.absolute()).encode()).hexdigest()[:32]
+        with files.only_writer(work.with_name(f"{name}.lock"), str(target.film)):
+            for path in (*target.outputs.values(), target.record):
+                files.clear_leftovers(path)
+            notes = _publish(target, segments, film, start, end, encode, record, notes)
         shutil.rmtree(work)
     return ConvertReport(
         output=target.film,

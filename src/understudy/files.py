@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,6 +90,16 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def clear_leftovers(path: Path) -> None:
+    """Remove temporary files that killed processes left of `path`, and of a temporary file in
+    its place; call as the only writer of `path`. Raises StorageError."""
+    pattern = re.compile(rf"\.+{re.escape(path.stem)}(\.[a-z0-9_]{{8}})+{re.escape(path.suffix)}")
+    with storage_errors(path.parent), contextlib.suppress(FileNotFoundError):
+        for entry in list(os.scandir(path.parent)):
+            if pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                os.unlink(entry.path)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

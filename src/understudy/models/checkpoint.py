@@ -108,6 +108,9 @@ def _point(link: Path, name: str) -> None:
     fresh = link.with_name(f".{link.name}.new")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(name)
+    if not link.is_symlink():
+        # Tools that copy a project may turn the link into a folder.
+        _remove(link)
     os.replace(fresh, link)
 
 
