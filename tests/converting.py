@@ -34,9 +34,10 @@ PEOPLE = ("red", "blue", "green")
 
 
 class Inverter(SwapModel):
-    """Draws every face in inverted colours, a little blurred, and takes all of it for face."""
+    """Draws every face in inverted colours, a little blurred; its mask says nothing."""
 
     network: ClassVar[str] = "swift"
+    learns_mask: ClassVar[bool] = False
     sizes: ClassVar[tuple[int, ...]] = (SIZE,)
     recipe: ClassVar[Recipe] = Recipe(1, 1e-3, (0.9, 0.99), augmentation=Augmentation())
 
