@@ -36,8 +36,9 @@ FINER = 4
 """Polygons are drawn so many times larger and averaged down, which gives true coverage."""
 
 
-REACH = 1.25
-"""How far a swap may reach beyond the mesh: another face may be wider and has a forehead."""
+REACH, REACH_UP = 1.35, 1.15
+"""How far a swap may reach beyond the mesh, from its middle: another face may be wider; upwards
+hair begins soon."""
 
 EYES_AND_BROWS = (
     np.array([33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246]),
@@ -103,14 +104,20 @@ def hull_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) ->
 
 
 def reach_mask(landmarks: NDArray[np.floating], size: int) -> Floats:
-    """Where a swap with a learned mask may reach at most: the mesh's hull, made wider by
-    `REACH` about its middle.
+    """Where a swap with a learned mask may reach at most: the mesh's hull, made larger
+    by `REACH`, upwards by `REACH_UP`.
 
     Arguments and result as for `face_mask`, not softened.
     """
     points = landmarks[:, :2].astype(np.float64)
-    middle = (points.min(axis=0) + points.max(axis=0)) / 2
-    return _fill(np.asarray(middle + REACH * (points - middle), np.float32), size, 0.0)
+    up = points[10] - points[152]
+    up = up / max(float(np.hypot(*up)), 1e-6)
+    aside = np.array([-up[1], up[0]])
+    middle = (points[10] + points[152]) / 2
+    along, across = (points - middle) @ up, (points - middle) @ aside
+    along = np.where(along > 0, REACH_UP, REACH) * along
+    grown = middle + along[:, None] * up + REACH * across[:, None] * aside
+    return _fill(np.asarray(grown, np.float32), size, 0.0)
 
 
 def visible_mask(image: Image, landmarks: NDArray[np.floating]) -> NDArray[np.uint8]:
