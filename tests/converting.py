@@ -1,13 +1,11 @@
 """A small project whose people are painted and whose network inverts colours.
 
-Run as a program it converts, for tests that kill it: FOLDER FILM [WAIT], where WAIT seconds
-pass after every frame.
+Run as a program it converts, for tests that limit what it may write: FOLDER FILM.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
@@ -22,7 +20,7 @@ from understudy.convert import ConvertReport
 from understudy.data.augment import Augmentation
 from understudy.extract import extract
 from understudy.models.base import Recipe, SwapModel
-from understudy.progress import Event, Progress, silent
+from understudy.progress import Progress, silent
 from understudy.project import Project
 from understudy.scan import Scan, scan
 from understudy.settings import ScanSettings
@@ -108,13 +106,8 @@ def convert(
         return project.convert(source, replace, with_, "duo", progress=progress, **values)
 
 
-def main(folder: str, source: str, wait: str = "0") -> None:
-    def slow(event: Event) -> None:
-        if event.kind == "step" and event.task.startswith("convert"):
-            time.sleep(float(wait))
-
-    project = Project.open(Path(folder))
-    convert(project, Path(source), progress=Progress(slow), side_by_side=True, matte=True)
+def main(folder: str, source: str) -> None:
+    convert(Project.open(Path(folder)), Path(source), side_by_side=True, matte=True)
 
 
 if __name__ == "__main__":
