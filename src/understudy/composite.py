@@ -144,8 +144,8 @@ def feathered(mask: Floats, hull: Floats, width: float, margin: float) -> Floats
     """The alpha of a crop: `mask` within `hull`, both with soft edges.
 
     The mask's own edge is softened a little, and never beyond itself, because hair or
-    background begin there. The hull's is softened inwards only: over a straight edge a Gaussian is the
-    normal distribution of the distance to it, so levels of the blurred hull stand for
+    background begin there. The hull's is softened inwards only: over a straight edge a Gaussian
+    is the normal distribution of the distance to it, so levels of the blurred hull stand for
     distances, and alpha rises from 0 `margin` inside of the edge to 1 `width` further in.
 
     Args:

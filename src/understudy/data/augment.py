@@ -137,7 +137,7 @@ def augment(
     moved = control + torch.randn((count, GRID * GRID, 2), generator=source) * (how.warp * size)
     straight, warped = control @ turn + shift, moved @ turn + shift
     upsample = _upsampling(size)
-    recolor = _lab(count, source) if how.color == "lab" else _matrix(count, how, source)
+    recolor = {"lab": _lab, "matrix": _matrix, "none": _plain}[how.color](count, how, source)
     together = len(crops) if crops.device.type != "cpu" else max(1, CACHED // crops[0].numel())
     parts = []
     for first in range(0, count, together):
@@ -218,8 +218,7 @@ def _sample(crops: Tensor, control: Tensor, upsample: Tensor) -> Tensor:
 def _matrix(count: int, how: Augmentation, source: torch.Generator) -> Recolor:
     """Gain, tint and saturation as one 3x3 matrix per picture, an offset, and a bend of the
     curve y + g y (1 - y), which is near a gamma and much cheaper."""
-    strength = how.strength if how.color == "matrix" else 0.0
-    draws = _uniform((count, 7), source) * strength
+    draws = _uniform((count, 7), source) * how.strength
     gain = 1 + 0.2 * draws[:, 0:1] + 0.06 * draws[:, 1:4]
     saturation = (1 + 0.25 * draws[:, 4])[:, None, None]
     luma = torch.tensor([0.299, 0.587, 0.114]).expand(3, 3)
@@ -243,7 +242,12 @@ def _matrix(count: int, how: Augmentation, source: torch.Generator) -> Recolor:
     return recolor
 
 
-def _lab(count: int, source: torch.Generator) -> Recolor:
+def _plain(count: int, how: Augmentation, source: torch.Generator) -> Recolor:
+    """Colours as they are."""
+    return lambda crops, some: crops.float() / 255
+
+
+def _lab(count: int, how: Augmentation, source: torch.Generator) -> Recolor:
     """The field's recipe, picture by picture."""
     draws = _uniform((count, 3), source).numpy() * np.array([0.3, 0.08, 0.08], np.float32)
     equalise = (torch.rand(count, generator=source) < 0.5).numpy()

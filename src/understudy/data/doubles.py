@@ -35,6 +35,9 @@ SHADES = 5
 GRID = 20
 """Control points a side of the field that moves a picture."""
 
+EVERY = 3
+"""Of the mesh points every third bends the field; they lie densely enough."""
+
 SPREAD = 0.031
 """Reach of a mesh point in that field, standard deviation as a share of the picture's side."""
 
@@ -149,8 +152,8 @@ def _nearest(one: _Person, other: _Person) -> Tensor:
 def _move(own: _Person, rows: Tensor, other: _Person, found: Tensor) -> Tensor:
     """Pictures `found` of `other`, moved to the expression and light of `rows` of `own`."""
     side, device = other.crops.shape[-1], other.crops.device
-    here = other.shape[found]
-    there = other.mean + own.shape[rows] - own.mean
+    here = other.shape[found][:, ::EVERY]
+    there = (other.mean + own.shape[rows] - own.mean)[:, ::EVERY]
     line = (torch.arange(GRID) + 0.5) / GRID
     y, x = torch.meshgrid(line, line, indexing="ij")
     points = torch.stack((x, y), -1).view(1, -1, 2).expand(len(rows), -1, -1)
