@@ -172,7 +172,7 @@ def convert(
         segments = Segments(work, list(target.outputs))
         segments.clear_leftovers()
         files.write_json(work / "job.json", {"output": str(target.film), **job})
-        swapper = Swapper(network, with_, settings, device, bfloat16_pays(device))
+        swapper = Swapper(network, with_, settings, device, bfloat16_pays(device), replaced=replace)
         chosen = frozenset(match.track for match in matches if match.chosen)
         had, rendering = segments.frames, time.monotonic()
         _render(film, info, found, chosen, swapper, segments, encode, start, end, progress)

@@ -48,6 +48,11 @@ BYTES_PER_PIXEL = 6
 """Of a frame: its native planes and its RGB picture."""
 
 
+PAST = 0.03
+"""How far a swap may reach past the visible face that it replaces, as a share of the crop's side:
+the other face may be wider."""
+
+
 class Swapper:
     """One person's decoder, ready to draw over faces.
 
@@ -56,6 +61,9 @@ class Swapper:
         person: whose decoder draws. Raises SettingsError when the model has none.
         device: where to compute.
         bfloat16: whether the network runs in bfloat16.
+        replaced: whose faces are drawn over, if that is one person whom the model knows. Then
+            the swap ends near where that person's face shows, so that their hair stays in
+            front of it.
     """
 
     def __init__(
@@ -65,8 +73,11 @@ class Swapper:
         settings: ConvertSettings,
         device: torch.device,
         bfloat16: bool,
+        replaced: str | None = None,
     ) -> None:
         model.decoder(person)
+        known = replaced in model.people and model.learns_mask
+        self.replaced = replaced if known else None
         self.model = model.to(device).eval()
         nn.Module.to(self.model, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.person = person
@@ -90,7 +101,12 @@ class Swapper:
             torch.inference_mode(),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16),
         ):
-            output, mask = self.model.swap(images, self.person)
+            latent = self.model.encode(images)
+            output, mask = self.model.decode(latent, self.person)
+            if self.replaced is not None:
+                shown = self.model.decode(latent, self.replaced)[1].float()
+                reach = 2 * round(PAST * self.model.size) + 1
+                mask = mask * nn.functional.max_pool2d(shown, reach, 1, reach // 2)
         rgb = output.float().clamp(0, 1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
         alpha = mask[:, 0].float().clamp(0, 1).contiguous().cpu().numpy()
         return rgb, alpha
