@@ -26,6 +26,10 @@ GAIN_LIMIT = 4.0
 """No channel is made brighter or darker than this many times: beyond it the two pictures have
 no common light to match, for example in a fade to black."""
 
+EDGE = 1 / 64
+"""So much of the crop's side is taken off a learned mask, because the outermost pixels of a face
+are already mixed with what is behind it."""
+
 SAME_SCALE = 1.05
 """Up to so many network pixels per frame pixel a face is not worth averaging down."""
 
@@ -169,7 +173,8 @@ def feathered(mask: Floats, hull: Floats, width: float, margin: float) -> Floats
         soft = cv2.GaussianBlur(hull, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
         ramp = np.clip((np.asarray(soft, np.float32) - edge) / (full - edge), 0, 1)
         bound = np.minimum(ramp * ramp * (3 - 2 * ramp), hull)
-        smaller = cv2.erode(mask, np.ones((3, 3), np.uint8))
+        less = 2 * max(1, round(EDGE * mask.shape[0])) + 1
+        smaller = cv2.erode(mask, np.ones((less, less), np.uint8))
         blurred = cv2.GaussianBlur(smaller, (0, 0), width / 4, borderType=cv2.BORDER_REPLICATE)
         own = np.minimum(np.asarray(blurred, np.float32), mask)
     return np.asarray(own * bound * kept, np.float32)
