@@ -12,7 +12,7 @@ import pytest
 from understudy.errors import WeightsError
 from understudy.faces.align import BROWS, CHIN, alignment, transform_points
 from understudy.faces.analyser import FaceAnalyser
-from understudy.faces.masks import face_mask, hull_mask, reach_mask, visible_mask
+from understudy.faces.masks import face_mask, reach_mask, visible_mask
 from understudy.faces.pose import reference
 from understudy.settings import ScanSettings
 from understudy.types import Floats
@@ -26,7 +26,7 @@ def crop_points(size: int) -> Floats:
 @pytest.mark.parametrize("size", [64, 128, 256])
 def test_range_shape_and_containment(size: int) -> None:
     points = crop_points(size)
-    mask, hull = face_mask(points, size), hull_mask(points, size)
+    mask, hull = face_mask(points, size), reach_mask(points, size)
     for grey in (mask, hull):
         assert grey.shape == (size, size)
         assert grey.dtype == np.float32

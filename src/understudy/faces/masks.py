@@ -95,14 +95,6 @@ def face_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) ->
     return _fill(np.concatenate([ring, landmarks[NOSE, :2]]), size, soft * size)
 
 
-def hull_mask(landmarks: NDArray[np.floating], size: int, soft: float = 0.01) -> Floats:
-    """The whole mesh, forehead included: everything that a swap may ever touch.
-
-    Arguments and result as for `face_mask`.
-    """
-    return _fill(_grown(landmarks[:, :2], landmarks), size, soft * size)
-
-
 def reach_mask(landmarks: NDArray[np.floating], size: int) -> Floats:
     """Where a swap with a learned mask may reach at most: the mesh's hull, made larger
     by `REACH`, upwards by `REACH_UP`.
