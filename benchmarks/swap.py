@@ -13,6 +13,10 @@ budget: the learning rate falls over the first budget, warms up again and falls 
 model from nothing, with one fall of the learning rate: dearer, and what a user gets who asks for
 that many minutes at once. Minutes count training steps, as the program counts them.
 
+With --rate swift=200 original=15 a minute of swift stands for 60 * 200 faces, and so on: first
+measure the rates on an idle machine (`python -m benchmarks.training`), then leave the long training
+to a busy one. Every network named needs a rate then.
+
 Beside the numbers it leaves swap.html (curves) and swap-DIRECTION.png (pictures) in the folder.
 """
 
@@ -41,6 +45,7 @@ from understudy import Project, files
 from understudy.demo import SAMPLE, contact_sheet
 from understudy.media.images import write_image
 from understudy.media.video import probe
+from understudy.models.base import network_class
 from understudy.report import Curve, Plot, Section, page
 from understudy.scores import MARGIN_DB, MARGIN_SSIM
 
@@ -109,6 +114,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--direction", choices=[*DIRECTIONS, "both"], default="both")
     parser.add_argument("--schedule", choices=["continued", "separate"], default="continued")
     parser.add_argument("--size", type=int, default=128, help="of swift, pixels")
+    parser.add_argument(
+        "--rate", nargs="+", type=rate, default=[], metavar="NETWORK=FACES", help="faces a second"
+    )
+
+
+def rate(text: str) -> tuple[str, float]:
+    """`swift=200` as a pair."""
+    network, _, faces = text.partition("=")
+    return network, float(faces)
+
+
+def budget(network: str, minutes: float, rates: dict[str, float]) -> dict[str, Any]:
+    """The budget that `understudy train` is given."""
+    if not rates:
+        return {"minutes": minutes}
+    faces = network_class(network).recipe.batch * len(PEOPLE)
+    return {"steps": round(60 * minutes * rates[network] / faces)}
 
 
 def first_beating(points: Sequence[Point]) -> float | None:
@@ -132,6 +154,10 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
             print(f"  {direction} left out: {missing}", flush=True)
     if not scenes:
         raise Missing("there is no truth to compare with")
+    if options.rate and (
+        unrated := set(options.network) - {network for network, _ in options.rate}
+    ):
+        raise SystemExit(f"--rate says nothing of {', '.join(sorted(unrated))}.")
     project = studio(folder / "work" / "duo", {name: footage(name) for name in PEOPLE})
     for network in options.network:
         for model in project.models_folder.glob(f"swap-{network}*"):
@@ -164,7 +190,12 @@ def train_and_swap(
     separate = options.schedule == "separate"
     model = f"swap-{network}-{minutes:g}".replace(".", "_") if separate else f"swap-{network}"
     trained = project.train(
-        PEOPLE, model, telling(), network=network, size=options.size, minutes=minutes
+        PEOPLE,
+        model,
+        telling(),
+        network=network,
+        size=options.size,
+        **budget(network, minutes, dict(options.rate)),
     )
     points = []
     for direction, scene in scenes.items():
