@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy import settings as settings_module
-from understudy.cli import STOPPED, main
+from understudy.cli import main
+from understudy.commands import STOPPED
 from understudy.errors import ConsentError, MediaError, ProjectError, UnknownPerson
 from understudy.project import Project
 from understudy.settings import AllSettings, EncodeSettings, ScanSettings, TrainSettings

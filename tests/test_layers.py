@@ -22,7 +22,7 @@ LEAVES = {"media", "faces", "data", "models", "trust", "weights", "package_index
     *("canvas", "composite", "compute", "matching", "metrics", "outlook", "pipeline", "report"),
     "segments",
 }
-TOP = {"cli", "shell", "terminal", "__main__", "__init__"}
+TOP = {"cli", "commands", "shell", "terminal", "__main__", "__init__"}
 HEAVY = {"torch", "av", "cv2", "pyarrow", "accelerate", "ai_edge_litert", "tensorboard"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy import cli, weights
+from understudy import commands, weights
 from understudy.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +38,7 @@ def of(program: str) -> list[str]:
 @pytest.mark.parametrize("line", of("understudy"))
 def test_a_command_parses(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
-    command, _, _ = cli.app.parse_args(words, exit_on_error=False, print_error=False)
+    command, _, _ = commands.app.parse_args(words, exit_on_error=False, print_error=False)
     assert command.__name__ == words[0]
 
 

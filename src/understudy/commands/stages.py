@@ -1,0 +1,237 @@
+"""One command for each stage: init, add, extract, train, convert, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from understudy.commands.app import DEFAULTS, ENCODE, SCAN, STOPPED, Own, Time, app, count, given
+from understudy.errors import MediaError, ProjectError
+from understudy.project import Project
+from understudy.settings import (
+    ConvertSettings,
+    EncodeSettings,
+    EvaluateSettings,
+    ExtractSettings,
+    ScanSettings,
+    TrainSettings,
+)
+from understudy.trust.consent import Footing
+
+
+@app.command(sort_key=0)
+def init(folder: Path = Path(), /, *, session: Own) -> None:
+    """Make a project folder.
+
+    Args:
+        folder: Where; the current folder when not given. It may exist.
+    """
+    project = Project.create(session.folder or folder)
+    where = "" if project.folder == Path.cwd() else f"cd {quote(str(folder))} && "
+    session.say(
+        f"Made a project in {project.folder}; its settings are in project.toml.",
+        f"Next: {where}understudy add NAME FILES... --consent self|granted|synthetic",
+    )
+
+
+@app.command(sort_key=1)
+def add(
+    person: str,
+    /,
+    *files: Path,
+    consent: Footing | None = None,
+    statement: Path | None = None,
+    session: Own,
+) -> int:
+    """Bring in footage of a person: videos, pictures, folders of them.
+
+    Args:
+        person: Name for the person: lower-case letters, digits, '-' and '_'.
+        files: Videos, pictures and folders.
+        consent: On what footing the face may be used; needed once for each person. self: it is
+            yours. granted: the person agreed in writing. synthetic: it is nobody's.
+        statement: The written agreement, for granted.
+    """
+    with session.progress() as progress:
+        report = session.project().add(person, files, consent, statement, progress)
+    parts = [f"Added {count(len(report.added), 'file')} of {person} ({report.footing})"]
+    if report.already:
+        parts.append(f"{len(report.already)} there already")
+    if report.refused:
+        parts.append(f"{len(report.refused)} refused, see above")
+    if report.passed_over:
+        parts.append(f"{report.passed_over} no film or picture by name")
+    session.say(", ".join(parts) + ".", f"Next: understudy extract {person}")
+    return MediaError.exit_code if report.refused else 0
+
+
+@app.command(sort_key=2, help_epilogue=DEFAULTS)
+def extract(
+    *people: str,
+    settings: Annotated[ExtractSettings | None, Parameter(name="*")] = None,
+    scan: Annotated[ScanSettings | None, Parameter(name="*", group=SCAN)] = None,
+    session: Own,
+) -> None:
+    """Find the faces in the footage and align them: makes each person's faceset.
+
+    Can be stopped and run again; on unchanged footage it does nothing.
+
+    Args:
+        people: Whose footage; everybody's when not given.
+    """
+    project = session.project()
+    names = list(people) or project.people
+    if not names:
+        raise ProjectError(
+            f"There is nobody in {project.folder} yet.",
+            "Add somebody first: understudy add NAME FILES...",
+        )
+    for name in names:
+        project.person(name)
+    for name in names:
+        with session.progress() as progress:
+            report = project.extract(name, progress=progress, **given(settings, scan))
+        session.say(f"{report.faces} faces of {name} are in {project.person(name).faces_folder}.")
+    ready = project.people_with_faces
+    session.say(
+        f"Next: understudy train {' '.join(ready)}"
+        if len(ready) > 1
+        else "Next: add and extract the second person, then: understudy train"
+    )
+
+
+@app.command(sort_key=3, help_epilogue=DEFAULTS)
+def train(
+    *people: str,
+    name: str | None = None,
+    settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
+    session: Own,
+) -> int:
+    """Train a model on the facesets of two or more people.
+
+    Ctrl-C keeps what was learned; the same command goes on from there.
+
+    Args:
+        people: Who; everybody with a faceset when not given.
+        name: Of the model; the people's names joined by '-' when not given.
+    """
+    project = session.project()
+    with session.progress() as progress:
+        report = project.train(people, name, progress=progress, **given(settings))
+    session.say(
+        f"{report.model}: {report.network} at {report.size} px, {report.steps} steps in "
+        f"{report.minutes:.1f} minutes ({report.faces_per_second:.0f} faces/s).",
+        f"The model, its previews and its log are in {report.folder}.",
+    )
+    if not report.finished:
+        return STOPPED
+    one, other = report.people[0], report.people[-1]
+    session.say(
+        f"Next: understudy convert FILM --replace {other} --with {one} --model {report.model}"
+    )
+    return 0
+
+
+@app.command(sort_key=4, help_epilogue=DEFAULTS)
+def convert(
+    film: Path,
+    /,
+    *,
+    replace: str,
+    with_: Annotated[str, Parameter(name="--with")],
+    model: str | None = None,
+    output: Path | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    settings: Annotated[ConvertSettings | None, Parameter(name="*")] = None,
+    encode: Annotated[EncodeSettings | None, Parameter(name="*", group=ENCODE)] = None,
+    scan: Annotated[ScanSettings | None, Parameter(name="*", group=SCAN)] = None,
+    session: Own,
+) -> None:
+    """Put one person's face in the place of another's in a film.
+
+    Can be stopped; the same command goes on after the last finished segment.
+
+    Args:
+        film: The film to work on; it stays as it is.
+        replace: Whose face goes: a person of the project, or `any` for every face.
+        with_: Whose face comes: a person that the model knows.
+        model: The only model of the project when not given.
+        output: The film to write; in the renders folder when not given.
+        start: Begin here, in seconds or as 1:02.5.
+        end: End before here.
+    """
+    project = session.project()
+    with session.progress() as progress:
+        report = project.convert(
+            film,
+            replace,
+            with_,
+            model,
+            output,
+            start,
+            end,
+            progress,
+            **given(settings, encode, scan),
+        )
+    session.say(*(f"Note: {note}" for note in report.notes))
+    session.say(
+        f"{report.output}: {report.frames} frames, {report.swapped} of them changed"
+        f" ({report.frames_per_second:.1f} frames/s)."
+    )
+    if report.side_by_side:
+        session.say(f"Side by side: {report.side_by_side}")
+    if report.matte:
+        session.say(f"Alpha matte: {report.matte}")
+    session.say(
+        f"Next: understudy evaluate --model {project.model(model)} --film {quote(str(film))} "
+        f"--swap {quote(str(report.output))}"
+    )
+
+
+@app.command(sort_key=5, help_epilogue=DEFAULTS)
+def evaluate(
+    *,
+    model: str | None = None,
+    film: Path | None = None,
+    swap: Path | None = None,
+    replace: str | None = None,
+    with_: Annotated[str | None, Parameter(name="--with")] = None,
+    truth: Path | None = None,
+    truth_mask: Path | None = None,
+    target_mask: Path | None = None,
+    output: Path | None = None,
+    settings: Annotated[EvaluateSettings | None, Parameter(name="*")] = None,
+    session: Own,
+) -> None:
+    """Measure how good a model, and a film made with it, is: numbers and a page with pictures.
+
+    Args:
+        model: The only model of the project when not given.
+        film: The film before conversion.
+        swap: The film after conversion.
+        replace: Who was replaced in `swap`.
+        with_: Whose face came.
+        truth: What the swap ought to look like, where that is known.
+        truth_mask: Film that is white where the face is in `truth`.
+        target_mask: Film that is white where the face is in `film`.
+        output: Folder for the figures and the page; the renders folder when not given.
+    """
+    with session.progress() as progress:
+        report = session.project().evaluate(
+            model,
+            film,
+            swap,
+            replace,
+            with_,
+            truth,
+            truth_mask,
+            target_mask,
+            output,
+            progress,
+            **given(settings),
+        )
+    session.say(str(report))
