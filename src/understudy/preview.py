@@ -31,7 +31,10 @@ def sheet(model: SwapModel, faces: Mapping[str, Tensor]) -> Image:
     Returns:
         RGB uint8 (height, width, 3).
     """
-    others = {name: [other for other in model.people if other != name] for name in model.people}
+    others = {
+        name: [other for other in model.people if other != name and model.swaps]
+        for name in model.people
+    }
     rows = [row for name in model.people for row in _rows(model, faces[name], name, others[name])]
     width = max(row.shape[1] for row in rows)
     background = ((0, GAP), (0, 0), (0, 0))

@@ -20,7 +20,7 @@ from understudy.errors import SettingsError
 
 S = TypeVar("S", bound="Settings")
 
-Network = Literal["swift", "original"]
+Network = Literal["swift", "original", "autoencoder", "vae"]
 
 
 class Settings(BaseModel):
@@ -76,7 +76,8 @@ class TrainSettings(Settings):
     alternatives = frozenset({"minutes", "steps"})
 
     network: Network = "swift"
-    """swift (ours) or original (the field's 2017 baseline)."""
+    """swift (ours), original (the field's 2017 baseline), vae (its latents can be made up:
+    see `understudy imagine`) or autoencoder (one decoder for everybody: cannot swap)."""
 
     size: Annotated[int, Field(ge=64, le=512, multiple_of=32)] = 128
     """Side of the network's image in pixels; `original` is always 64."""

@@ -37,7 +37,7 @@ def snapshot(seed: int = 0, **state: Any) -> Snapshot:
     torch.manual_seed(seed)
     model, average = Tiny(64, PEOPLE), Tiny(64, PEOPLE)
     optimizer = model.optimizer(model.parameters())
-    for image, _ in model([torch.rand(2, 3, 64, 64)] * 2):
+    for image, _ in model([torch.rand(2, 3, 64, 64)] * 2)[0]:
         image.mean().backward(retain_graph=True)
     optimizer.step()
     return Snapshot(model, average, optimizer.state_dict(), {"seed": seed}, {"step": 7} | state)

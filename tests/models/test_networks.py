@@ -51,9 +51,10 @@ def test_original_follows_the_published_recipe(original: Original) -> None:
 def test_forward_gives_each_person_their_own_decoder(original: Original) -> None:
     first, second = torch.rand(1, 3, 64, 64), torch.rand(2, 3, 64, 64)
     with torch.no_grad():
-        drawn = original([first, second])
+        drawn, terms = original([first, second])
         swapped = original.swap(second, "chen")[0]
     assert [len(image) for image, _ in drawn] == [1, 2]
+    assert terms == {}
     assert torch.allclose(drawn[1][0], swapped, atol=1e-5)
 
 

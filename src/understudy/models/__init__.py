@@ -17,7 +17,7 @@ def build(network: str, size: int, people: tuple[str, ...]) -> SwapModel:
     """A new network with random weights (from torch's global generator).
 
     Args:
-        network: `swift` or `original`.
+        network: one of `base.NETWORKS`.
         size: side of its square image in pixels.
         people: whose decoders it has, at least one, without repeats.
 

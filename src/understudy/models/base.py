@@ -18,9 +18,14 @@ from torch import Tensor, nn
 from understudy.data.augment import Augmentation
 from understudy.errors import SettingsError, UnknownModel
 
+COMMON = "common"
+"""Whose the only decoder is in a network that cannot swap."""
+
 NETWORKS = {
     "swift": ("understudy.models.swift", "Swift"),
     "original": ("understudy.models.original", "Original"),
+    "autoencoder": ("understudy.models.autoencoder", "Autoencoder"),
+    "vae": ("understudy.models.vae", "Vae"),
 }
 
 
@@ -59,9 +64,9 @@ class SwapModel(nn.Module, ABC):
     """A network with one encoder and one decoder per person.
 
     A subclass names itself in `network`, the sizes it can have in `sizes`, its `recipe`, says in
-    `learns_mask` whether the mask that it draws means anything, and puts the decoders into
-    `self.decoders` in the order of `people`; every other parameter belongs to all people
-    together.
+    `learns_mask` whether the mask that it draws means anything and in `swaps` whether each person
+    has a decoder of their own, and puts the decoders into `self.decoders` in the order of
+    `owners`; every other parameter belongs to all people together.
 
     Attributes:
         size: side of its square image in pixels.
@@ -72,6 +77,7 @@ class SwapModel(nn.Module, ABC):
     sizes: ClassVar[Sequence[int]]
     recipe: ClassVar[Recipe]
     learns_mask: ClassVar[bool] = True
+    swaps: ClassVar[bool] = True
     decoders: nn.ModuleList
 
     def __init__(self, size: int, people: tuple[str, ...]) -> None:
@@ -103,22 +109,58 @@ class SwapModel(nn.Module, ABC):
             face: the true mask, shaped as `mask`.
         """
 
-    def forward(self, images: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """Reconstruct each person's images with that person's own decoder.
+    def training_latent(self, images: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The latent that training decodes, and the terms of the loss that it brings of itself.
+
+        Just `encode` and no terms, unless a network draws its latents at random (from torch's
+        global generator, which training seeds anew in each step) or holds them to something.
+
+        Args:
+            images: (N, 3, size, size), RGB 0..1.
+            step: how many steps came before.
+        """
+        return self.encode(images), {}
+
+    def forward(
+        self, images: Sequence[Tensor], step: int = 0
+    ) -> tuple[list[tuple[Tensor, Tensor]], dict[str, Tensor]]:
+        """Reconstruct each person's images with that person's own decoder, to learn from it.
 
         Args:
             images: for each of `people`, in order, (N, 3, size, size); N may differ.
+            step: how many steps came before.
 
         Returns:
-            For each person, image and mask as `decode` gives them.
+            For each person, image and mask as `decode` gives them; and named terms of the loss
+            that belong to no picture, already weighted.
         """
-        latents = torch.split(self.encode(torch.cat(list(images))), [len(part) for part in images])
+        latent, terms = self.training_latent(torch.cat(list(images)), step)
+        latents = torch.split(latent, [len(part) for part in images])
         return [
             self.decode(part, person) for part, person in zip(latents, self.people, strict=True)
-        ]
+        ], terms
+
+    def look(self, images: Tensor) -> dict[str, float]:
+        """Figures of the network's own about these images, for the log; none unless it has some.
+
+        Args:
+            images: (N, 3, size, size), RGB 0..1.
+        """
+        return {}
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whose the decoders are, in their order."""
+        return self.people if self.swaps else (COMMON,)
 
     def decoder(self, person: str) -> nn.Module:
-        """The decoder of `person`. Raises SettingsError when the model has none."""
+        """The decoder of `person`. Raises SettingsError when the person has none."""
+        if not self.swaps:
+            raise SettingsError(
+                f"This model is an `{self.network}`: it has one decoder for everybody; "
+                "it redraws, it does not swap.",
+                "Train another network; --encoder-from lets it begin with this one's encoder.",
+            )
         if person not in self.people:
             raise SettingsError(
                 f"This model was not trained on {person}, only on {', '.join(self.people)}.",
@@ -143,13 +185,13 @@ class SwapModel(nn.Module, ABC):
 
     def parts(self) -> dict[str, dict[str, Tensor]]:
         """The weights by owner: "encoder" for what everybody shares, "decoder-NAME" for each
-        person's own. The tensors are the model's, not copies."""
+        owner's own. The tensors are the model's, not copies."""
         parts: dict[str, dict[str, Tensor]] = {"encoder": {}}
-        parts |= {f"decoder-{person}": {} for person in self.people}
+        parts |= {f"decoder-{owner}": {} for owner in self.owners}
         for key, value in self.state_dict().items():
             if key.startswith("decoders."):
                 _, number, rest = key.split(".", 2)
-                parts[f"decoder-{self.people[int(number)]}"][rest] = value
+                parts[f"decoder-{self.owners[int(number)]}"][rest] = value
             else:
                 parts["encoder"][key] = value
         return parts
@@ -157,8 +199,8 @@ class SwapModel(nn.Module, ABC):
     def load_parts(self, parts: dict[str, dict[str, Tensor]]) -> None:
         """Take weights as `parts` gives them. Raises RuntimeError when names or shapes differ."""
         state = dict(parts["encoder"])
-        for number, person in enumerate(self.people):
-            for key, value in parts[f"decoder-{person}"].items():
+        for number, owner in enumerate(self.owners):
+            for key, value in parts[f"decoder-{owner}"].items():
                 state[f"decoders.{number}.{key}"] = value
         self.load_state_dict(state)
 

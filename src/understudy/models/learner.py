@@ -81,8 +81,7 @@ class Learner:
         """
         inputs = [batch.input.contiguous(memory_format=torch.channels_last) for batch in batches]
         with self.autocast():
-            drawn = self.network(inputs)
-        terms: dict[str, Tensor] = {}
+            drawn, terms = self.network(inputs, step)
         for (image, mask), batch in zip(drawn, batches, strict=True):
             own = self.model.loss(image.float(), mask.float(), batch.target, batch.mask)
             for key, value in own.items():

@@ -81,13 +81,19 @@ class _Encoder(nn.Module):
         self.spread = nn.Linear(LATENT, SHARED * base * base)
         self.base = base
 
-    def forward(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
+        """What the convolutions see: (N, features)."""
         squares = functional.pixel_unshuffle(images - 0.5, PATCH)
-        grid = self.grid(squares.contiguous(memory_format=torch.channels_last))
-        spread = self.spread(self.squeeze(grid.flatten(1)))
-        shaped = spread.view(len(images), SHARED, self.base, self.base)
-        latent: Tensor = shaped.contiguous(memory_format=torch.channels_last)
-        return latent
+        grid: Tensor = self.grid(squares.contiguous(memory_format=torch.channels_last))
+        return grid.flatten(1)
+
+    def widen(self, vector: Tensor) -> Tensor:
+        """The bottleneck (N, LATENT) as the grid that the decoders start from."""
+        shaped: Tensor = self.spread(vector).view(len(vector), SHARED, self.base, self.base)
+        return shaped.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.widen(self.squeeze(self.features(images)))
 
 
 class _Decoder(nn.Module):

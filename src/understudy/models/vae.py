@@ -1,0 +1,98 @@
+"""`vae`: a variational encoder before `swift`'s decoders, so that latents can be made up too.
+
+The encoder gives a normal distribution for each picture, a mean and a variance for each of the
+256 numbers of the bottleneck, and training decodes a draw from it. The Kullback-Leibler
+divergence from the standard normal distribution is part of the loss: it brings the latents of
+all pictures together around zero, so that a draw from there, which no picture stands behind,
+decodes to a face (Kingma and Welling, "Auto-encoding variational Bayes", 2014; Rezende, Mohamed
+and Wierstra, 2014). In use the latent is the mean.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from understudy.models.swift import LATENT, Swift
+
+BETA = 2e-4
+"""Weight of the divergence, per nat, against a loss that is a mean over pixels (Higgins et al.,
+"beta-VAE", 2017)."""
+
+WARMUP = 300
+"""Steps over which the weight rises to `BETA`, in a line. Before the decoders can draw anything
+the divergence would win, and the encoder would learn to say nothing (Bowman et al., "Generating
+sentences from a continuous space", 2016)."""
+
+FIRST_LOG_VARIANCE = -4.0
+"""Of all latents at the start: little noise, again so that the decoders begin with something to
+see."""
+
+ACTIVE = 0.01
+"""A latent is active when its mean varies more than this over the data (Burda, Grosse and
+Salakhutdinov, "Importance weighted autoencoders", 2016)."""
+
+_LIMIT = 8.0
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of normal distributions from the standard one, in nats.
+
+    -1/2 sum(1 + log s^2 - m^2 - s^2); Kingma and Welling (2014), appendix B.
+
+    Args:
+        mean, log_variance: (N, D).
+
+    Returns:
+        (N, D), each at least 0.
+    """
+    return 0.5 * (mean * mean + log_variance.exp() - 1 - log_variance)
+
+
+def weight(step: int) -> float:
+    """Weight of the divergence in the step with this number, counted from 0."""
+    return BETA * min(1.0, step / WARMUP)
+
+
+class Vae(Swift):
+    """The latent is the bottleneck: (N, 256)."""
+
+    network: ClassVar[str] = "vae"
+
+    def __init__(self, size: int, people: tuple[str, ...]) -> None:
+        super().__init__(size, people)
+        self.log_variance = nn.Linear(self.encoder.squeeze.in_features, LATENT)
+        nn.init.zeros_(self.log_variance.weight)
+        nn.init.constant_(self.log_variance.bias, FIRST_LOG_VARIANCE)
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of the latents of images (N, 3, size, size), float32 (N, 256)."""
+        features = self.encoder.features(images)
+        mean = self.encoder.squeeze(features).float()
+        # Beyond the limit nothing changes any more but the risk of an overflow.
+        return mean, self.log_variance(features).float().clamp(-_LIMIT, _LIMIT)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images -> mean of the latent (N, 256)."""
+        return self.posterior(images)[0]
+
+    def decode(self, latent: Tensor, person: str) -> tuple[Tensor, Tensor]:
+        """Latent (N, 256) -> image and mask by the decoder of `person`."""
+        return super().decode(self.encoder.widen(latent), person)
+
+    def training_latent(self, images: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        mean, log_variance = self.posterior(images)
+        drawn = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        nats = divergence(mean, log_variance).sum(1).mean()
+        return drawn, {"kl": weight(step) * nats}
+
+    @torch.no_grad()
+    def look(self, images: Tensor) -> dict[str, float]:
+        """Divergence in nats, mean over images, and how many latents are active."""
+        mean, log_variance = self.posterior(images)
+        return {
+            "kl": float(divergence(mean, log_variance).sum(1).mean()),
+            "active latents": float((mean.var(0, correction=0) > ACTIVE).sum()),
+        }
