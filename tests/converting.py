@@ -6,6 +6,7 @@ Run as a program it converts, for tests that limit what it may write: FOLDER FIL
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
@@ -92,8 +93,8 @@ def faces_of(project: Project, source: Path, index: int) -> list[Face]:
 def convert(
     project: Project,
     source: Path,
-    replace: str = "red",
-    with_: str = "green",
+    replace: str | Mapping[str, str] = "red",
+    with_: str | None = "green",
     progress: Progress | None = None,
     **given: Any,
 ) -> ConvertReport:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from understudy import settings as settings_module
 from understudy.cli import main
 from understudy.commands import STOPPED
-from understudy.errors import ConsentError, MediaError, ProjectError, UnknownPerson
+from understudy.errors import ConsentError, MediaError, ProjectError, SettingsError, UnknownPerson
 from understudy.project import Project
 from understudy.settings import AllSettings, EncodeSettings, ScanSettings, TrainSettings
 from understudy.shell import seconds
@@ -107,7 +107,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         (["train", "--minutes", "-3"], "--minutes: Input should be greater than 0", "train"),
         (["train", "--minutes", "3", "--steps", "3"], "not both", "understudy train --help"),
         (["train", "--device", "abacus"], "abacus", "understudy train --help"),
-        (["convert", "x.mp4", "--replace", "b"], "--with", "understudy convert --help"),
+        (["convert", "x.mp4"], "--replace", "understudy convert --help"),
         (["convert", "x", "--replace", "b", "--with", "a", "--end", "1:x"], "1:x", "convert"),
         (["add", "ada", "x", "--consent", "maybe"], "maybe", "understudy add --help"),
     ],
@@ -202,12 +202,23 @@ def test_what_is_said_of_a_conversion_arrives(
         "o.mkv",
     ]
     main(words)
-    _, given_film, replace, with_, model, output, own, encode, scan, start, end, _ = spy.args
-    assert (given_film, replace, with_, model) == (film, "any", "ada", "duo")
+    _, given_film, swaps, model, output, own, encode, scan, start, end, _ = spy.args
+    assert (given_film, swaps, model) == (film, {"any": "ada"}, "duo")
     assert (output, start, end) == (Path("o.mkv"), Fraction(10), Fraction(7205, 2))
     assert own == settings_module.ConvertSettings(matte=True)
     assert encode == EncodeSettings(crf=30)
     assert scan == ScanSettings(min_face=40)
+
+
+def test_several_people_are_replaced_at_once(
+    project: Project, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.model_folder("duo").mkdir()
+    spy = Spy(KeyboardInterrupt())
+    in_place_of(monkeypatch, "convert", spy)
+    main(["convert", str(film), "--replace", "ben=ada", "--replace", "eva=chen"])
+    assert spy.args[2] == {"ben": "ada", "eva": "chen"}
+    assert main(["convert", str(film), "--replace", "ben"]) == SettingsError.exit_code
 
 
 def test_ctrl_c_is_no_error_of_ours(

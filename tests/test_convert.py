@@ -168,6 +168,41 @@ def test_everybody_changes_when_asked(here: Stage) -> None:
     assert changed[:, 105:].any()
 
 
+def test_two_people_take_each_others_places(here: Stage) -> None:
+    swaps = {"red": "blue", "blue": "red"}
+    report = convert(here.project, here.clip, swaps, None, **LOSSLESS)
+    assert report.output.name == "clip-red-for-blue-and-blue-for-red.mkv"
+    assert [match.as_ for match in report.matches] == ["red", "blue"]
+    assert json.loads(report.record.read_text())["swaps"] == swaps
+    one = convert(here.project, here.clip, "red", "blue", **LOSSLESS)
+    other = convert(here.project, here.clip, "blue", "red", **LOSSLESS)
+    films = [pictures(path) for path in (report.output, one.output, other.output)]
+    for both, left, right in zip(*films, strict=True):
+        np.testing.assert_array_equal(both[:, :95], left[:, :95])
+        np.testing.assert_array_equal(both[:, 97:], right[:, 97:])
+    again = convert(here.project, here.clip, dict(reversed(swaps.items())), None, **LOSSLESS)
+    assert again.output == report.output
+
+
+def test_somebody_by_name_and_the_rest_by_any(here: Stage) -> None:
+    report = convert(here.project, here.clip, {"red": "green", "any": "red"}, None)
+    assert [match.as_ for match in report.matches] == ["red", "any"]
+    assert report.swapped == FRAMES
+
+
+def test_everybody_who_takes_part_is_asked_and_looked_for(here: Stage, tmp_path: Path) -> None:
+    alone = film(tmp_path / "alone.mp4", 12, [Act("red", 0, 12, 60)])
+    both = {"red": "green", "blue": "red"}
+    expect(FacesError, here, "blue was not found", film=alone, replace=both, with_=None)
+    expect(ProjectError, here, "green has no faceset", replace={**both, "green": "red"}, with_=None)
+    for name in ("red", "green", "blue"):
+        file = here.project.person(name).consent_file
+        record = file.read_bytes()
+        file.unlink()
+        expect(ConsentError, here, f"{name} has no consent", replace=both, with_=None)
+        file.write_bytes(record)
+
+
 def test_frames_without_the_face_are_encoded_as_the_source(here: Stage, tmp_path: Path) -> None:
     """Segments start encoders anew, so a segment without a swap is what plain encoding gives."""
     report = convert(here.project, here.clip)
@@ -226,14 +261,14 @@ def test_the_record_says_what_went_in(here: Stage) -> None:
     report = convert(here.project, here.clip, **BESIDES)
     assert report.record == report.output.with_suffix(".json")
     record = json.loads(report.record.read_text())
-    assert record["schema_version"] == 1
-    assert (record["replace"], record["with"]) == ("red", "green")
+    assert record["schema_version"] == 2
+    assert record["swaps"] == {"red": "green"}
     assert record["film"]["name"] == "clip.mp4"
     assert set(record["consents"]) == {"red", "green"}
     assert (record["frames"], record["swapped"]) == (FRAMES, RED_UNTIL)
     assert set(record["outputs"]) == {"film", "side", "matte"}
     assert record["settings"]["convert"]["segment"] == SEGMENT
-    assert [track["chosen"] for track in record["tracks"]] == [True, False]
+    assert [track["as_"] for track in record["tracks"]] == ["red", None]
     assert not work_folders(here.project)
 
 

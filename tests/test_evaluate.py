@@ -242,8 +242,7 @@ def test_the_record_beside_the_swap_says_who_is_who(
     assert "--swap" in caught.value.remedy
     record = {
         "film": {"name": plain.name, "sha256": film_hash(plain, project.cache_folder)},
-        "replace": "green",
-        "with": "red",
+        "swaps": {"green": "red"},
         "start": None,
         "end": None,
         "model": {"name": "duo"},
@@ -254,6 +253,13 @@ def test_the_record_beside_the_swap_says_who_is_who(
     try:
         report = evaluate(project, "duo", plain, output=tmp_path)
         assert report.values["swap"]["file"] == str(swap)
+        assert (report.values["replace"], report.values["with"]) == ("green", "red")
+        several = {**record, "swaps": {"green": "red", "any": "blue"}}
+        beside.write_text(json.dumps(several))
+        with pytest.raises(SettingsError, match="green by red, any by blue") as several_found:
+            evaluate(project, "duo", plain, output=tmp_path)
+        assert "--replace" in several_found.value.remedy
+        report = evaluate(project, "duo", plain, replace="green", output=tmp_path)
         assert (report.values["replace"], report.values["with"]) == ("green", "red")
         other = painted_film(project, tmp_path / "other.mp4", [Act("green", 0, FRAMES, 80)])
         with pytest.raises(MediaError, match=r"was made of film\.mp4, not of other\.mp4"):

@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from understudy.errors import FacesError
-from understudy.matching import match_tracks, mean_identity, require_match
+from understudy.errors import FacesError, SettingsError
+from understudy.matching import (
+    check_swaps,
+    match_tracks,
+    mean_identity,
+    parse_swaps,
+    require_match,
+    summary,
+)
 from understudy.types import Floats, Track
 
 
@@ -25,7 +32,7 @@ def track(number: int, embedding: Floats | None) -> Track:
 
 def test_only_the_named_person_is_chosen() -> None:
     tracks = [track(0, identity(0.9, 0)), track(1, identity(0, 0.9)), track(2, None)]
-    matches = match_tracks(tracks, PEOPLE, "ada", 0.6)
+    matches = match_tracks(tracks, PEOPLE, ["ada"], 0.6)
     assert [m.chosen for m in matches] == [True, False, False]
     assert [m.person for m in matches] == ["ada", "ben", None]
     assert matches[0].distance == pytest.approx(0.1)
@@ -34,15 +41,15 @@ def test_only_the_named_person_is_chosen() -> None:
 def test_a_nearer_known_person_wins() -> None:
     tracks = [track(0, identity(0.6, 0.65))]
     assert np.linalg.norm(tracks[0].embedding - PEOPLE["ada"]) < 0.8  # type: ignore[operator]
-    assert not match_tracks(tracks, PEOPLE, "ada", 0.8)[0].chosen
-    assert match_tracks(tracks, {"ada": PEOPLE["ada"]}, "ada", 0.8)[0].chosen
+    assert not match_tracks(tracks, PEOPLE, ["ada"], 0.8)[0].chosen
+    assert match_tracks(tracks, {"ada": PEOPLE["ada"]}, ["ada"], 0.8)[0].chosen
 
 
 def test_too_far_is_nobody() -> None:
-    matches = match_tracks([track(0, identity(3, 0))], PEOPLE, "ada", 0.6)
+    matches = match_tracks([track(0, identity(3, 0))], PEOPLE, ["ada"], 0.6)
     assert not matches[0].chosen
     with pytest.raises(FacesError) as error:
-        require_match(matches, "ada", 0.6, "film.mp4")
+        require_match(matches, ["ada"], 0.6, "film.mp4")
     assert "2.00" in error.value.problem
     assert "--replace any" in error.value.remedy
     assert "--same-person" in error.value.remedy
@@ -50,18 +57,72 @@ def test_too_far_is_nobody() -> None:
 
 def test_anybody_takes_all_measured_or_not() -> None:
     tracks = [track(0, identity(3, 0)), track(1, None)]
-    assert all(m.chosen for m in match_tracks(tracks, {}, None, 0.6))
+    assert all(m.chosen for m in match_tracks(tracks, {}, ["any"], 0.6))
 
 
 def test_no_face_at_all_is_said() -> None:
     with pytest.raises(FacesError, match="No face"):
-        require_match([], None, 0.6, "film.mp4")
+        require_match([], ["any"], 0.6, "film.mp4")
 
 
 def test_only_somebody_else_is_said() -> None:
-    matches = match_tracks([track(0, identity(0, 1))], PEOPLE, "ada", 0.6)
+    matches = match_tracks([track(0, identity(0, 1))], PEOPLE, ["ada"], 0.6)
     with pytest.raises(FacesError, match="nearer to ben"):
-        require_match(matches, "ada", 0.6, "film.mp4")
+        require_match(matches, ["ada"], 0.6, "film.mp4")
+
+
+def test_each_of_several_people_gets_their_own_tracks_and_the_rest_falls_to_any() -> None:
+    tracks = [
+        track(0, identity(0.1, 0.95)),
+        track(1, identity(0.9, 0)),
+        track(2, identity(0, 0, 0, 2)),
+        track(3, None),
+        track(4, identity(1, 0.1)),
+    ]
+    both = match_tracks(tracks, PEOPLE, ["ada", "ben"], 0.6)
+    assert [match.as_ for match in both] == ["ben", "ada", None, None, "ada"]
+    everybody = match_tracks(tracks, PEOPLE, ["ada", "any"], 0.6)
+    assert [match.as_ for match in everybody] == ["any", "ada", "any", "any", "ada"]
+    told = summary(both, {"ada": "ben", "ben": "ada"}, "film.mp4")
+    assert "3 of 5 tracks are replaced: ada by ben in 2 tracks" in told
+    assert "ben by ada in 1 track" in told
+
+
+def test_whoever_of_several_is_not_found_is_named() -> None:
+    people = {**PEOPLE, "eva": identity(0, 0, 1)}
+    matches = match_tracks([track(0, identity(0.9, 0))], people, people, 0.6)
+    require_match(matches, ["ada"], 0.6, "film.mp4")
+    with pytest.raises(FacesError, match="ben and eva were not found") as error:
+        require_match(matches, ["ada", "ben", "eva"], 0.6, "film.mp4")
+    assert "leave ben and eva out" in error.value.remedy
+
+
+def test_words_say_who_goes_and_who_comes() -> None:
+    assert parse_swaps(["ben"], "ada") == {"ben": "ada"}
+    assert parse_swaps(["ben=ada", "eva=chen"], None) == {"ben": "ada", "eva": "chen"}
+    assert parse_swaps(["a=b", "b=a"], None) == {"a": "b", "b": "a"}
+    assert parse_swaps(["ben=ada", "any"], "chen") == {"ben": "ada", "any": "chen"}
+    assert parse_swaps(["ben=ada", "ben=ada"], None) == {"ben": "ada"}
+
+
+@pytest.mark.parametrize(
+    ("words", "with_", "match"),
+    [
+        (["ben"], None, "Nobody is named to take the place of ben"),
+        (["ben=ada", "ben=eva"], None, "replaced twice, by ada and by eva"),
+        (["ben="], None, "does not say who by whom"),
+        (["=ada"], None, "does not say who by whom"),
+        (["ben=ada"], "eva", "goes with no --replace"),
+        (["ben=ben"], None, "cannot take the place"),
+        (["ben=any"], None, "cannot take the place"),
+        ([], None, "Nobody is to be replaced"),
+    ],
+)
+def test_words_that_do_not_are_refused(words: list[str], with_: str | None, match: str) -> None:
+    with pytest.raises(SettingsError, match=match):
+        parse_swaps(words, with_)
+    with pytest.raises(SettingsError):
+        check_swaps({})
 
 
 def test_mean_identity_leaves_out_unmeasured_rows() -> None:

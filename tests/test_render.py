@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import ClassVar
 
+import av
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from understudy.models.base import Recipe, SwapModel
-from understudy.render import PAST, Swapper
+from understudy.render import PAST, Cast, Swapper
 from understudy.settings import ConvertSettings
-from understudy.types import Floats, Image
+from understudy.types import Face, Floats, Frame, Image, Patch, Pose
 
 SIZE = 64
 
@@ -64,3 +67,33 @@ def test_a_swap_ends_near_the_face_that_it_replaces() -> None:
     wanted = np.zeros((SIZE, SIZE), np.float32)
     wanted[20 - past : -20 + past, 20 - past : -20 + past] = 1
     np.testing.assert_array_equal(mask, wanted)
+
+
+class Names:
+    """Draws patches that only say whom they cover."""
+
+    def __init__(self, x: int) -> None:
+        self.x = x
+        self.frames: list[int] = []
+
+    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
+        self.frames.append(len(frames))
+        image, alpha = np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.float32)
+        return [[Patch(self.x, face.track, image, alpha) for face in faces] for _, faces in frames]
+
+
+def test_every_face_is_drawn_by_the_one_its_track_is_cast_with() -> None:
+    def face(track: int) -> Face:
+        points = np.zeros((468, 3), np.float32)
+        return Face((0, 0, 1, 1), points, 1.0, Pose(0, 0, 0), track)
+
+    def frame(index: int) -> Frame:
+        return Frame(index, Fraction(index), av.VideoFrame(2, 2, "gray"), lambda picture: image)
+
+    image = np.zeros((2, 2, 3), np.uint8)
+    one, two, idle = Names(10), Names(20), Names(30)
+    cast = Cast({0: one, 1: two, 3: one, 5: idle})
+    frames = [(frame(0), [face(1), face(0), face(2)]), (frame(1), [face(3)]), (frame(2), [])]
+    laid = [[(patch.x, patch.y) for patch in patches] for patches in cast.patches(frames)]
+    assert laid == [[(10, 0), (20, 1)], [(10, 3)], []]
+    assert (one.frames, two.frames, idle.frames) == ([3], [3], [])

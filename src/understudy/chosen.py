@@ -5,6 +5,7 @@ A conversion leaves a record beside its film; what it says need not be said agai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,11 +13,10 @@ from typing import Any
 
 from understudy import files
 from understudy.errors import MediaError, ProjectError, SettingsError
+from understudy.matching import EVERYBODY, check_swaps, tell_swaps
 from understudy.models import SwapModel
 from understudy.project import Project
 from understudy.scan import film_hash
-
-EVERYBODY = "any"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,12 @@ def _record(swap: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) and isinstance(record.get("film"), dict) else {}
 
 
+def _swaps(record: Mapping[str, Any]) -> dict[str, str]:
+    """Who was replaced by whom, as a record says; {} when it does not."""
+    swaps = record.get("swaps")
+    return dict(swaps) if isinstance(swaps, dict) else {}
+
+
 def _render_of(
     project: Project, film: Path, model: str, replace: str | None, with_: str | None
 ) -> Path:
@@ -58,8 +64,10 @@ def _render_of(
             rendered = path.with_name(record["outputs"]["film"]["file"])
         except (KeyError, TypeError):
             continue
-        fits = fits and replace in (None, record.get("replace"))
-        fits = fits and with_ in (None, record.get("with"))
+        fits = fits and any(
+            replace in (None, goes) and with_ in (None, comes)
+            for goes, comes in _swaps(record).items()
+        )
         if fits and rendered.is_file():
             found.append((rendered.stat().st_mtime, rendered))
     if not found:
@@ -90,7 +98,21 @@ def choose(
             f"{swap.name} was made of {record['film'].get('name')}, not of {film.name}.",
             "Name the film that it was made of.",
         )
-    replace, with_ = replace or record.get("replace"), with_ or record.get("with")
+    swaps = _swaps(record)
+    fitting = {
+        goes: comes
+        for goes, comes in swaps.items()
+        if replace in (None, goes) and with_ in (None, comes)
+    }
+    if len(fitting) > 1:
+        raise SettingsError(
+            f"Several people were replaced in {swap.name}: {tell_swaps(fitting)}.",
+            "Choose one of them with --replace.",
+        )
+    for goes, comes in fitting.items():
+        replace, with_ = goes, comes
+    if with_ is None:
+        with_ = swaps.get(EVERYBODY)
     if with_ is None and replace in network.people and len(network.people) == 2:
         with_ = next(person for person in network.people if person != replace)
     if with_ is None or replace is None:
@@ -98,10 +120,7 @@ def choose(
             flag for flag, value in (("--replace", replace), ("--with", with_)) if value is None
         )
         raise SettingsError(f"Who is who in {swap.name} is not on record.", f"Give {missing}.")
-    if replace == with_:
-        raise SettingsError(
-            f"{with_} cannot take the place of {replace}.", "Name two people, or --replace any."
-        )
+    check_swaps({replace: with_})
     for person in (with_, *(() if replace == EVERYBODY else (replace,))):
         project.person(person)
     start, end = (

@@ -1,13 +1,14 @@
 """Stage 5: a film and a model in, the film with the other face out.
 
     understudy convert FILM --replace B --with A
+    understudy convert FILM --replace ben=ada --replace eva=chen
 
 Two passes: the film is scanned for faces (cached), then rendered segment by segment. Decoding,
 the network and encoding overlap; memory does not grow with the film. A stopped or killed
 conversion goes on after its last finished segment when the same command is given again, and
 comes out the same to the byte.
 
-    renders/FILM-A-for-B.mp4          the film
+    renders/FILM-A-for-B.mp4          the film (FILM-A-for-B-and-C-for-D.mp4, ...)
     renders/FILM-A-for-B.json         what went into it
     renders/.work/KEY/                finished segments, until the film is joined
 """
@@ -18,7 +19,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from importlib.metadata import version
@@ -26,10 +27,18 @@ from pathlib import Path
 from typing import Any
 
 from understudy import files
-from understudy.compute import bfloat16_pays, choose_device
+from understudy.compute import choose_device
 from understudy.data.faceset import Faceset
 from understudy.errors import ProjectError
-from understudy.matching import Match, match_tracks, mean_identity, require_match, summary
+from understudy.matching import (
+    EVERYBODY,
+    Match,
+    check_swaps,
+    match_tracks,
+    mean_identity,
+    require_match,
+    summary,
+)
 from understudy.media.video import (
     SEGMENT_SUFFIX,
     MediaInfo,
@@ -38,18 +47,27 @@ from understudy.media.video import (
     join,
     probe,
 )
-from understudy.models import SwapModel, load_model
+from understudy.models import load_model
 from understudy.progress import Progress, silent
 from understudy.project import Project
-from understudy.render import FILM, MATTE, MATTE_ENCODE, SIDE, Swapper, write_segments
+from understudy.render import (
+    FILM,
+    MATTE,
+    MATTE_ENCODE,
+    SIDE,
+    Artist,
+    Cast,
+    Trained,
+    write_segments,
+)
 from understudy.scan import Scan, scan
 from understudy.segments import Segments
 from understudy.settings import ConvertSettings, EncodeSettings, ScanSettings
-from understudy.targets import EVERYBODY, Target, check, check_part, check_space, choose
+from understudy.targets import Target, check, check_part, check_space, choose
 from understudy.trust.consent import require
-from understudy.types import Face, Floats
+from understudy.types import Floats
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -87,8 +105,7 @@ def marking() -> dict[str, str]:
 def convert(
     project: Project,
     film: Path,
-    replace: str,
-    with_: str,
+    swaps: Mapping[str, str],
     model: str,
     output: Path | None,
     settings: ConvertSettings,
@@ -98,45 +115,49 @@ def convert(
     end: Fraction | None = None,
     progress: Progress | None = None,
 ) -> ConvertReport:
-    """Put the face of `with_` in place of that of `replace` in `film`.
+    """Put other faces in the place of people's faces in `film`.
 
     Args:
-        replace: a person of the project, or "any" for every face.
-        with_: a person that the model knows.
+        swaps: who goes: who comes. Who goes is a person of the project, or "any" for every
+            face that no other name claims; who comes is a person that the model knows. Two
+            people may take each other's places.
         output: film to write; named after film and people in the renders folder when None.
         start, end: part of the film in seconds, end excluded.
 
     Raises:
         UnknownPerson, UnknownModel, ProjectError: no such person or model.
-        ConsentError: `with_` or `replace` may not be used.
+        ConsentError: somebody who goes or comes may not be used.
         CheckpointError: the model is damaged or has no checkpoint.
-        SettingsError: the model was not trained on `with_`, or settings contradict each other.
+        SettingsError: the model was not trained on who comes, or settings contradict each other.
         MediaError: the film cannot be read, or the output cannot be what its name says.
-        FacesError: `replace` was not found in the film.
+        FacesError: somebody who goes was not found in the film.
         ProjectLocked: another process makes the same film.
         StorageError: the output cannot be written or the disk is too small.
         KeyboardInterrupt: finished segments are kept.
     """
     began = time.monotonic()
     progress = progress or silent()
-    people = [with_] if replace == EVERYBODY else [with_, replace]
+    check_swaps(swaps)
+    swaps = dict(sorted(swaps.items()))
+    people = sorted({*swaps, *swaps.values()} - {EVERYBODY})
     consents = {name: require(project.person(name), "conversion") for name in people}
-    network = load_model(project.model_folder(project.model(model)), progress.note)
-    network.decoder(with_)
-    device = choose_device(settings.device)
-    wanted = None if replace == EVERYBODY else replace
-    identities = _identities(project, wanted)
+    name = project.model(model)
+    network = load_model(project.model_folder(name), progress.note)
+    artist: Artist = Trained(name, network, settings, choose_device(settings.device))
+    drawers = {goes: artist.drawer(goes, comes) for goes, comes in swaps.items()}
+    identities = _identities(project, [goes for goes in swaps if goes != EVERYBODY])
     check_part(start, end)
     info = probe(film)
-    target = Target.named(project.renders_folder, film, replace, with_, output, settings, encode)
+    target = Target.named(project.renders_folder, film, swaps, output, settings, encode)
     check(target, film)
     check_space(target, project.renders_folder, info, start, end)
     notes = SegmentWriter(target.film.with_suffix(SEGMENT_SUFFIX), info, encode).notes
 
     found = scan(film, project.cache_folder, scan_settings, progress, start, end)
-    matches = match_tracks(found.tracks, identities, wanted, settings.same_person)
-    require_match(matches, wanted, settings.same_person, film.name)
-    progress.note(summary(matches, wanted, film.name))
+    matches = match_tracks(found.tracks, identities, swaps, settings.same_person)
+    require_match(matches, swaps, settings.same_person, film.name)
+    progress.note(summary(matches, swaps, film.name))
+    cast = Cast({match.track: drawers[match.as_] for match in matches if match.as_ is not None})
 
     job: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -144,16 +165,8 @@ def convert(
         "film": {"name": film.name, "sha256": found.sha256},
         "start": None if start is None else str(start),
         "end": None if end is None else str(end),
-        "replace": replace,
-        "with": with_,
-        "model": {
-            "name": model,
-            "network": network.network,
-            "size": network.size,
-            "people": list(network.people),
-            "weights_sha256": weights_hash(network),
-        },
-        "computed": {"device": device.type, "bfloat16": bfloat16_pays(device)},
+        "swaps": swaps,
+        "model": artist.facts(),
         "consents": {
             name: consent.model_dump(mode="json", exclude_none=True)
             for name, consent in consents.items()
@@ -172,14 +185,12 @@ def convert(
         segments = Segments(work, list(target.outputs))
         segments.clear_leftovers()
         files.write_json(work / "job.json", {"output": str(target.film), **job})
-        swapper = Swapper(network, with_, settings, device, bfloat16_pays(device), replaced=replace)
-        chosen = frozenset(match.track for match in matches if match.chosen)
         had, rendering = segments.frames, time.monotonic()
-        _render(film, info, found, chosen, swapper, segments, encode, start, end, progress)
+        _render(film, info, found, cast, settings, segments, encode, start, end, progress)
         elapsed, rendered = time.monotonic() - rendering, segments.frames - had
         record = {**job, "key": key}
-        name = hashlib.sha256(str(target.film.absolute()).encode()).hexdigest()[:32]
-        with files.only_writer(work.with_name(f"{name}.lock"), str(target.film)):
+        lock = hashlib.sha256(str(target.film.absolute()).encode()).hexdigest()[:32]
+        with files.only_writer(work.with_name(f"{lock}.lock"), str(target.film)):
             for path in (*target.outputs.values(), target.record):
                 files.clear_leftovers(path)
             notes = _publish(target, segments, film, start, end, encode, record, notes)
@@ -198,37 +209,29 @@ def convert(
     )
 
 
-def _identities(project: Project, wanted: str | None) -> dict[str, Floats]:
+def _identities(project: Project, wanted: Sequence[str]) -> dict[str, Floats]:
     """Mean embedding of everybody with a faceset. Raises ProjectError, FacesError."""
     names = project.people_with_faces
-    if wanted is not None and wanted not in names:
+    if missing := [name for name in wanted if name not in names]:
         raise ProjectError(
-            f"{wanted} has no faceset, so nobody knows whom to replace.",
-            f"Run: understudy extract {wanted}, or take --replace any.",
+            f"{' and '.join(missing)} {'have' if len(missing) > 1 else 'has'} no faceset, so "
+            "nobody knows whom to replace.",
+            f"Run: understudy extract {' '.join(missing)}, or take --replace any.",
         )
     found = {}
     for name in names:
         embeddings = Faceset.open(project.person(name).faces_folder).embeddings
-        if len(embeddings) or name == wanted:
+        if len(embeddings) or name in wanted:
             found[name] = mean_identity(embeddings)
     return found
-
-
-def weights_hash(model: SwapModel) -> str:
-    """Hex SHA-256 over the names and values of a model's weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _render(
     film: Path,
     info: MediaInfo,
     found: Scan,
-    chosen: frozenset[int],
-    swapper: Swapper,
+    cast: Cast,
+    settings: ConvertSettings,
     segments: Segments,
     encode: EncodeSettings,
     start: Fraction | None,
@@ -239,9 +242,6 @@ def _render(
     if segments.complete:
         return
 
-    def faces(index: int) -> list[Face]:
-        return [face for face in found.faces(index) if face.track in chosen]
-
     if segments.frames:
         progress.note(f"Going on after {segments.frames} of {found.frames} frames.")
     with (
@@ -250,7 +250,8 @@ def _render(
     ):
         task.done = segments.frames
         try:
-            write_segments(reader, faces, swapper, segments, info, encode, task)
+            length = settings.segment
+            write_segments(reader, found.faces, cast, length, segments, info, encode, task)
             for sentence in reader.damage:
                 task.note(sentence)
         except KeyboardInterrupt:

@@ -32,13 +32,13 @@ from pathlib import Path
 from typing import Any
 
 from understudy import files
-from understudy.chosen import EVERYBODY, Chosen, choose
+from understudy.chosen import Chosen, choose
 from understudy.compute import bfloat16_pays, choose_device
 from understudy.data.faceset import Faceset
 from understudy.errors import FacesError, SettingsError
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
-from understudy.matching import match_tracks, mean_identity, require_match
+from understudy.matching import EVERYBODY, match_tracks, mean_identity, require_match
 from understudy.measure import Embed, Films, Finders, Moment, counterpart, walk
 from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
@@ -279,8 +279,9 @@ def _measure(
             f"Run: understudy extract {chosen.replace}",
         )
     limit = project.settings.convert.same_person
-    matches = match_tracks(source.tracks, identities, chosen.replace, limit)
-    require_match(matches, chosen.replace, limit, chosen.film.name)
+    wanted = (chosen.replace or EVERYBODY,)
+    matches = match_tracks(source.tracks, identities, wanted, limit)
+    require_match(matches, wanted, limit, chosen.film.name)
     tracks = {match.track for match in matches if match.chosen}
 
     def in_film(index: int) -> Face | None:

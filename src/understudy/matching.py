@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from understudy.errors import FacesError
+from understudy.errors import FacesError, SettingsError
 from understudy.types import Floats, Track
+
+EVERYBODY = "any"
+"""Instead of a name: every face that no other name claims."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Match:
         person: the nearest known person; None when nobody is known or the track was never
             measured.
         distance: of the track's mean embedding to that person's; None likewise.
-        chosen: whether its face is replaced.
+        as_: whose place in the swaps its face has: a name or `EVERYBODY`; None when the face
+            stays as it is.
     """
 
     track: int
@@ -29,7 +33,68 @@ class Match:
     last: int
     person: str | None
     distance: float | None
-    chosen: bool
+    as_: str | None
+
+    @property
+    def chosen(self) -> bool:
+        """Whether its face is replaced."""
+        return self.as_ is not None
+
+
+def check_swaps(swaps: Mapping[str, str]) -> None:
+    """Raises SettingsError when `swaps` (who goes: who comes) are none, or no swaps."""
+    if not swaps:
+        raise SettingsError(
+            "Nobody is to be replaced.", "Say who by whom: --replace ben=ada, once for each."
+        )
+    for goes, comes in swaps.items():
+        if goes == comes:
+            raise SettingsError(
+                f"{comes} cannot take the place of {goes}.", "Name two people, or --replace any."
+            )
+        if comes == EVERYBODY:
+            raise SettingsError(
+                f"`{EVERYBODY}` cannot take the place of {goes}.", "Name one person to come."
+            )
+
+
+def parse_swaps(replace: Sequence[str], with_: str | None) -> dict[str, str]:
+    """Who is replaced by whom, from words such as `ben=ada`, or names for whom `with_` comes.
+
+    Raises:
+        SettingsError: a word is no pair, a name comes twice, or `with_` is missing or idle.
+    """
+    swaps: dict[str, str] = {}
+    idle = with_ is not None
+    for word in replace:
+        goes, pair, comes = word.partition("=")
+        if not pair:
+            if with_ is None:
+                raise SettingsError(
+                    f"Nobody is named to take the place of {goes}.",
+                    f"Write --replace {goes}=PERSON, or add --with PERSON.",
+                )
+            comes, idle = with_, False
+        if not goes or not comes:
+            raise SettingsError(f"`{word}` does not say who by whom.", "Write it as ben=ada.")
+        if swaps.get(goes, comes) != comes:
+            raise SettingsError(
+                f"{goes} is to be replaced twice, by {swaps[goes]} and by {comes}.",
+                "Name each person to replace once.",
+            )
+        swaps[goes] = comes
+    if idle and swaps:
+        raise SettingsError(
+            f"--with {with_} goes with no --replace; each names its own person.",
+            "Leave --with out.",
+        )
+    check_swaps(swaps)
+    return swaps
+
+
+def tell_swaps(swaps: Mapping[str, str]) -> str:
+    """In words: "ben by ada, eva by chen"."""
+    return ", ".join(f"{goes} by {comes}" for goes, comes in swaps.items())
 
 
 def mean_identity(embeddings: Floats) -> Floats:
@@ -51,75 +116,90 @@ def mean_identity(embeddings: Floats) -> Floats:
 def match_tracks(
     tracks: Sequence[Track],
     identities: Mapping[str, Floats],
-    replace: str | None,
+    replace: Collection[str],
     same_person: float,
 ) -> list[Match]:
-    """Decide for every track whether its face is replaced.
+    """Decide for every track whose face it is, and whether that is replaced.
 
-    A track is taken for the nearest known person; it is chosen when that is `replace` and the
-    distance is at most `same_person`. A track whose identity was never measured is chosen only
-    when every face is to be replaced.
+    A track is taken for the nearest known person, and so for one person at most; it is chosen
+    as that person when they are in `replace` and the distance is at most `same_person`. All
+    other tracks, also those whose identity was never measured, are chosen when `EVERYBODY` is
+    in `replace`.
 
     Args:
         identities: mean embedding (128,) of every known person.
-        replace: a name in `identities`; None for every face.
+        replace: names in `identities`, or `EVERYBODY`.
         same_person: largest distance.
     """
     names = list(identities)
+    others = EVERYBODY if EVERYBODY in replace else None
     matches = []
     for track in tracks:
-        person, distance = None, None
+        person, distance, as_ = None, None, others
         if track.embedding is not None and names:
             distances = [float(np.linalg.norm(track.embedding - identities[n])) for n in names]
             nearest = int(np.argmin(distances))
             person, distance = names[nearest], distances[nearest]
-        chosen = replace is None or (
-            person == replace and distance is not None and distance <= same_person
-        )
-        matches.append(Match(track.number, track.first, track.last, person, distance, chosen))
+            if person in replace and distance <= same_person:
+                as_ = person
+        matches.append(Match(track.number, track.first, track.last, person, distance, as_))
     return matches
 
 
 def require_match(
-    matches: Sequence[Match], replace: str | None, same_person: float, film: str
+    matches: Sequence[Match], replace: Collection[str], same_person: float, film: str
 ) -> None:
-    """Raise FacesError, with the distances found, when no track was chosen."""
-    if any(match.chosen for match in matches):
-        return
+    """Raise FacesError, with the distances found, when somebody of `replace` was not."""
     if not matches:
         raise FacesError(
             f"No face was found in {film}.",
             "Choose a film or a part of it with a face; lower `min_face` if faces are small.",
         )
-    near = sorted(m.distance for m in matches if m.person == replace and m.distance is not None)
-    others = sorted(
-        {m.person for m in matches if m.person not in (None, replace) and m.distance is not None}
-    )
-    found = (
-        f"nearest distances {', '.join(f'{d:.2f}' for d in near[:5])}, limit {same_person:.2f}"
-        if near
-        else f"its faces are nearer to {', '.join(str(name) for name in others)}"
-        if others
-        else "no face in it was large or clear enough to measure"
-    )
-    raise FacesError(
-        f"{replace} was not found in {film}: {found}.",
-        "Take --replace any to replace every face, or a larger --same-person.",
-    )
+    found = {match.as_ for match in matches}
+    if missing := [name for name in replace if name != EVERYBODY and name not in found]:
+        nearest = "; ".join(_nearest(matches, name, same_person) for name in missing)
+        rest = [name for name in replace if name not in missing]
+        leave = f", or leave {' and '.join(missing)} out" if rest else ""
+        raise FacesError(
+            f"{' and '.join(missing)} {'were' if len(missing) > 1 else 'was'} not found in "
+            f"{film}: {nearest}.",
+            f"Take --replace any to replace every face, or a larger --same-person{leave}.",
+        )
 
 
-def summary(matches: Sequence[Match], replace: str | None, film: str) -> str:
+def _nearest(matches: Sequence[Match], name: str, same_person: float) -> str:
+    """What came nearest to somebody who was not found, in words."""
+    near = sorted(m.distance for m in matches if m.person == name and m.distance is not None)
+    if near:
+        shown = ", ".join(f"{distance:.2f}" for distance in near[:5])
+        return f"nearest distances to {name} {shown}, limit {same_person:.2f}"
+    others = sorted({m.person for m in matches if m.person is not None})
+    if others:
+        return f"its faces are nearer to {', '.join(others)}"
+    return "no face in it was large or clear enough to measure"
+
+
+def summary(matches: Sequence[Match], swaps: Mapping[str, str], film: str) -> str:
     """One sentence on what was found."""
     chosen = [match for match in matches if match.chosen]
     text = f"{film}: {len(chosen)} of {len(matches)} tracks are replaced"
-    if replace is None:
-        return f"{text}, whoever they show."
-    distances = [match.distance for match in chosen if match.distance is not None]
-    text += f" as {replace} (distance {min(distances):.2f} to {max(distances):.2f})"
-    others = sorted({m.person for m in matches if not m.chosen and m.person not in (None, replace)})
-    unmeasured = sum(match.distance is None for match in matches)
+    parts = []
+    for goes, comes in swaps.items():
+        own = [match for match in chosen if match.as_ == goes]
+        tracks = "1 track" if len(own) == 1 else f"{len(own)} tracks"
+        if goes == EVERYBODY:
+            parts.append(f"{tracks}, whoever they show, by {comes}")
+        else:
+            reach = [match.distance for match in own if match.distance is not None]
+            parts.append(
+                f"{goes} by {comes} in {tracks} (distance {min(reach):.2f} to {max(reach):.2f})"
+            )
+    text += f": {', '.join(parts)}"
+    left = [match for match in matches if not match.chosen]
+    others = sorted({m.person for m in left if m.person is not None and m.person not in swaps})
+    unmeasured = sum(match.distance is None for match in left)
     if others:
-        text += f"; nearer to others: {', '.join(str(name) for name in others)}"
+        text += f"; nearer to others: {', '.join(others)}"
     if unmeasured:
         text += f"; {unmeasured} too small or short to measure"
     return f"{text}."

@@ -21,7 +21,7 @@ Only this module and `person` know these paths. The stages are methods of `Proje
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -249,8 +249,8 @@ class Project:
     def convert(
         self,
         film: Path,
-        replace: str,
-        with_: str,
+        replace: str | Mapping[str, str],
+        with_: str | None = None,
         model: str | None = None,
         output: Path | None = None,
         start: Fraction | None = None,
@@ -258,11 +258,12 @@ class Project:
         progress: Progress | None = None,
         **given: Any,
     ) -> ConvertReport:
-        """Put the face of `with_` in place of `replace` in `film`; see `convert.convert`.
+        """Put other faces in the place of people's faces in `film`; see `convert.convert`.
 
         Args:
-            replace: a person, or "any" for every face.
-            with_: a person that the model knows.
+            replace: who goes: a person, or "any" for every face; or who goes by whom, for
+                several people at once: `{"ben": "ada", "eva": "chen"}`.
+            with_: who comes, a person that the model knows; left out with several.
             model: the only model of the project when not given.
             output: a file in the renders folder when not given.
             start, end: part of the film in seconds, end excluded; all of it when not given.
@@ -274,12 +275,13 @@ class Project:
         own = take(self.settings.convert, given, _GIVEN)
         none_left(given, (ConvertSettings, EncodeSettings, ScanSettings), _GIVEN)
         from understudy.convert import convert
+        from understudy.matching import parse_swaps
 
+        words = [replace] if isinstance(replace, str) else [f"{a}={b}" for a, b in replace.items()]
         return convert(
             self,
             film,
-            replace,
-            self.person(with_).name,
+            parse_swaps(words, with_),
             self.model(model),
             output,
             own,

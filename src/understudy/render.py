@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch import nn
 
 from understudy import canvas
 from understudy.composite import swap_patch
-from understudy.compute import few_threads
+from understudy.compute import bfloat16_pays, few_threads
 from understudy.faces.align import core_alignment, warp
 from understudy.media.video import MediaInfo, SegmentWriter
 from understudy.models import SwapModel
@@ -51,6 +52,97 @@ BYTES_PER_PIXEL = 6
 PAST = 0.03
 """How far a swap may reach past the visible face that it replaces, as a share of the crop's side:
 the other face may be wider."""
+
+
+class Draws(Protocol):
+    """Whatever can draw somebody's face over the faces in a film."""
+
+    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
+        """For every frame what to lay over it, given the faces in it to replace."""
+
+
+class Artist(Protocol):
+    """Whatever can stand in for people: a trained network, for one."""
+
+    @property
+    def people(self) -> Sequence[str]:
+        """Who can come."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a record says of it, as JSON: equal exactly when it draws the same."""
+
+    def drawer(self, replace: str, with_: str) -> Draws:
+        """What draws `with_` over faces of `replace` (a name, or any other word when it is
+        anybody). Raises SettingsError when it cannot draw `with_`."""
+
+
+class Cast:
+    """Everybody who is drawn in a film, each over faces of their own.
+
+    Args:
+        by_track: who draws over the faces of a track, by its number; faces of other tracks
+            stay as they are. Several tracks may have the same drawer.
+    """
+
+    def __init__(self, by_track: Mapping[int, Draws]) -> None:
+        self._by_track = by_track
+        self._drawers = list({id(one): one for one in by_track.values()}.values())
+
+    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
+        """For every frame what to lay over it, given all faces in it."""
+        result: list[list[Patch]] = [[] for _ in frames]
+        for drawer in self._drawers:
+            own = [
+                (frame, [face for face in faces if self._by_track.get(face.track) is drawer])
+                for frame, faces in frames
+            ]
+            if any(faces for _, faces in own):
+                for laid, patches in zip(result, drawer.patches(own), strict=True):
+                    laid += patches
+        return result
+
+
+class Trained:
+    """A trained network as an artist.
+
+    Args:
+        name: of the model.
+        network: its weights are used as they are; it is moved to `device`.
+    """
+
+    def __init__(
+        self, name: str, network: SwapModel, settings: ConvertSettings, device: torch.device
+    ) -> None:
+        self.name, self.network, self.settings, self.device = name, network, settings, device
+
+    @property
+    def people(self) -> Sequence[str]:
+        return self.network.people
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "network": self.network.network,
+            "size": self.network.size,
+            "people": list(self.network.people),
+            "weights_sha256": weights_hash(self.network),
+            "device": self.device.type,
+            "bfloat16": bfloat16_pays(self.device),
+        }
+
+    def drawer(self, replace: str, with_: str) -> Swapper:
+        return Swapper(
+            self.network, with_, self.settings, self.device, bfloat16_pays(self.device), replace
+        )
+
+
+def weights_hash(model: SwapModel) -> str:
+    """Hex SHA-256 over the names and values of a model's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class Swapper:
@@ -145,7 +237,7 @@ class Swapper:
 def swapped(
     frames: Iterable[Frame],
     faces: Callable[[int], Sequence[Face]],
-    swapper: Swapper,
+    drawer: Draws,
     segment: int,
 ) -> Iterator[tuple[Frame, list[Patch]]]:
     """Every frame, in order, with its patches.
@@ -154,7 +246,7 @@ def swapped(
     one segment does not depend on where the reading began.
 
     Args:
-        faces: faces to replace by frame index.
+        faces: what `drawer` is given to draw over, by frame index.
     """
     group: list[tuple[Frame, Sequence[Face]]] = []
     limit = GROUP_FRAMES
@@ -164,15 +256,15 @@ def swapped(
             limit = max(1, min(GROUP_FRAMES, GROUP_BYTES // (pixels * BYTES_PER_PIXEL)))
         group.append((frame, faces(frame.index)))
         if len(group) == limit or (number + 1) % segment == 0:
-            yield from _through(group, swapper)
+            yield from _through(group, drawer)
             group = []
-    yield from _through(group, swapper)
+    yield from _through(group, drawer)
 
 
 def _through(
-    group: Sequence[tuple[Frame, Sequence[Face]]], swapper: Swapper
+    group: Sequence[tuple[Frame, Sequence[Face]]], drawer: Draws
 ) -> Iterator[tuple[Frame, list[Patch]]]:
-    patches = swapper.patches(group)
+    patches = drawer.patches(group)
     for (frame, _), laid in zip(group, patches, strict=True):
         yield frame, laid
 
@@ -215,7 +307,8 @@ class _Writers:
 def write_segments(
     frames: Iterable[Frame],
     faces: Callable[[int], Sequence[Face]],
-    swapper: Swapper,
+    drawer: Draws,
+    length: int,
     segments: Segments,
     info: MediaInfo,
     encode: EncodeSettings,
@@ -225,7 +318,8 @@ def write_segments(
 
     Args:
         frames: from where the finished segments end to the end of the part.
-        faces: faces to replace by frame index.
+        faces: what `drawer` is given to draw over, by frame index.
+        length: frames in a segment.
         info: of the film.
         task: is told of every frame.
 
@@ -234,8 +328,7 @@ def write_segments(
         StorageError: the disk is full. Finished segments are kept then, as after any other
             error or interruption.
     """
-    length = swapper.settings.segment
-    stream = swapped(frames, faces, swapper, length)
+    stream = swapped(frames, faces, drawer, length)
     with few_threads(), ahead(stream, RENDER_AHEAD) as rendered:
         following = next(rendered, None)
         while following is not None:

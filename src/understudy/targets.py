@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,8 +16,8 @@ from understudy.media.video import MediaInfo, check_destination
 from understudy.render import FILM, MATTE, SIDE
 from understudy.settings import ConvertSettings, EncodeSettings
 
-EVERYBODY = "any"
-"""Instead of a name: every face is replaced."""
+LONGEST = 120
+"""Of the people's part of a film's name, in characters; more people than that are counted."""
 
 CONTAINERS = (".mp4", ".mov", ".mkv", ".webm", ".m4v")
 
@@ -49,29 +50,26 @@ class Target:
         cls,
         folder: Path,
         film: Path,
-        replace: str,
-        with_: str,
+        swaps: Mapping[str, str],
         output: Path | None,
         settings: ConvertSettings,
         encode: EncodeSettings,
     ) -> Self:
         """What was asked for, or in `folder` under a name made of film and people.
 
+        Args:
+            swaps: who goes: who comes.
+
         The container is the source's where it can hold the codec, else .mp4, else .mkv.
 
         Raises:
             MediaError: no container holds what the encoder makes, or there is no such encoder.
-            SettingsError: `replace` and `with_` are one person.
         """
-        if replace == with_:
-            raise SettingsError(
-                f"{with_} cannot take the place of {replace}.",
-                "Name two people, or --replace any.",
-            )
         if output is not None:
             check_destination(output, encode)
             return cls.of(output.absolute(), settings)
-        stem = f"{film.stem}-{with_}-for-{replace}"
+        people = "-and-".join(f"{comes}-for-{goes}" for goes, comes in swaps.items())
+        stem = f"{film.stem}-{people if len(people) <= LONGEST else f'{len(swaps)}-people'}"
         own = film.suffix.lower()
         for suffix in dict.fromkeys(([own] if own in CONTAINERS else []) + [".mp4"]):
             try:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from understudy.commands.app import DEFAULTS, ENCODE, SCAN, STOPPED, Own, Time, app, count, given
 from understudy.errors import MediaError, ProjectError
+from understudy.matching import parse_swaps
 from understudy.project import Project
 from understudy.settings import (
     ConvertSettings,
@@ -140,8 +141,8 @@ def convert(
     film: Path,
     /,
     *,
-    replace: str,
-    with_: Annotated[str, Parameter(name="--with")],
+    replace: list[str],
+    with_: Annotated[str | None, Parameter(name="--with")] = None,
     model: str | None = None,
     output: Path | None = None,
     start: Time | None = None,
@@ -151,25 +152,29 @@ def convert(
     scan: Annotated[ScanSettings | None, Parameter(name="*", group=SCAN)] = None,
     session: Own,
 ) -> None:
-    """Put one person's face in the place of another's in a film.
+    """Put other faces in the place of people's faces in a film.
+
+    One person: --replace ben --with ada. Several at once: --replace ben=ada --replace eva=chen.
 
     Can be stopped; the same command goes on after the last finished segment.
 
     Args:
         film: The film to work on; it stays as it is.
-        replace: Whose face goes: a person of the project, or `any` for every face.
-        with_: Whose face comes: a person that the model knows.
+        replace: Whose face goes: a person of the project, or `any` for every face; with
+            =PERSON whose face comes instead. Once for each person.
+        with_: Whose face comes, where --replace does not say: a person that the model knows.
         model: The only model of the project when not given.
         output: The film to write; in the renders folder when not given.
         start: Begin here, in seconds or as 1:02.5.
         end: End before here.
     """
+    swaps = parse_swaps(replace, with_)
     project = session.project()
     with session.progress() as progress:
         report = project.convert(
             film,
-            replace,
-            with_,
+            swaps,
+            None,
             model,
             output,
             start,
@@ -186,9 +191,11 @@ def convert(
         session.say(f"Side by side: {report.side_by_side}")
     if report.matte:
         session.say(f"Alpha matte: {report.matte}")
+    # One pair is measured at a time; the record beside the film knows who came for whom.
+    which = f" --replace {next(iter(swaps))}" if len(swaps) > 1 else ""
     session.say(
         f"Next: understudy evaluate --model {project.model(model)} --film {quote(str(film))} "
-        f"--swap {quote(str(report.output))}"
+        f"--swap {quote(str(report.output))}{which}"
     )
 
 
