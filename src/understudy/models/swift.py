@@ -89,7 +89,7 @@ class _Encoder(nn.Module):
 
     def widen(self, vector: Tensor) -> Tensor:
         """The bottleneck (N, LATENT) as the grid that the decoders start from."""
-        shaped: Tensor = self.spread(vector).view(len(vector), SHARED, self.base, self.base)
+        shaped: Tensor = self.spread(vector).unflatten(1, (SHARED, self.base, self.base))
         return shaped.contiguous(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
