@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pyarrow as pa
@@ -15,7 +17,8 @@ from understudy.data.sampling import split
 from understudy.errors import FacesError, MediaError, ProjectError
 from understudy.faces.align import CORE
 from understudy.faces.pose import reference
-from understudy.types import Face, Image, Pose
+from understudy.media import planes
+from understudy.types import Face, Frame, Image, Pose
 
 COUNT = 12
 
@@ -24,6 +27,11 @@ def picture(index: int) -> Image:
     rng = np.random.default_rng(index)
     coarse = rng.integers(40, 216, (12, 12, 3)).astype(np.uint8)
     return coarse.repeat(25, 0).repeat(25, 1)
+
+
+def frame(index: int) -> Frame:
+    pixels = av.VideoFrame.from_ndarray(picture(index), format="rgb24")
+    return Frame(index, Fraction(index, 25), pixels, planes.to_rgb)
 
 
 def face(index: int) -> Face:
@@ -35,7 +43,7 @@ def face(index: int) -> Face:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "images").mkdir()
-    crops = [make_crop(picture(n), n, face(n), 256, ".png") for n in range(COUNT)]
+    crops = [make_crop(frame(n), face(n), 256, ".png") for n in range(COUNT)]
     for n, crop in enumerate(crops):
         (tmp_path / "images" / f"{n:03d}.png").write_bytes(crop.image)
     columns = {
@@ -95,7 +103,7 @@ def test_arrays_have_margin_around_the_core(folder: Path) -> None:
 def test_pictures_landmarks_and_masks_lie_on_each_other(folder: Path) -> None:
     arrays = Faceset.open(folder).load(256, core=False)
     for n in (0, 5, 11):
-        crop = make_crop(picture(n), n, face(n), 256, ".png")
+        crop = make_crop(frame(n), face(n), 256, ".png")
         moved = face(n).landmarks[:, :2] @ crop.matrix[:, :2].T + crop.matrix[:, 2]
         assert np.abs(arrays.landmarks[n] - moved).max() < 1e-3
         x, y = arrays.landmarks[n, 1]

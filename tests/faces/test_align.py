@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from understudy.faces.align import (
     invert,
     transform_points,
     warp,
+    warp_quickly,
 )
 from understudy.faces.pose import reference, rotation
 from understudy.types import Floats, Image, Pose
@@ -126,3 +128,51 @@ def test_outside_the_frame_the_border_goes_on() -> None:
     image = np.full((20, 20, 3), (10, 90, 200), np.uint8)
     matrix = np.array([[1, 0, 30], [0, 1, -30]], np.float32)
     assert (warp(image, matrix, 16) == (10, 90, 200)).all()
+
+
+def scene(height: int, width: int) -> Image:
+    """Detail of every size, as films have it: the finer, the fainter."""
+    rng = np.random.default_rng(1)
+    layers = [
+        cv2.resize(rng.normal(0, 30 / 2**n, (3 << n, 4 << n, 3)), (width, height)) for n in range(7)
+    ]
+    return np.asarray(np.clip(128 + np.sum(layers, axis=0), 0, 255), np.uint8)
+
+
+def turned(scale: float, degrees: float, centre: tuple[float, float], size: int) -> Floats:
+    turn = np.asarray(cv2.getRotationMatrix2D(centre, degrees, scale), np.float32)
+    shift = np.array([(size - 1) / 2 - centre[0], (size - 1) / 2 - centre[1]], np.float32)
+    return turn + np.column_stack([np.zeros((2, 2), np.float32), shift])
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.41, 0.5, 0.55, 0.7, 0.9, 1, 1.7])
+@pytest.mark.parametrize("centre", [(250.3, 199.8), (20.0, 390.0), (-900.0, 40.0)])
+def test_quick_warping_comes_near_to_the_exact_average(
+    scale: float, centre: tuple[float, float]
+) -> None:
+    image, matrix = scene(400, 500), turned(scale, 17, centre, 96)
+    large = matrix.astype(np.float64) * 8
+    large[:, 2] += 3.5
+    fine = cv2.warpAffine(
+        image.astype(np.float32),
+        large,
+        (768, 768),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    exact = cv2.resize(fine, (96, 96), interpolation=cv2.INTER_AREA)
+
+    def decibels(crop: Image) -> float:
+        return float(10 * np.log10(255**2 / max(np.square(crop - exact).mean(), 1e-9)))
+
+    quick = decibels(warp_quickly(image, matrix, 96))
+    assert quick > 44
+    assert quick > decibels(warp(image, matrix, 96)) - 4
+
+
+def test_quick_warping_of_a_plane_is_that_of_a_channel() -> None:
+    image, matrix = scene(300, 300), turned(0.6, -9, (150, 140), 64)
+    np.testing.assert_array_equal(
+        warp_quickly(np.ascontiguousarray(image[..., 1]), matrix, 64),
+        warp_quickly(image, matrix, 64)[..., 1],
+    )

@@ -22,20 +22,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import av
 import cv2
 import numpy as np
 import pyarrow as pa
 
 from understudy.data import records
 from understudy.data.scans import CHUNK, Scan, chunk_file
-from understudy.faces.align import CORE, FACE, TOP, alignment, warp
-from understudy.media.images import encode_image
+from understudy.faces.align import CORE, FACE, TOP, alignment, warp_quickly
+from understudy.media import colour as colours
+from understudy.media import planes
+from understudy.media.images import encode_image, webp_of_planes
 from understudy.media.video import VideoReader
 from understudy.progress import Progress
 from understudy.settings import ExtractSettings
 from understudy.types import Face, Floats, Frame, Image
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 WORKERS = 2
 WAITING = 8
 """Faces that may wait for a worker; each holds on to its frame."""
@@ -55,6 +58,9 @@ CROPS = pa.schema(
 )
 
 _SHARPNESS_SIZE = 128
+_FILM = planes.Form("yuv", 8, (1, 1))
+_GREY = np.rint((np.arange(256) - 16) * (255 / 219)).clip(0, 255).astype(np.uint8)
+"""Grey value of each luma of limited range."""
 
 
 @dataclass(frozen=True)
@@ -95,28 +101,59 @@ def sharpness(crop: Image) -> float:
     the face's size in the film change it except by what was truly lost.
 
     Args:
-        crop: RGB uint8 (S, S, 3), aligned.
+        crop: aligned, RGB uint8 (S, S, 3), or its grey values uint8 (S, S).
     """
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    grey = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (_SHARPNESS_SIZE, _SHARPNESS_SIZE), interpolation=cv2.INTER_AREA)
     _, edges = cv2.meanStdDev(cv2.Laplacian(small, cv2.CV_16S), mask=_OVAL)
     _, levels = cv2.meanStdDev(small, mask=_OVAL)
     return float(edges[0, 0] ** 2 / (16 * (levels[0, 0] ** 2 + 1)))
 
 
-def make_crop(image: Image, frame: int, face: Face, size: int, suffix: str) -> Crop:
-    """Cut the aligned picture of `face` out of `image` and encode it.
+def _cut_planes(picture: av.VideoFrame, matrix: Floats, size: int) -> list[Image]:
+    """The aligned Y, Cb and Cr of an 8-bit 4:2:0 picture: (size, size), then half of it."""
+    luma, *chroma = planes.arrays(picture)
+    # Chroma samples lie in the middle of four pixels, in the frame and in the crop.
+    turn = matrix[:, :2].astype(np.float64)
+    middle = np.array([0.5, 0.5])
+    shift = (matrix[:, 2] + middle - turn @ middle) / 2 - middle + turn @ middle
+    halved = np.column_stack([turn, shift]).astype(np.float32)
+    return [
+        warp_quickly(luma, matrix, size),
+        *(warp_quickly(plane, halved, size // 2) for plane in chroma),
+    ]
+
+
+def make_crop(frame: Frame, face: Face, size: int, suffix: str) -> Crop:
+    """Cut the aligned picture of `face` out of `frame` and encode it.
+
+    Films of 8-bit 4:2:0 are cut in their own planes, which WebP takes as they are when they are
+    BT.601 of limited range; it is half of the work of the way through RGB.
 
     Args:
-        image: RGB uint8 (h, w, 3).
-        size: side of the picture, margin included, in pixels.
+        size: side of the picture, margin included, in pixels; even.
         suffix: ".webp" or ".png".
     """
+    picture = frame.picture
     matrix = alignment(face.landmarks, size)
-    crop = warp(image, matrix, size)
-    height, width = image.shape[:2]
-    encoded = encode_image(crop, suffix)
-    return Crop(frame, face.track, width, height, sharpness(crop), matrix, encoded)
+    encoded = None
+    if planes.form_of(picture.format.name) == _FILM:
+        cut = _cut_planes(picture, matrix, size)
+        colour = colours.colour_of(picture)
+        if suffix == ".webp" and colour.matrix == "bt601" and not colour.full:
+            encoded = webp_of_planes(cut)
+        shown = _GREY[cut[0]] if encoded else planes.rgb_of_8_bit(cut, colour)
+    else:
+        shown = warp_quickly(frame.image, matrix, size)
+    return Crop(
+        frame=frame.index,
+        track=face.track,
+        width=picture.width,
+        height=picture.height,
+        sharpness=sharpness(shown),
+        matrix=matrix,
+        image=encoded or encode_image(shown, suffix),
+    )
 
 
 def crops_key(scan_key: str, settings: ExtractSettings) -> str:
@@ -187,11 +224,7 @@ class CropMaker(AbstractContextManager["CropMaker"]):
         for face in faces:
             if len(self._jobs) >= WAITING:
                 self._jobs[-WAITING].result()
-            self._jobs.append(
-                self._pool.submit(
-                    make_crop, frame.image, frame.index, face, self.settings.size, suffix
-                )
-            )
+            self._jobs.append(self._pool.submit(make_crop, frame, face, self.settings.size, suffix))
 
     def commit(self, chunk: int) -> None:
         """Store what was added since the last commit as chunk `chunk`. Raises StorageError."""

@@ -37,6 +37,12 @@ ANCHORS = np.array([133, 362, 61, 291])
 brought the heads of different rendered people, filmed alike, nearest to lying on one another:
 the distance from eyes to mouth measures a head, the width of the eyes does not."""
 
+QUICK = (0.4, 0.95)
+"""From which scale on, and up to which, `warp_quickly` is quicker than `warp` and as good."""
+
+LEAST_TAP = 0.005
+"""A blur whose taps weigh less than this is left out: it changes nothing."""
+
 
 def _template() -> Floats:
     head = reference().points[:, :2].astype(np.float64)
@@ -118,3 +124,50 @@ def warp(image: Image, matrix: Floats, size: int) -> Image:
     if finer > 1:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(crop, np.uint8)
+
+
+def warp_quickly(image: Image, matrix: Floats, size: int) -> Image:
+    """The crop that a matrix describes, in a third of the time where it shrinks a little.
+
+    Instead of drawing a larger crop and averaging it, the part of the frame that shows is blurred
+    by three taps and drawn at once. The taps are such that blur and bilinear drawing together
+    spread a pixel (second moment) as averaging over a pixel of the crop does; of films the result
+    is as near to the exact average as that of `warp`, above 50 dB.
+
+    Args:
+        image: uint8 (height, width), one plane, or (height, width, 3).
+        matrix: float32 (2, 3), frame to crop, a similarity.
+        size: side of the crop in pixels.
+
+    Returns:
+        uint8 (size, size) or (size, size, 3).
+    """
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2].astype(np.float64)))))
+    if not QUICK[0] <= scale < QUICK[1]:
+        return warp(image, matrix, size)
+    part, moved = _part(image, matrix, size)
+    if not part.size:
+        return warp(image, matrix, size)
+    # Averaging over a width w has the second moment w**2 / 12, bilinear drawing 1 / 6, and
+    # three taps (a, 1 - 2a, a) have 2a.
+    tap = (1 / scale**2 - 2) / 24
+    if tap > LEAST_TAP:
+        sigma = float(np.sqrt(-0.5 / np.log(tap / (1 - 2 * tap))))
+        blurred = cv2.GaussianBlur(part, (3, 3), sigma, borderType=cv2.BORDER_REPLICATE)
+        part = np.asarray(blurred, np.uint8)
+    crop = cv2.warpAffine(
+        part, moved, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(crop, np.uint8)
+
+
+def _part(image: Image, matrix: Floats, size: int) -> tuple[Image, Floats]:
+    """The upright rectangle of the frame that a crop needs, and the matrix from there."""
+    ends = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float32) - 0.5
+    corners = transform_points(invert(matrix), ends)
+    most = np.array(image.shape[1::-1])
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, most)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 3, 0, most)
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ low.astype(np.float32)
+    return image[low[1] : high[1], low[0] : high[0]], moved

@@ -238,12 +238,13 @@ def to_rgb(picture: av.VideoFrame) -> Image:
             return packed.copy()
         return ((packed.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if form.kind == "yuv" and form.bits == 8:
-        return _rgb_of_8_bit(arrays(picture), colours.colour_of(picture))
+        return rgb_of_8_bit(arrays(picture), colours.colour_of(picture))
     rgb: Image = convert(picture, "rgb24").to_ndarray().astype(np.uint8, copy=False)
     return rgb
 
 
-def _rgb_of_8_bit(planes: list[Plane], colour: Colour) -> Image:
+def rgb_of_8_bit(planes: list[Plane], colour: Colour) -> Image:
+    """RGB uint8 (h, w, 3) of the three planes of an 8-bit YUV picture; see `to_rgb`."""
     luma, *chroma = planes
     height, width = luma.shape
     full = []
