@@ -106,8 +106,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, _tiny: None) -> Project:
         for n in (1, 2)
     ]
     state = {"step": 2, "held_out": HELD_OUT, "facesets": prints, "history": history}
-    optimizer = model.optimizer(model.parameters()).state_dict()
-    snapshot = Snapshot(model, copy.deepcopy(model), optimizer, {}, state)
+    snapshot = Snapshot(model, copy.deepcopy(model), {}, {}, state)
     save(project.model_folder("duo"), 2, snapshot)
     return project
 

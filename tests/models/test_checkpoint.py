@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import resource
 import signal
@@ -8,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinynet import Tiny
 from understudy.errors import CheckpointError, StorageError
+from understudy.files import sha256
 from understudy.models import base
 from understudy.models.checkpoint import (
     Snapshot,
@@ -40,7 +44,12 @@ def snapshot(seed: int = 0, **state: Any) -> Snapshot:
     for image, _ in model([torch.rand(2, 3, 64, 64)] * 2)[0]:
         image.mean().backward(retain_graph=True)
     optimizer.step()
-    return Snapshot(model, average, optimizer.state_dict(), {"seed": seed}, {"step": 7} | state)
+    memory = {
+        f"{name}.{key}": value
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state[parameter].items()
+    }
+    return Snapshot(model, average, memory, {"seed": seed}, {"step": 7} | state)
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
@@ -57,14 +66,30 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     assert found.settings == {"seed": 0}
     assert found.state["history"] == [{"step": 1, "ssim": 0.5}]
     assert found.state["people"] == list(PEOPLE)
-    before, after = saved.optimizer, found.optimizer
-    assert before["state"].keys() == after["state"].keys()
-    for number, values in before["state"].items():
-        assert values.keys() == after["state"][number].keys()
-        assert all(torch.equal(values[key], after["state"][number][key]) for key in values)
-    fresh = found.model.optimizer(found.model.parameters())
-    fresh.load_state_dict(after)
-    assert fresh.param_groups[0]["lr"] == before["param_groups"][0]["lr"]
+    assert found.optimizer.keys() == saved.optimizer.keys()
+    assert all(torch.equal(value, found.optimizer[key]) for key, value in saved.optimizer.items())
+
+
+def test_what_was_kept_by_number_comes_back_by_name(tmp_path: Path) -> None:
+    """Checkpoints of version 1 numbered the optimiser's weights."""
+    saved = snapshot()
+    folder = save(tmp_path, 7, saved)
+    names = [name for name, _ in saved.model.named_parameters()]
+    numbered = {}
+    for key, value in saved.optimizer.items():
+        name, own = key.rsplit(".", 1)
+        numbered[f"{names.index(name)}.{own}"] = value
+    for part in saved.model.parts():
+        (folder / f"optimizer-{part}.safetensors").unlink()
+    safetensors.torch.save_file(numbered, folder / "optimizer.safetensors")
+    (folder / "manifest.json").unlink()
+    digests = {path.name: sha256(path) for path in sorted(folder.iterdir())}
+    whole = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+    manifest = {"schema_version": 1, "files": digests, "sha256": whole}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    found = load(folder).optimizer
+    assert found.keys() == saved.optimizer.keys()
+    assert all(torch.equal(value, found[key]) for key, value in saved.optimizer.items())
 
 
 def test_the_folder_holds_one_file_for_each_owner(tmp_path: Path) -> None:
@@ -77,8 +102,9 @@ def test_the_folder_holds_one_file_for_each_owner(tmp_path: Path) -> None:
         "ema-encoder.safetensors",
         "encoder.safetensors",
         "manifest.json",
-        "optimizer.json",
-        "optimizer.safetensors",
+        "optimizer-decoder-ada.safetensors",
+        "optimizer-decoder-chen.safetensors",
+        "optimizer-encoder.safetensors",
         "settings.json",
         "state.json",
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -186,9 +186,13 @@ class SwapModel(nn.Module, ABC):
     def parts(self) -> dict[str, dict[str, Tensor]]:
         """The weights by owner: "encoder" for what everybody shares, "decoder-NAME" for each
         owner's own. The tensors are the model's, not copies."""
+        return self.by_part(self.state_dict())
+
+    def by_part(self, values: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """What is named after the weights in `state_dict`, by owner as `parts` gives it."""
         parts: dict[str, dict[str, Tensor]] = {"encoder": {}}
         parts |= {f"decoder-{owner}": {} for owner in self.owners}
-        for key, value in self.state_dict().items():
+        for key, value in values.items():
             if key.startswith("decoders."):
                 _, number, rest = key.split(".", 2)
                 parts[f"decoder-{self.owners[int(number)]}"][rest] = value
@@ -196,13 +200,17 @@ class SwapModel(nn.Module, ABC):
                 parts["encoder"][key] = value
         return parts
 
-    def load_parts(self, parts: dict[str, dict[str, Tensor]]) -> None:
-        """Take weights as `parts` gives them. Raises RuntimeError when names or shapes differ."""
-        state = dict(parts["encoder"])
+    def from_parts(self, parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """The inverse of `by_part`."""
+        values = dict(parts["encoder"])
         for number, owner in enumerate(self.owners):
             for key, value in parts[f"decoder-{owner}"].items():
-                state[f"decoders.{number}.{key}"] = value
-        self.load_state_dict(state)
+                values[f"decoders.{number}.{key}"] = value
+        return values
+
+    def load_parts(self, parts: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Take weights as `parts` gives them. Raises RuntimeError when names or shapes differ."""
+        self.load_state_dict(self.from_parts(parts))
 
 
 def check_size(network: type[SwapModel], size: int) -> None:

@@ -3,7 +3,7 @@
     checkpoints/00001234/
       encoder.safetensors  decoder-NAME.safetensors          weights as trained
       ema-encoder.safetensors  ema-decoder-NAME.safetensors  their moving average, for use
-      optimizer.safetensors  optimizer.json
+      optimizer-encoder.safetensors  optimizer-decoder-NAME.safetensors
       settings.json  state.json
       manifest.json                                          SHA-256 of every other file
     checkpoints/last -> 00001234
@@ -35,7 +35,8 @@ from understudy import files
 from understudy.errors import CheckpointError, UnderstudyError
 from understudy.models.base import SwapModel, network_class
 
-SCHEMA = 1
+SCHEMA = 2
+_READABLE = (1, 2)
 KEEP = 3
 _NAME = re.compile(r"\d{8,}")
 
@@ -50,14 +51,15 @@ class Snapshot:
     Attributes:
         model: weights as trained.
         average: the same network with the moving average of its weights.
-        optimizer: `state_dict` of the optimiser.
+        optimizer: what the optimiser remembers of each weight (moments, steps), by the
+            weight's name in `state_dict` and its own: "decoders.0.head.bias.exp_avg".
         settings: training settings, as JSON.
         state: step, schedule, history and so on, as JSON.
     """
 
     model: SwapModel
     average: SwapModel
-    optimizer: dict[str, Any]
+    optimizer: dict[str, Tensor]
     settings: dict[str, Any]
     state: dict[str, Any]
 
@@ -72,28 +74,58 @@ def save(model_folder: Path, step: int, snapshot: Snapshot, keep: int = KEEP) ->
     folder = home / f"{step:08d}"
     with files.storage_errors(folder):
         home.mkdir(parents=True, exist_ok=True)
-        for left_over in home.glob(".*"):
-            _remove(left_over)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=home))
+    complete(model_folder)
+    _publish(folder, lambda temporary: _fill(temporary, snapshot))
+    with files.storage_errors(folder):
+        _point(home / "last", folder.name)
+        for old in checkpoints(model_folder)[keep:]:
+            # Out of sight first, so that no reader meets a half-removed checkpoint.
+            hidden = old.with_name(f".{old.name}.gone")
+            os.replace(old, hidden)
+            _remove(hidden)
+    return folder
+
+
+def _publish(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Make a checkpoint that takes the place of another at the same step, if there is one."""
+    with files.storage_errors(folder):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         with files.storage_errors(folder):
-            _fill(temporary, snapshot)
+            fill(temporary)
             temporary.chmod(0o755)
-            if folder.exists():
-                # Same step again: the old one makes way only now that the new one is whole.
-                os.replace(folder, home / f".{folder.name}.old")
-        files.publish(temporary, folder)
-        with files.storage_errors(folder):
-            _point(home / "last", folder.name)
-            _remove(home / f".{folder.name}.old")
-            for old in checkpoints(model_folder)[keep:]:
-                # Out of sight first, so that no reader meets a half-removed checkpoint.
-                hidden = old.with_name(f".{old.name}.gone")
-                os.replace(old, hidden)
-                _remove(hidden)
+        if folder.exists():
+            new = folder.with_name(f".{folder.name}.new")
+            files.publish(temporary, new)
+            _take_place(new)
+        else:
+            files.publish(temporary, folder)
     finally:
         _remove(temporary)
-    return folder
+
+
+def _take_place(new: Path) -> None:
+    """Put a finished `.STEP.new` in the place of STEP."""
+    folder = new.with_name(new.name.removeprefix(".").removesuffix(".new"))
+    old = folder.with_name(f".{folder.name}.old")
+    with files.storage_errors(folder):
+        if folder.exists():
+            _remove(old)
+            os.replace(folder, old)
+    files.publish(new, folder)
+    _remove(old)
+
+
+def complete(model_folder: Path) -> None:
+    """Finish what a killed process began, and remove what it left; call as the only writer."""
+    home = model_folder / "checkpoints"
+    if not home.is_dir():
+        return
+    for new in home.glob(".*.new"):
+        _take_place(new)
+    with files.storage_errors(home):
+        for left_over in home.glob(".*"):
+            _remove(left_over)
 
 
 def _remove(path: Path) -> None:
@@ -118,8 +150,8 @@ def _fill(folder: Path, snapshot: Snapshot) -> None:
     for prefix, model in (("", snapshot.model), ("ema-", snapshot.average)):
         for part, tensors in model.parts().items():
             _write_tensors(folder / f"{prefix}{part}.safetensors", tensors)
-    tensors, index = _flatten(snapshot.optimizer)
-    _write_tensors(folder / "optimizer.safetensors", tensors)
+    for part, tensors in snapshot.model.by_part(snapshot.optimizer).items():
+        _write_tensors(folder / f"optimizer-{part}.safetensors", tensors)
     described = {
         "schema_version": SCHEMA,
         "network": snapshot.model.network,
@@ -127,12 +159,15 @@ def _fill(folder: Path, snapshot: Snapshot) -> None:
         "people": list(snapshot.model.people),
     }
     documents = {
-        "optimizer.json": index,
         "settings.json": snapshot.settings,
         "state.json": described | snapshot.state,
     }
     for name, value in documents.items():
         (folder / name).write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    _write_manifest(folder)
+
+
+def _write_manifest(folder: Path) -> None:
     digests = {file.name: files.sha256(file) for file in sorted(folder.iterdir())}
     manifest = {"schema_version": SCHEMA, "files": digests, "sha256": _digest(digests)}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
@@ -152,27 +187,6 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def _digest(digests: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
-
-
-def _flatten(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimiser's state as named tensors and a JSON value for the rest."""
-    tensors: dict[str, Tensor] = {}
-    scalars: dict[str, dict[str, Any]] = {}
-    for number, values in state["state"].items():
-        for key, value in values.items():
-            if isinstance(value, Tensor):
-                tensors[f"{number}.{key}"] = value
-            else:
-                scalars.setdefault(str(number), {})[key] = value
-    return tensors, {"param_groups": state["param_groups"], "state": scalars}
-
-
-def _unflatten(tensors: dict[str, Tensor], index: dict[str, Any]) -> dict[str, Any]:
-    state: dict[int, dict[str, Any]] = {int(key): dict(v) for key, v in index["state"].items()}
-    for name, value in tensors.items():
-        number, key = name.split(".", 1)
-        state.setdefault(int(number), {})[key] = value
-    return {"state": state, "param_groups": index["param_groups"]}
 
 
 def checkpoints(model_folder: Path) -> list[Path]:
@@ -198,8 +212,9 @@ class _Reader:
             raise self.damaged("manifest.json", "it is not a manifest") from error
         if not whole:
             raise self.damaged("manifest.json", "it was changed")
-        if version != SCHEMA:
+        if version not in _READABLE:
             raise self.damaged("manifest.json", f"version {version} is unknown")
+        self.version: int = version
         self.digests: dict[str, str] = digests
 
     def damaged(self, name: str, why: str) -> CheckpointError:
@@ -241,6 +256,18 @@ class _Reader:
         except SafetensorError as error:
             raise self.damaged(name, str(error)) from error
 
+    def optimizer(self, model: SwapModel) -> dict[str, Tensor]:
+        if self.version > 1:
+            parts = {part: self.tensors(f"optimizer-{part}.safetensors") for part in model.parts()}
+            return model.from_parts(parts)
+        # Version 1 numbered the weights in their order.
+        names = [name for name, _ in model.named_parameters()]
+        memory = {}
+        for key, value in self.tensors("optimizer.safetensors").items():
+            number, own = key.split(".", 1)
+            memory[f"{names[int(number)]}.{own}"] = value
+        return memory
+
     def model(self, prefix: str) -> SwapModel:
         state = self.json("state.json")
         try:
@@ -264,11 +291,11 @@ def load(folder: Path) -> Snapshot:
         CheckpointError: names the file that is missing, cut short or altered.
     """
     reader = _Reader(folder)
-    index, tensors = reader.json("optimizer.json"), reader.tensors("optimizer.safetensors")
+    model = reader.model("")
     return Snapshot(
-        model=reader.model(""),
+        model=model,
         average=reader.model("ema-"),
-        optimizer=_unflatten(tensors, index),
+        optimizer=reader.optimizer(model),
         settings=reader.json("settings.json"),
         state=reader.json("state.json"),
     )

@@ -40,9 +40,15 @@ class Learner:
     average: the same network with the moving average of the weights; for measuring and use.
     device: where both are.
     bfloat16: whether the network runs in bfloat16; weights and loss are always float32.
+
+    Args:
+        start: what to begin with; it is the learner's from then on.
+        frozen: only decoders learn; what people share stays as it is, to the bit.
     """
 
-    def __init__(self, start: Snapshot, device: torch.device, *, bfloat16: bool) -> None:
+    def __init__(
+        self, start: Snapshot, device: torch.device, *, bfloat16: bool, frozen: bool = False
+    ) -> None:
         # Precision is not accelerate's business here: it can be set only once per process.
         self.accelerator = Accelerator(cpu=device.type == "cpu")
         self.device = self.accelerator.device
@@ -53,15 +59,30 @@ class Learner:
         self.network = self.accelerator.prepare(_laid_out(start.model, self.device).train())
         self.model: SwapModel = self.accelerator.unwrap_model(self.network)
         self.recipe = self.model.recipe
-        self.optimizer: torch.optim.Optimizer = self.model.optimizer(self.model.parameters())
-        if start.optimizer:
-            self.optimizer.load_state_dict(start.optimizer)
-            # The fused optimiser walks weights and moments in the order of memory, so they
-            # must be laid out alike; a checkpoint keeps values, not layouts.
-            for parameter, state in self.optimizer.state.items():
-                for key, value in state.items():
-                    if isinstance(value, Tensor) and value.shape == parameter.shape:
-                        state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        if frozen:
+            # What is shared neither learns nor counts (batch statistics) nor drops out.
+            self.model.eval().requires_grad_(False)
+            self.model.decoders.train().requires_grad_(True)
+        self.learning = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        self.optimizer: torch.optim.Optimizer = self.model.optimizer(self.learning.values())
+        self._recall(start.optimizer)
+
+    def _recall(self, memory: dict[str, Tensor]) -> None:
+        """Give the optimiser what it remembers of the weights that learn."""
+        numbers = {name: number for number, name in enumerate(self.learning)}
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in memory.items():
+            weight, key = name.rsplit(".", 1)
+            if weight in numbers:
+                state.setdefault(numbers[weight], {})[key] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        # The fused optimiser walks weights and moments in the order of memory, so they
+        # must be laid out alike; a checkpoint keeps values, not layouts.
+        for parameter, values in self.optimizer.state.items():
+            for key, value in values.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    values[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
     def autocast(self) -> torch.autocast:
         """The precision in which the network runs."""
@@ -110,4 +131,9 @@ class Learner:
 
     def snapshot(self, settings: dict[str, Any], state: dict[str, Any]) -> Snapshot:
         """What a checkpoint holds; shares memory with the learner."""
-        return Snapshot(self.model, self.average, self.optimizer.state_dict(), settings, state)
+        optimizer = {
+            f"{name}.{key}": value
+            for name, parameter in self.learning.items()
+            for key, value in self.optimizer.state[parameter].items()
+        }
+        return Snapshot(self.model, self.average, optimizer, settings, state)
