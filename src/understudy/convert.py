@@ -97,9 +97,9 @@ class ConvertReport:
     notes: tuple[str, ...]
 
 
-def marking() -> dict[str, str]:
+def marking(what: str = "Face replaced") -> dict[str, str]:
     """Container tags that say what the film is; every output carries them."""
-    return {"comment": f"Face replaced with understudy {version('understudy')}; ai-generated"}
+    return {"comment": f"{what} with understudy {version('understudy')}; ai-generated"}
 
 
 def convert(

@@ -37,6 +37,7 @@ from understudy.settings import (
     EncodeSettings,
     EvaluateSettings,
     ExtractSettings,
+    ImagineSettings,
     ScanSettings,
     TrainSettings,
     load,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from understudy.convert import ConvertReport
     from understudy.evaluate import EvaluateReport
     from understudy.extract import ExtractReport
+    from understudy.imagine import ImagineReport
     from understudy.train import TrainReport
 
 MARKER = "project.toml"
@@ -335,6 +337,28 @@ class Project:
             settings=own,
             progress=progress or silent(),
         )
+
+    def imagine(
+        self,
+        model: str | None = None,
+        person: str | None = None,
+        output: Path | None = None,
+        progress: Progress | None = None,
+        **given: Any,
+    ) -> ImagineReport:
+        """Look around in a model's latents; see `imagine.imagine`.
+
+        Args:
+            model: the only model of the project when not given.
+            person: everybody in the model, one by one, when not given.
+            output: a folder in the renders folder when not given.
+            given: fields of ImagineSettings; they win over `project.toml`.
+        """
+        own = take(self.settings.imagine, given, _GIVEN)
+        none_left(given, (ImagineSettings,), _GIVEN)
+        from understudy.imagine import imagine
+
+        return imagine(self, self.model(model), person, output, own, progress or silent())
 
 
 def _folders(folder: Path) -> list[str]:

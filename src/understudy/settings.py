@@ -145,6 +145,22 @@ class EvaluateSettings(Settings):
     """Measure every n-th frame of a film only."""
 
 
+class ImagineSettings(Settings):
+    """How a model's latents are looked around in."""
+
+    samples: Annotated[int, Field(ge=8, le=4096)] = 64
+    """Faces drawn at random from each distribution."""
+
+    frames: Annotated[int, Field(ge=9, le=2000)] = 75
+    """Frames of a film from one face to another, and of one swing along a direction."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """The same seed draws the same faces."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+
+
 class AllSettings(Settings):
     """The sections of `project.toml`."""
 
@@ -155,6 +171,7 @@ class AllSettings(Settings):
     train: TrainSettings = TrainSettings()
     convert: ConvertSettings = ConvertSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    imagine: ImagineSettings = ImagineSettings()
 
 
 def _known(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

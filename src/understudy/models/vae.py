@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from understudy.models.swift import LATENT, Swift
 
-BETA = 2e-4
+BETA = 1e-3
 """Weight of the divergence, per nat, against a loss that is a mean over pixels (Higgins et al.,
 "beta-VAE", 2017)."""
 

@@ -1,0 +1,121 @@
+"""Contact sheets and short films made of face pictures, with the marking that all of them carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+
+from understudy import files
+from understudy.media import colour as colours
+from understudy.media.images import encode_image
+from understudy.media.planes import Turn
+from understudy.media.png_text import with_text
+from understudy.media.video import SEGMENT_SUFFIX, MediaInfo, SegmentWriter, join
+from understudy.settings import EncodeSettings
+from understudy.types import Image
+
+TILE = 128
+GAP = 4
+CAPTION = 22
+RATE = 25
+PAPER = 24
+INK = (225, 225, 225)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a sheet: what it shows in words, and its pictures, RGB uint8 of one size."""
+
+    caption: str
+    pictures: Sequence[Image]
+
+
+def sheet(rows: Sequence[Row]) -> Image:
+    """All rows under one another, each below its caption. RGB uint8 (height, width, 3)."""
+    drawn = [_row(row) for row in rows]
+    width = max(row.shape[1] for row in drawn)
+    padded = [
+        np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=PAPER)
+        for row in drawn
+    ]
+    return np.concatenate(padded)
+
+
+def grid(caption: str, pictures: Sequence[Image], columns: int = 8) -> list[Row]:
+    """Many pictures as rows of `columns`, with a caption above the first."""
+    parts = [pictures[first : first + columns] for first in range(0, len(pictures), columns)]
+    return [Row(caption if number == 0 else "", part) for number, part in enumerate(parts)]
+
+
+def _row(row: Row) -> Image:
+    tiles = [
+        np.pad(
+            np.asarray(cv2.resize(picture, (TILE, TILE), interpolation=cv2.INTER_CUBIC), np.uint8),
+            ((0, GAP), (0, GAP), (0, 0)),
+            constant_values=PAPER,
+        )
+        for picture in row.pictures
+    ]
+    line = np.concatenate(tiles, axis=1)
+    if not row.caption:
+        return line
+    strip = np.full((CAPTION, line.shape[1], 3), PAPER, np.uint8)
+    where, font = (3, CAPTION - 7), cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(strip, row.caption, where, font, 0.42, INK, 1, cv2.LINE_AA)
+    return np.concatenate([strip, line])
+
+
+def write_still(path: Path, picture: Image, tags: Mapping[str, str]) -> None:
+    """Write a PNG that carries `tags` as text. Raises MediaError, StorageError."""
+    named = {key.capitalize(): words for key, words in tags.items()}
+    files.write_bytes(path, with_text(encode_image(picture, ".png"), named))
+
+
+def write_film(path: Path, pictures: Iterable[Image], tags: Mapping[str, str]) -> None:
+    """Write pictures of one size as a film of `RATE` a second that carries `tags`.
+
+    Raises:
+        MediaError, StorageError
+    """
+    how = EncodeSettings()
+    pictures = iter(pictures)
+    first = next(pictures)
+    height, width = (side - side % 2 for side in first.shape[:2])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
+        segment = Path(folder) / f"film{SEGMENT_SUFFIX}"
+        with SegmentWriter(segment, _info(path, width, height), how) as writer:
+            for number, picture in enumerate((first, *pictures)):
+                even = np.ascontiguousarray(picture[:height, :width])
+                writer.write_rgb(even, Fraction(number, RATE))
+        join([segment], path, None, None, None, how, metadata=tags)
+
+
+def _info(path: Path, width: int, height: int) -> MediaInfo:
+    tags = colours.Tags(0, colours.FULL)
+    return MediaInfo(
+        path=path,
+        kind="images",
+        container="images",
+        codec="png",
+        width=width,
+        height=height,
+        turn=Turn(),
+        pixel_aspect=Fraction(1),
+        rate=Fraction(RATE),
+        time_base=Fraction(1, RATE),
+        start=Fraction(0),
+        duration=None,
+        frames=None,
+        pixel_format="rgb24",
+        stored_format="rgb24",
+        bit_depth=8,
+        tags=tags,
+        colour=colours.resolve(tags, "rgb24", width, height),
+    )
