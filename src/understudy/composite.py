@@ -36,6 +36,18 @@ SAME_SCALE = 1.05
 MIN_WEIGHT = 16.0
 """Mask pixels below which colours are not matched: a median of fewer is noise."""
 
+BROAD = 0.12
+"""Standard deviation of the blur that leaves the light of a face, as a share of its width."""
+
+COARSE = 64
+"""Side in pixels at which the light of a face is measured."""
+
+DARK = 0.004
+"""Linear light added before pictures are divided by one another, so that black stays black."""
+
+CLONED = 0.02
+"""Weight from which a pixel is cloned."""
+
 
 def _decode_srgb(code: NDArray[np.float64]) -> NDArray[np.float64]:
     """sRGB code values 0..1 to linear light 0..1 (IEC 61966-2-1)."""
@@ -51,6 +63,9 @@ def _encode_srgb(light: NDArray[np.float64]) -> NDArray[np.float64]:
 
 _CODES = np.arange(256, dtype=np.float64) / 255
 _LIGHT = _decode_srgb(_CODES)
+_LIGHT_32: Floats = _LIGHT.astype(np.float32)
+_CODE = np.rint(255 * _encode_srgb(np.arange(65536) / 65535)).astype(np.uint8)
+"""Code values of linear light in 65535ths."""
 
 
 def weighted_median(values: NDArray[np.uint8], weights: Floats) -> float:
@@ -125,17 +140,72 @@ def reinhard(face: Image, original: Image, weights: Floats) -> Image:
     return np.rint(255 * np.clip(rgb, 0, 1)).astype(np.uint8)
 
 
+def lit(face: Image, original: Image, weights: Floats) -> Image:
+    """`face` in the light of `original`: gains in linear light that change over the face, as the
+    ratio of both pictures blurred.
+
+    What is broad is the original's, light from one side or a shadow; what is fine is the face's
+    own. Shapes as in `linear_gains`.
+    """
+    if weights.sum() < MIN_WEIGHT:
+        return face
+    columns = np.flatnonzero(weights.any(0))
+    height, width = weights.shape
+    shrunk = min(1.0, COARSE / max(height, width))
+    size = (max(1, round(shrunk * width)), max(1, round(shrunk * height)))
+    deviation = BROAD * shrunk * float(columns[-1] - columns[0] + 1)
+    share = weights[..., None]
+
+    def broad(light: Floats) -> Floats:
+        small = cv2.resize((light + np.float32(DARK)) * share, size, interpolation=cv2.INTER_AREA)
+        blurred = cv2.GaussianBlur(small, (0, 0), deviation, borderType=cv2.BORDER_CONSTANT)
+        return np.asarray(blurred, np.float32)
+
+    light = _LIGHT_32[face]
+    gains = broad(_LIGHT_32[original]) / np.maximum(broad(light), np.float32(1e-6))
+    gains = np.clip(gains, 1 / GAIN_LIMIT, GAIN_LIMIT)
+    light *= cv2.resize(gains, (width, height), interpolation=cv2.INTER_LINEAR)
+    steps = np.minimum(light * np.float32(len(_CODE) - 1) + np.float32(0.5), len(_CODE) - 1)
+    return np.asarray(_CODE[steps.astype(np.uint16)], np.uint8)
+
+
+def cloned(face: Image, original: Image, weights: Floats) -> Image:
+    """The gradients of `face` on the edge of `original`.
+
+    Perez, Gangnet and Blake, "Poisson image editing", SIGGRAPH 2003. A film made so flickers,
+    because all of the face's colour hangs on few pixels at its edge. Shapes as in `linear_gains`.
+    """
+    inside = np.zeros(weights.shape, np.uint8)
+    rings, _ = cv2.findContours(
+        (weights > CLONED).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
+    cv2.drawContours(inside, rings, -1, 255, cv2.FILLED)
+    inside[[0, 1, -2, -1]], inside[:, [0, 1, -2, -1]] = 0, 0
+    if (inside > 0).sum() < MIN_WEIGHT:
+        return face
+    x, y, width, height = cv2.boundingRect(inside)
+    middle = (x + width // 2, y + height // 2)
+    result = cv2.seamlessClone(face, original, inside, middle, cv2.NORMAL_CLONE)
+    return np.asarray(result, np.uint8)
+
+
 def match_colour(face: Image, original: Image, weights: Floats, settings: ConvertSettings) -> Image:
     """`face` in the colours of `original`, the way that the settings say."""
     match settings.color:
-        case "linear-gain":
+        case "auto" | "linear-gain":
             return apply_gains(face, linear_gains(face, original, weights))
+        case "light":
+            even = apply_gains(face, linear_gains(face, original, weights))
+            return lit(even, original, weights)
+        case "seamless":
+            return cloned(face, original, weights)
         case "reinhard":
             return reinhard(face, original, weights)
         case "none":
             return face
     raise SettingsError(
-        f"Unknown colour transfer {settings.color!r}.", "Take linear-gain, reinhard or none."
+        f"Unknown colour transfer {settings.color!r}.",
+        "Take auto, linear-gain, light, reinhard, seamless or none.",
     )
 
 

@@ -119,8 +119,9 @@ class ConvertSettings(Settings):
     feather: Annotated[float, Field(ge=0, le=0.5)] = 0.08
     """Softness of the mask's edge, as a share of the face's width."""
 
-    color: Literal["linear-gain", "reinhard", "none"] = "linear-gain"
-    """How the swapped face takes on the colour of the face it replaces."""
+    color: Literal["auto", "linear-gain", "light", "reinhard", "seamless", "none"] = "auto"
+    """How the swapped face takes on the colour of the face it replaces; auto is linear-gain for
+    a network, which draws the film's light, and light for a still, which has its own."""
 
     segment: Annotated[int, Field(ge=10)] = 250
     """Frames in a segment; a stopped conversion goes on after the last finished segment."""
