@@ -131,6 +131,7 @@ class Trained:
         }
 
     def drawer(self, replace: str, with_: str) -> Swapper:
+        self.network.check_swaps()
         return Swapper(
             self.network, with_, self.settings, self.device, bfloat16_pays(self.device), replace
         )

@@ -45,9 +45,10 @@ def test_the_autoencoder_draws_alike_whoever_it_is_asked_for() -> None:
     )
 
 
-def test_the_autoencoder_has_no_decoder_of_anybody() -> None:
+def test_the_autoencoder_says_that_it_cannot_swap() -> None:
     with pytest.raises(SettingsError, match="redraws, it does not swap"):
-        network("autoencoder").decoder("ada")
+        network("autoencoder").check_swaps()
+    network("vae").check_swaps()
     assert network("autoencoder").recipe.augmentation.doubles == 0
 
 

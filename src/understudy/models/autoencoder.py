@@ -38,5 +38,4 @@ class Autoencoder(Swift):
 
     def decode(self, latent: Tensor, person: str) -> tuple[Tensor, Tensor]:
         """Latent (N, 256) -> image and mask, whoever `person` is."""
-        image, mask = self.decoders[0](self.encoder.widen(latent))
-        return image, mask
+        return super().decode(self.encoder.widen(latent), person)

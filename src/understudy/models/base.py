@@ -154,19 +154,24 @@ class SwapModel(nn.Module, ABC):
         return self.people if self.swaps else (COMMON,)
 
     def decoder(self, person: str) -> nn.Module:
-        """The decoder of `person`. Raises SettingsError when the person has none."""
+        """The decoder that draws `person`. Raises SettingsError when there is none."""
         if not self.swaps:
-            raise SettingsError(
-                f"This model is an `{self.network}`: it has one decoder for everybody; "
-                "it redraws, it does not swap.",
-                "Train another network; --encoder-from lets it begin with this one's encoder.",
-            )
+            return self.decoders[0]
         if person not in self.people:
             raise SettingsError(
                 f"This model was not trained on {person}, only on {', '.join(self.people)}.",
                 f"Train a model that includes {person}.",
             )
         return self.decoders[self.people.index(person)]
+
+    def check_swaps(self) -> None:
+        """Raises SettingsError when this network cannot swap."""
+        if not self.swaps:
+            raise SettingsError(
+                f"This model is an `{self.network}`: it has one decoder for everybody; "
+                "it redraws, it does not swap.",
+                "Train another network; --encoder-from lets it begin with this one's encoder.",
+            )
 
     def swap(self, images: Tensor, person: str) -> tuple[Tensor, Tensor]:
         """Draw `person` with the expression of `images`: encode, then decode."""
