@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
@@ -64,8 +65,9 @@ class Observer(Protocol):
     def add(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Called for every frame in order; the first frame of a chunk may come anew."""
 
-    def commit(self, chunk: int) -> None:
-        """Called before chunk `chunk` is stored: what was added since is kept from now on."""
+    def commit(self, chunk: int) -> Callable[[], None]:
+        """Called after the last frame of chunk `chunk`; gives what keeps all that was added to
+        it. That is called once, in another thread, before the chunk itself is stored."""
 
 
 def film_hash(film: Path, cache_folder: Path) -> str:
@@ -236,33 +238,54 @@ def _look_through(
     chunk = done.chunks
     after = rows[-1] if rows else None
     held: list[FrameRow] = []
+    storing: Future[None] | None = None
 
-    def store() -> None:
-        nonlocal chunk
-        if observer is not None:
-            observer.commit(chunk)
-        write_chunk(folder, chunk, held, tracker.state())
+    def finish() -> None:
+        nonlocal chunk, held, storing
+        if storing is not None:
+            storing.result()
+        keep = None if observer is None else observer.commit(chunk)
+        storing = writer.submit(_store, folder, chunk, held, tracker.state(), keep)
         rows.extend(FrameRow(row.index, row.time, row.shot, ()) for row in held)
-        held.clear()
+        held = []
         chunk += 1
 
     total = reader.frames
     name = f"scan {reader.path.name}"
     with progress.task(name, "frames", None if total is None else total + len(rows)) as task:
         task.done = len(rows)
-        with few_threads(1), ahead(_decoded(reader, after), FRAMES_AHEAD) as frames:
+        with (
+            few_threads(1),
+            ThreadPoolExecutor(1, "understudy-chunks") as writer,
+            ahead(_decoded(reader, after), FRAMES_AHEAD) as frames,
+        ):
             for frame in frames:
                 faces = tracker.update(frame)
                 held.append(FrameRow(frame.index, frame.time, tracker.shot, faces))
                 if observer is not None:
                     observer.add(frame, faces)
                 if len(held) == CHUNK:
-                    store()
+                    finish()
                 if (len(rows) + len(held)) % STEP == 0:
                     task.step(STEP)
-        if held:
-            store()
+            if held:
+                finish()
+            if storing is not None:
+                storing.result()
     return rows
+
+
+def _store(
+    folder: Path,
+    number: int,
+    rows: Sequence[FrameRow],
+    tracker: dict[str, Any],
+    keep: Callable[[], None] | None,
+) -> None:
+    """Put a chunk on disk, what an observer made of it first."""
+    if keep is not None:
+        keep()
+    write_chunk(folder, number, rows, tracker)
 
 
 def _finish(

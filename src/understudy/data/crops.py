@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -226,11 +226,15 @@ class CropMaker(AbstractContextManager["CropMaker"]):
                 self._jobs[-WAITING].result()
             self._jobs.append(self._pool.submit(make_crop, frame, face, self.settings.size, suffix))
 
-    def commit(self, chunk: int) -> None:
-        """Store what was added since the last commit as chunk `chunk`. Raises StorageError."""
-        crops = [job.result() for job in self._jobs]
-        self._jobs.clear()
-        write_crops(self.folder, chunk, crops)
+    def commit(self, chunk: int) -> Callable[[], None]:
+        """What stores all that was added since the last commit as chunk `chunk`, in whatever
+        thread; it raises StorageError, or what went wrong with a crop."""
+        jobs, self._jobs = self._jobs, []
+
+        def keep() -> None:
+            write_crops(self.folder, chunk, [job.result() for job in jobs])
+
+        return keep
 
 
 def _agree(faces: Any, crops: Any, every: int) -> bool:
@@ -280,5 +284,5 @@ def crop_missing(
                         scan.frames,
                     )
                     if place is not None and last:
-                        maker.commit(place // CHUNK)
+                        maker.commit(place // CHUNK)()
                         task.step(place % CHUNK + 1)
