@@ -1,0 +1,30 @@
+"""Begin with another model's encoder: what it has learned to see need not be learned again."""
+
+from __future__ import annotations
+
+from understudy.errors import SettingsError
+from understudy.models.base import SwapModel
+
+
+def take_encoder(model: SwapModel, source: SwapModel, name: str) -> None:
+    """Give `model` the weights of the encoder of `source`, which stays as it is.
+
+    `swift`, `vae` and `autoencoder` of one size have encoders of one shape; what a network has
+    beside it (decoders, the heads of `vae`) stays as it was.
+
+    Args:
+        name: of the source, for the message.
+
+    Raises:
+        SettingsError: the encoders differ in shape; then nothing is changed.
+    """
+    own, other = model.get_submodule("encoder"), source.get_submodule("encoder")
+    shapes = [{key: value.shape for key, value in one.state_dict().items()} for one in (own, other)]
+    if shapes[0] != shapes[1]:
+        raise SettingsError(
+            f"The encoder of {name} ({source.network}, {source.size} px) does not fit into "
+            f"{model.network} at {model.size} px.",
+            "Take a model of the same size; swift, vae and autoencoder fit one another, "
+            "original only itself.",
+        )
+    own.load_state_dict(other.state_dict())
