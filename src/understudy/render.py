@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -146,7 +147,65 @@ def weights_hash(model: SwapModel) -> str:
     return digest.hexdigest()
 
 
-class Swapper:
+class Drawer(ABC):
+    """Draws a face from crops of a film's faces, in batches.
+
+    Attributes:
+        size: side of its crops in pixels.
+        learned: whether it tells where its face is.
+        settings: how the face is laid over the frame.
+    """
+
+    size: int
+    learned: bool
+    settings: ConvertSettings
+
+    @abstractmethod
+    def draw(self, crops: Sequence[Image]) -> tuple[Floats, Floats]:
+        """The person with the expression of each crop.
+
+        Args:
+            crops: N of RGB uint8 (S, S, 3), as `alignment` cuts them, S = `size`.
+
+        Returns:
+            float32 (N, S, S, 3) RGB and float32 (N, S, S) mask, both 0..1.
+        """
+
+    def alignment(self, landmarks: Floats) -> Floats:
+        """The matrix from the frame to the crop: the core crop, see `faces.align`."""
+        return core_alignment(landmarks, self.size)
+
+    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
+        """For every frame what to lay over it, given the faces in it to replace."""
+        work = [
+            (number, frame, face, self.alignment(face.landmarks))
+            for number, (frame, faces) in enumerate(frames)
+            for face in faces
+        ]
+        result: list[list[Patch]] = [[] for _ in frames]
+        for first in range(0, len(work), BATCH):
+            batch = work[first : first + BATCH]
+            crops = [warp(frame.image, matrix, self.size) for _, frame, _, matrix in batch]
+            outputs, masks = self.draw(crops)
+            for (number, frame, face, matrix), crop, output, mask in zip(
+                batch, crops, outputs, masks, strict=True
+            ):
+                patch = swap_patch(
+                    frame.image,
+                    face,
+                    output,
+                    mask,
+                    matrix,
+                    self.settings,
+                    crop,
+                    learned=self.learned,
+                )
+                if patch is not None:
+                    result[number].append(patch)
+        return result
+
+
+class Swapper(Drawer):
     """One person's decoder, ready to draw over faces.
 
     Args:
@@ -174,19 +233,12 @@ class Swapper:
         self.model = model.to(device).eval()
         nn.Module.to(self.model, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.person = person
+        self.size, self.learned = model.size, model.learns_mask
         self.settings = settings
         self.device = device
         self.bfloat16 = bfloat16
 
     def draw(self, crops: Sequence[Image]) -> tuple[Floats, Floats]:
-        """The person with the expression of each crop.
-
-        Args:
-            crops: N of RGB uint8 (S, S, 3), the core crops, S = `model.size`.
-
-        Returns:
-            float32 (N, S, S, 3) RGB and float32 (N, S, S) mask, both 0..1.
-        """
         pixels = torch.from_numpy(np.stack(crops)).to(self.device)
         images = pixels.permute(0, 3, 1, 2).float().div(255)
         images = images.contiguous(memory_format=torch.channels_last)
@@ -203,36 +255,6 @@ class Swapper:
         rgb = output.float().clamp(0, 1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
         alpha = mask[:, 0].float().clamp(0, 1).contiguous().cpu().numpy()
         return rgb, alpha
-
-    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
-        """For every frame what to lay over it, given the faces in it to replace."""
-        size = self.model.size
-        work = [
-            (number, frame, face, core_alignment(face.landmarks, size))
-            for number, (frame, faces) in enumerate(frames)
-            for face in faces
-        ]
-        result: list[list[Patch]] = [[] for _ in frames]
-        for first in range(0, len(work), BATCH):
-            batch = work[first : first + BATCH]
-            crops = [warp(frame.image, matrix, size) for _, frame, _, matrix in batch]
-            outputs, masks = self.draw(crops)
-            for (number, frame, face, matrix), crop, output, mask in zip(
-                batch, crops, outputs, masks, strict=True
-            ):
-                patch = swap_patch(
-                    frame.image,
-                    face,
-                    output,
-                    mask,
-                    matrix,
-                    self.settings,
-                    crop,
-                    learned=self.model.learns_mask,
-                )
-                if patch is not None:
-                    result[number].append(patch)
-        return result
 
 
 def swapped(
