@@ -44,7 +44,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -c "import tomllib; groups = tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']; print(*groups['dev'], sep='\n')" > $(VENV)/dev.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet \
 	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
-	  --constraint constraints.txt --editable . --requirement $(VENV)/dev.txt
+	  --constraint constraints.txt --editable '.[export]' --requirement $(VENV)/dev.txt
 	@touch $@
 
 weights: $(WEIGHTS)

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from understudy.collect import AddReport
     from understudy.convert import ConvertReport
     from understudy.evaluate import EvaluateReport
+    from understudy.exchange.card import Kind
+    from understudy.export import ExportReport
     from understudy.extract import ExtractReport
     from understudy.imagine import ImagineReport
     from understudy.train import TrainReport
@@ -359,6 +361,27 @@ class Project:
         from understudy.imagine import imagine
 
         return imagine(self, self.model(model), person, output, own, progress or silent())
+
+    def export(
+        self,
+        person: str,
+        model: str | None = None,
+        kind: Kind = "dfm",
+        replace: str | None = None,
+        output: Path | None = None,
+        progress: Progress | None = None,
+    ) -> ExportReport:
+        """Write a trained person as one file for other programs; see `export.export`.
+
+        Args:
+            model: the only model of the project when not given.
+            kind: "dfm" or "onnx".
+            replace: whose mask of the face below goes into the file.
+            output: a file in the project's folder `exports` when not given.
+        """
+        from understudy.export import export
+
+        return export(self, person, self.model(model), kind, replace, output, progress or silent())
 
 
 def _folders(folder: Path) -> list[str]:

@@ -1,0 +1,93 @@
+"""A film's faces drawn by an exported model: ours, or somebody's DFM.
+
+understudy convert FILM --model ada.dfm --replace chen --with ada
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from understudy.errors import SettingsError
+from understudy.exchange.running import Exported
+from understudy.render import PAST, Drawer, Draws
+from understudy.settings import ConvertSettings
+from understudy.types import Floats, Image
+
+SUFFIXES = frozenset({".onnx", ".dfm"})
+
+
+def is_exported(model: str | None) -> bool:
+    """Whether `model` names a file and not a model of the project."""
+    return model is not None and Path(model).suffix.lower() in SUFFIXES
+
+
+class ExportedArtist:
+    """An exported model as an artist.
+
+    Our own files say whose face they draw, and draw nobody else. A file from elsewhere does not:
+    whom it draws is what the user says, with the consent that the project holds for them.
+
+    Raises:
+        MediaError: the file cannot be read or may not be run.
+        SettingsError: a library is missing.
+    """
+
+    def __init__(self, path: Path, settings: ConvertSettings) -> None:
+        self.model, self.settings = Exported(path), settings
+
+    @property
+    def people(self) -> Sequence[str]:
+        card = self.model.contract.card
+        return () if card is None else (card.person,)
+
+    def facts(self) -> dict[str, Any]:
+        card = self.model.contract.card
+        return {
+            "name": self.model.path.name,
+            "network": self.model.contract.kind,
+            "size": self.model.side,
+            "people": list(self.people),
+            "weights_sha256": self.model.sha256,
+            "device": "cpu",
+            "card": None if card is None else card.model_dump(mode="json"),
+        }
+
+    def drawer(self, replace: str, with_: str) -> Draws:
+        card = self.model.contract.card
+        if card is not None and with_ != card.person:
+            raise SettingsError(
+                f"{self.model.path.name} draws {card.person}, not {with_}.",
+                f"Say --with {card.person}, or take another file.",
+            )
+        return ExportedDrawer(self.model, replace, self.settings)
+
+
+class ExportedDrawer(Drawer):
+    """Draws with an exported model over the faces of `replaced`.
+
+    As with a trained model, a swap of ours ends near where the face below shows if that face is
+    of the person whom the file was made to replace; files from elsewhere were made to replace
+    anybody, and theirs ends there always.
+    """
+
+    def __init__(self, model: Exported, replaced: str, settings: ConvertSettings) -> None:
+        card = model.contract.card
+        self.model, self.settings, self.size = model, settings, model.side
+        self.learned = card is None or card.learned
+        self.bounded = card is None or (card.learned and card.replaced == replaced)
+        reach = 2 * round(PAST * (self.size if card is None else card.size)) + 1
+        self._reach = np.ones((reach, reach), np.uint8)
+
+    def alignment(self, landmarks: Floats) -> Floats:
+        return self.model.alignment(landmarks)
+
+    def draw(self, crops: Sequence[Image]) -> tuple[Floats, Floats]:
+        image, mask, below = self.model.draw(crops)
+        if self.bounded:
+            mask = mask * np.stack([cv2.dilate(one, self._reach) for one in below])
+        return image, np.asarray(mask, np.float32)
