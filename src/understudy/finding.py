@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import cv2
 import numpy as np
 
-from understudy.faces.analyser import FaceAnalyser
 from understudy.traits import measure
 from understudy.types import Face, Floats, Image
 
@@ -21,10 +21,16 @@ network's picture ends at the ears."""
 GREY = 128
 
 
+class Eyes(Protocol):
+    """Finds faces, the largest first; `faces.analyser.FaceAnalyser` does."""
+
+    def faces(self, image: Image) -> list[Face]: ...
+
+
 class Finder:
     """Looks at pictures that show one aligned face, or should."""
 
-    def __init__(self, analyser: FaceAnalyser) -> None:
+    def __init__(self, analyser: Eyes) -> None:
         self._analyser = analyser
 
     def face(self, picture: Image) -> tuple[Image, Face | None]:
