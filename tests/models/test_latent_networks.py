@@ -10,7 +10,7 @@ import torch
 
 from understudy.errors import SettingsError
 from understudy.models import build
-from understudy.models.vae import BETA, WARMUP, Vae, divergence, weight
+from understudy.models.vae import BETA, CODE, WARMUP, Vae, divergence, weight
 
 
 def network(name: str, size: int = 96, people: tuple[str, ...] = ("ada", "chen")) -> Any:
@@ -18,14 +18,14 @@ def network(name: str, size: int = 96, people: tuple[str, ...] = ("ada", "chen")
     return build(name, size, people)
 
 
-@pytest.mark.parametrize("name", ["autoencoder", "vae"])
+@pytest.mark.parametrize(("name", "width"), [("autoencoder", 256), ("vae", CODE)])
 @pytest.mark.parametrize("size", [96, 128])
-def test_the_latent_is_the_bottleneck(name: str, size: int) -> None:
+def test_the_latent_is_the_bottleneck(name: str, width: int, size: int) -> None:
     model = network(name, size)
     with torch.inference_mode():
         latent = model.encode(torch.rand(2, 3, size, size))
         image, mask = model.decode(latent, "chen")
-    assert latent.shape == (2, 256)
+    assert latent.shape == (2, width)
     assert image.shape == (2, 3, size, size)
     assert mask.shape == (2, 1, size, size)
     assert 0 <= float(image.min()) <= float(image.max()) <= 1

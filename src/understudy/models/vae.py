@@ -1,7 +1,7 @@
 """`vae`: a variational encoder before `swift`'s decoders, so that latents can be made up too.
 
 The encoder gives a normal distribution for each picture, a mean and a variance for each of the
-256 numbers of the bottleneck, and training decodes a draw from it. The Kullback-Leibler
+numbers of the latent, and training decodes a draw from it. The Kullback-Leibler
 divergence from the standard normal distribution is part of the loss: it brings the latents of
 all pictures together around zero, so that a draw from there, which no picture stands behind,
 decodes to a face (Kingma and Welling, "Auto-encoding variational Bayes", 2014; Rezende, Mohamed
@@ -17,7 +17,11 @@ from torch import Tensor, nn
 
 from understudy.models.swift import LATENT, Swift
 
-BETA = 1e-3
+CODE = 32
+"""Numbers in a latent: few, so that faces fill the room around zero in all of them. With all 256
+of the bottleneck they lay on a thin sheet in it, and a draw from the prior missed them."""
+
+BETA = 4e-4
 """Weight of the divergence, per nat, against a loss that is a mean over pixels (Higgins et al.,
 "beta-VAE", 2017)."""
 
@@ -26,7 +30,7 @@ WARMUP = 300
 the divergence would win, and the encoder would learn to say nothing (Bowman et al., "Generating
 sentences from a continuous space", 2016)."""
 
-FIRST_LOG_VARIANCE = -4.0
+FIRST_LOG_VARIANCE = -2.0
 """Of all latents at the start: little noise, again so that the decoders begin with something to
 see."""
 
@@ -57,30 +61,34 @@ def weight(step: int) -> float:
 
 
 class Vae(Swift):
-    """The latent is the bottleneck: (N, 256)."""
+    """The latent is (N, `CODE`), behind the bottleneck that all networks of this shape have."""
 
     network: ClassVar[str] = "vae"
 
     def __init__(self, size: int, people: tuple[str, ...]) -> None:
         super().__init__(size, people)
-        self.log_variance = nn.Linear(self.encoder.squeeze.in_features, LATENT)
-        nn.init.zeros_(self.log_variance.weight)
+        self.mean = nn.Linear(LATENT, CODE)
+        self.log_variance = nn.Linear(LATENT, CODE)
+        self.widen = nn.Linear(CODE, LATENT)
+        for layer, gain in ((self.mean, 0.5), (self.log_variance, 0.0), (self.widen, 1.0)):
+            nn.init.xavier_normal_(layer.weight, gain)
+            nn.init.zeros_(layer.bias)
         nn.init.constant_(self.log_variance.bias, FIRST_LOG_VARIANCE)
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of the latents of images (N, 3, size, size), float32 (N, 256)."""
-        features = self.encoder.features(images)
-        mean = self.encoder.squeeze(features).float()
+        """Mean and log variance of the latents of images (N, 3, size, size), float32 (N, CODE)."""
+        bottleneck = self.encoder.squeeze(self.encoder.features(images))
         # Beyond the limit nothing changes any more but the risk of an overflow.
-        return mean, self.log_variance(features).float().clamp(-_LIMIT, _LIMIT)
+        log_variance = self.log_variance(bottleneck).float().clamp(-_LIMIT, _LIMIT)
+        return self.mean(bottleneck).float(), log_variance
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images -> mean of the latent (N, 256)."""
+        """Images -> mean of the latent (N, CODE)."""
         return self.posterior(images)[0]
 
     def decode(self, latent: Tensor, person: str) -> tuple[Tensor, Tensor]:
-        """Latent (N, 256) -> image and mask by the decoder of `person`."""
-        return super().decode(self.encoder.widen(latent), person)
+        """Latent (N, CODE) -> image and mask by the decoder of `person`."""
+        return super().decode(self.encoder.widen(self.widen(latent)), person)
 
     def training_latent(self, images: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         mean, log_variance = self.posterior(images)
