@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tinynet import Tiny
+from understudy import course, feed
 from understudy import train as stage
 from understudy.data.augment import Augmentation, augment, core, planes
 from understudy.errors import (
@@ -23,6 +25,7 @@ from understudy.errors import (
     ProjectLocked,
     SettingsError,
     TrainingError,
+    UnknownModel,
     UnknownPerson,
 )
 from understudy.faces.masks import LIPS
@@ -98,7 +101,7 @@ class Drawn:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(base.NETWORKS, "swift", ("tinynet", "Tiny"))
-    monkeypatch.setattr(stage, "Faceset", Drawn)
+    monkeypatch.setattr(course, "Faceset", Drawn)
 
 
 @pytest.fixture
@@ -387,6 +390,113 @@ def test_augmentation_of_the_recipe_is_used(
         seen.append(how)
         return honest(crops, size, how, *more)
 
-    monkeypatch.setattr(stage, "augment", spy)
+    monkeypatch.setattr(feed, "augment", spy)
     stage.train(project, PEOPLE, "duo", settings(steps=1))
     assert seen == [Tiny.recipe.augmentation] * 2
+
+
+@pytest.fixture
+def trio(project: Project) -> Project:
+    """The project with a third person, and `duo` trained on the first two."""
+    person = project.place_of("eva")
+    person.faces_folder.mkdir(parents=True)
+    (person.faces_folder / "count.txt").write_text("40")
+    consent.write(person.consent_file, consent.state("eva", "synthetic"))
+    stage.train(project, PEOPLE, "duo", settings(steps=10))
+    return project
+
+
+def parts(project: Project, name: str = "duo") -> dict[str, bytes]:
+    """The files of the newest checkpoint."""
+    folder = checkpoints(project.model_folder(name))[0]
+    return {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
+
+
+def test_three_people_resume_to_the_bit_and_every_decoder_is_stepped(trio: Project) -> None:
+    people = (*PEOPLE, "eva")
+    stage.train(trio, people, "whole", settings(steps=1))
+    first = weights(trio, "whole")
+    assert all((first[f"decoders.{number}.0.weight.exp_avg"] != 0).any() for number in range(3))
+    stage.train(trio, people, "whole", settings(steps=8, seed=1))
+    stage.train(trio, people, "parts", settings(steps=1))
+    stage.train(trio, people, "parts", settings(steps=8, seed=1), Listener(3, interrupt).progress)
+    stage.train(trio, people, "parts", settings(steps=8, seed=1))
+    whole, again = weights(trio, "whole"), weights(trio, "parts")
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
+
+
+def test_somebody_joins_on_a_frozen_encoder_and_nobody_else_changes_a_bit(trio: Project) -> None:
+    before = parts(trio)
+    listener = Listener()
+    how = settings(steps=40)
+    report = stage.train(trio, (), "duo", how, listener.progress, add=["eva"], freeze=True)
+    assert (report.steps, report.people, report.learned) == (50, (*PEOPLE, "eva"), ("eva",))
+    assert listener.steps == 40, "the budget counts from when she joined"
+    assert set(report.held_out) == {"eva"}
+    after = parts(trio)
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {
+        "decoder-eva.safetensors",
+        "ema-decoder-eva.safetensors",
+        "optimizer-decoder-eva.safetensors",
+    }
+    model = load_model(trio.model_folder("duo"))
+    assert measure(model, crops("eva"), "eva").l1 < 0.8 * measure(model, crops("eva"), "ada").l1
+    assert read_image(trio.model_folder("duo") / "preview" / "latest.png").std() > 10
+
+
+@pytest.mark.parametrize("first", ["alike", "mean", "scratch"])
+def test_a_frozen_training_resumes_to_the_bit(trio: Project, first: str) -> None:
+    shutil.copytree(trio.model_folder("duo"), trio.model_folder("whole"))
+    how = settings(steps=12, decoder_from=first)
+    stage.train(trio, (), "whole", how, add=["eva"], freeze=True)
+    for _ in range(2):
+        stage.train(trio, (), "duo", how, Listener(4, interrupt).progress, add=["eva"], freeze=True)
+    report = stage.train(trio, (), "duo", how, add=["eva"], freeze=True)
+    assert (report.steps, report.finished) == (22, True)
+    assert parts(trio) == parts(trio, "whole")
+
+
+def test_after_somebody_joined_all_learn_together_again(trio: Project) -> None:
+    stage.train(trio, (), "duo", settings(steps=3), add=["eva"], freeze=True)
+    before = parts(trio)
+    report = stage.train(trio, (), "duo", settings(steps=5))
+    assert (report.steps, report.learned) == (18, (*PEOPLE, "eva"))
+    after = parts(trio)
+    assert all(after[name] != before[name] for name in before)
+    memory = load(checkpoints(trio.model_folder("duo"))[0]).optimizer
+    steps = [float(memory[f"decoders.{number}.0.weight.step"]) for number in range(3)]
+    assert steps == [15, 15, 8], "what the optimiser remembers is kept"
+
+
+def test_somebody_joins_and_all_learn_together(trio: Project) -> None:
+    report = stage.train(trio, (), "duo", settings(steps=4), add=["eva"])
+    assert (report.steps, report.learned) == (14, (*PEOPLE, "eva"))
+    assert set(report.held_out) == {*PEOPLE, "eva"}
+
+
+def test_who_may_not_or_cannot_lend_pictures_is_left_out(trio: Project) -> None:
+    trio.person("ada").consent_file.unlink()
+    shutil.rmtree(trio.person("chen").faces_folder)
+    listener = Listener()
+    report = stage.train(
+        trio, (), "duo", settings(steps=2), listener.progress, add=["eva"], freeze=True
+    )
+    assert report.finished
+    assert sum("lends no pictures" in note for note in listener.notes) == 2
+
+
+def test_joining_what_cannot_be_joined_is_refused(
+    trio: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UnknownModel, match="no trained model trio"):
+        stage.train(trio, (), "trio", settings(), add=["eva"])
+    with pytest.raises(SettingsError, match="--add-person NAME --freeze-encoder"):
+        stage.train(trio, (), "duo", settings(), freeze=True)
+    with pytest.raises(SettingsError, match="cannot be chosen while eva joins"):
+        stage.train(trio, ("ada",), "duo", settings(), add=["eva"])
+    with pytest.raises(UnknownPerson):
+        stage.train(trio, (), "duo", settings(), add=["eve"])
+    monkeypatch.setattr(Tiny, "swaps", False)
+    with pytest.raises(SettingsError, match="one decoder for everybody"):
+        stage.train(trio, (), "duo", settings(), add=["eva"])

@@ -347,7 +347,7 @@ def _history(state: Mapping[str, Any]) -> list[Plot]:
     """The held-out figures that training reported on its way."""
     entries = state.get("history") or []
     minutes = [entry["seconds"] / 60 for entry in entries]
-    people = list(entries[-1]["people"]) if entries else []
+    people = list(dict.fromkeys(person for entry in entries for person in entry["people"]))
     return [
         Plot(
             f"Held-out {title} while training",

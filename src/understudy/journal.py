@@ -17,7 +17,10 @@ from understudy.models.base import SwapModel
 from understudy.preview import sheet
 
 SHOWN = 4
-"""Held-out faces of each person on a preview sheet."""
+"""Held-out faces of each person on a preview sheet, at most."""
+
+ROWS = 12
+"""Of a sheet, where that leaves one row for each person: more people, fewer faces of each."""
 
 
 class Journal:
@@ -38,11 +41,12 @@ class Journal:
         """Write the preview sheet of a step, and the same as `latest.png`.
 
         Args:
-            held_out: for each person of the model, crops as `augment.planes` packs them.
+            held_out: for each person to show, crops as `augment.planes` packs them.
         """
         shown = {}
+        most = min(SHOWN, max(1, ROWS // len(held_out)))
         for person, crops in held_out.items():
-            rows = np.linspace(0, len(crops) - 1, min(len(crops), SHOWN)).astype(int)
+            rows = np.linspace(0, len(crops) - 1, min(len(crops), most)).astype(int)
             shown[person] = core(crops[torch.from_numpy(rows).to(crops.device)], model.size)[0]
         picture = sheet(model, shown)
         write_image(self.preview / f"step-{step:08d}.png", picture)

@@ -21,21 +21,20 @@ INK = (220, 220, 220)
 
 @torch.no_grad()
 def sheet(model: SwapModel, faces: Mapping[str, Tensor]) -> Image:
-    """Draw a sheet, one row per face: the face, itself redrawn, then as everybody else, and
-    the mask of the first swap (its own, where there is nobody else).
+    """Draw a sheet, one row per face: the face, itself redrawn where the model knows it, then as
+    everybody else, and the mask of the first swap (its own, where there is nobody else).
 
     Args:
-        faces: for each person of the model, images (N, 3, size, size), RGB 0..1, on the
-            model's device.
+        faces: for each person to show, images (N, 3, size, size), RGB 0..1, on the model's
+            device.
 
     Returns:
         RGB uint8 (height, width, 3).
     """
     others = {
-        name: [other for other in model.people if other != name and model.swaps]
-        for name in model.people
+        name: [other for other in model.people if other != name and model.swaps] for name in faces
     }
-    rows = [row for name in model.people for row in _rows(model, faces[name], name, others[name])]
+    rows = [row for name in faces for row in _rows(model, faces[name], name, others[name])]
     width = max(row.shape[1] for row in rows)
     background = ((0, GAP), (0, 0), (0, 0))
     padded = [
@@ -51,11 +50,11 @@ def sheet(model: SwapModel, faces: Mapping[str, Tensor]) -> Image:
 
 def _rows(model: SwapModel, images: Tensor, name: str, others: list[str]) -> list[Image]:
     latent = model.encode(images)
-    drawn = {person: model.decode(latent, person) for person in (name, *others)}
+    own = [name] if name in model.people else []
+    drawn = {person: model.decode(latent, person) for person in (*own, *others)}
     shown = drawn[others[0] if others else name]
-    columns = [(name, images), *((person, image) for person, (image, _) in drawn.items())]
-    captions = [name, f"{name} again", *(f"as {person}" for person in others), "mask"]
-    tiles = [pixels(image) for _, image in columns]
+    captions = [name, *(f"{name} again" for _ in own), *(f"as {one}" for one in others), "mask"]
+    tiles = [pixels(images), *(pixels(image) for image, _ in drawn.values())]
     tiles.append(pixels(shown[1].expand(-1, 3, -1, -1)))
     return [
         np.concatenate(

@@ -15,7 +15,9 @@ class State:
 
     Attributes:
         step, seconds: trained so far.
-        budget: total, as {"steps": n} or {"minutes": x}.
+        budget: of the present course, as {"steps": n} or {"minutes": x}.
+        alone: who learns in it on a frozen encoder; empty when everybody learns together.
+        since_step, since_seconds: where it began: with the model, or when who learns changed.
         phase: step at which the present budget was taken up; warm-up starts there.
         caution: factor on the learning rate, halved at each retreat.
         retreats: how often it went back to a checkpoint.
@@ -32,6 +34,9 @@ class State:
     phase: int = 0
     caution: float = 1.0
     retreats: int = 0
+    alone: list[str] = field(default_factory=list)
+    since_step: int = 0
+    since_seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
@@ -48,8 +53,20 @@ class State:
     def spent(self) -> float:
         """Share of the budget that is used up, 0..1."""
         if "steps" in self.budget:
-            return min(1.0, self.step / self.budget["steps"])
-        return min(1.0, self.seconds / (60 * self.budget["minutes"]))
+            return min(1.0, (self.step - self.since_step) / self.budget["steps"])
+        return min(1.0, (self.seconds - self.since_seconds) / (60 * self.budget["minutes"]))
+
+    @property
+    def left(self) -> float:
+        """What is left of the budget, in steps or seconds."""
+        if "steps" in self.budget:
+            return max(0.0, self.budget["steps"] - (self.step - self.since_step))
+        return max(0.0, 60 * self.budget["minutes"] - (self.seconds - self.since_seconds))
+
+    def begin_course(self, alone: list[str]) -> None:
+        """Count the budget and warm up from here."""
+        self.alone, self.phase = alone, self.step
+        self.since_step, self.since_seconds = self.step, self.seconds
 
 
 def learning_rate(recipe: Recipe, state: State) -> float:
@@ -58,7 +75,8 @@ def learning_rate(recipe: Recipe, state: State) -> float:
     alone."""
     warmup = float(recipe.warmup)
     if "steps" in state.budget:
-        warmup = min(warmup, (state.budget["steps"] - state.phase) / 10)
+        end = state.since_step + state.budget["steps"]
+        warmup = min(warmup, (end - state.phase) / 10)
     rise = min(1.0, (state.step - state.phase + 1) / (warmup + 1))
     fall = 1.0
     if recipe.cosine:

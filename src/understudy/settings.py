@@ -94,6 +94,10 @@ class TrainSettings(Settings):
     seed: Annotated[int, Field(ge=0)] = 0
     """The same seed gives the same model on the same machine."""
 
+    decoder_from: Literal["alike", "mean", "scratch"] = "alike"
+    """What the decoder of somebody who joins a model begins as: the decoder in it that redraws
+    the new face best, the mean of all of them, or new weights."""
+
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
     """Share of the footage kept out of training, in whole segments, to measure with."""
 

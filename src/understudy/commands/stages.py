@@ -109,6 +109,8 @@ def train(
     *people: str,
     name: str | None = None,
     settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
+    add_person: tuple[str, ...] = (),
+    freeze_encoder: Annotated[bool, Parameter(negative="")] = False,
     session: Own,
 ) -> int:
     """Train a model on the facesets of two or more people.
@@ -119,9 +121,18 @@ def train(
         people: Who; everybody with a faceset when not given.
         name: Of the model; the people's names joined by '-' when not given.
     """
+        add_person: Who joins a model that is there; once for each person.
+        freeze_encoder: Train only the decoders of those who join; all else stays as it is.
     project = session.project()
     with session.progress() as progress:
-        report = project.train(people, name, progress=progress, **given(settings))
+        report = project.train(
+            people,
+            name,
+            progress,
+            add=add_person,
+            freeze_encoder=freeze_encoder,
+            **given(settings),
+        )
     session.say(
         f"{report.model}: {report.network} at {report.size} px, {report.steps} steps in "
         f"{report.minutes:.1f} minutes ({report.faces_per_second:.0f} faces/s).",
@@ -131,6 +142,8 @@ def train(
         return STOPPED
     one, other = report.people[0], report.people[-1]
     session.say(
+    if set(report.learned) != set(report.people):
+        one, other = other, one
         f"Next: understudy convert FILM --replace {other} --with {one} --model {report.model}"
     )
     return 0

@@ -10,7 +10,7 @@ picture. Everything is measured on the meshes that extraction has stored; nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -70,17 +70,23 @@ class Doubles:
     Args:
         crops: for each person uint8 (N, 4, S', S') as `augment.planes` packs them.
         landmarks: for each person float32 (N, 468, 2), pixels of these crops.
+        learning: whose doubles will be drawn; everybody's when None. The others only play.
 
     Needs two people at least to have anything to draw from.
     """
 
-    def __init__(self, crops: Mapping[str, Tensor], landmarks: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self,
+        crops: Mapping[str, Tensor],
+        landmarks: Mapping[str, Tensor],
+        learning: Collection[str] | None = None,
+    ) -> None:
         self._people = {name: _measure(crops[name], landmarks[name]) for name in crops}
         self._nearest = {
             (a, b): _nearest(one, other)
             for a, one in self._people.items()
             for b, other in self._people.items()
-            if a != b
+            if a != b and (learning is None or a in learning)
         }
 
     def draw(self, person: str, rows: Tensor, source: torch.Generator) -> Tensor:
@@ -155,11 +161,12 @@ def _move(own: _Person, rows: Tensor, other: _Person, found: Tensor) -> Tensor:
     here = other.shape[found][:, ::EVERY]
     there = (other.mean + own.shape[rows] - own.mean)[:, ::EVERY]
     line = (torch.arange(GRID) + 0.5) / GRID
-    y, x = torch.meshgrid(line, line, indexing="ij")
-    points = torch.stack((x, y), -1).view(1, -1, 2).expand(len(rows), -1, -1)
-    pull = torch.exp(-(torch.cdist(points, there) ** 2) / (2 * SPREAD**2))
-    field = pull @ (here - there) / (pull.sum(-1, keepdim=True) + 1e-3)
-    field = field.view(-1, GRID, GRID, 2).permute(0, 3, 1, 2)
+    pull = torch.exp(-((there[..., None] - line) ** 2) / (2 * SPREAD**2))
+    across, down = pull.unbind(2)
+    moves = torch.cat((here - there, torch.ones_like(here[..., :1])), dim=2)
+    sums = (down[:, :, None] * moves[..., None]).flatten(2).transpose(1, 2) @ across
+    x, y, weight = sums.view(-1, 3, GRID, GRID).unbind(1)
+    field = torch.stack((x, y), 1) / (weight[:, None] + 1e-3)
     fine = functional.interpolate(field, size=(side, side), mode="bilinear", align_corners=False)
     straight = functional.affine_grid(
         torch.eye(2, 3).expand(len(rows), -1, -1), [len(rows), 1, side, side], align_corners=False

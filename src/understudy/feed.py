@@ -1,0 +1,94 @@
+"""What a training step sees: faces of everybody who learns, varied, some played by doubles.
+
+All of it is a function of seed and step, so that a resumed training sees what an uninterrupted
+one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from understudy.course import Course
+from understudy.data.augment import Batch, augment, generator, planes
+from understudy.data.doubles import Doubles
+from understudy.data.faceset import Faceset
+from understudy.data.sampling import sample
+from understudy.models.base import Recipe
+from understudy.progress import Progress
+
+MEASURED = 48
+"""Held-out faces of each person that are measured at each report."""
+
+
+class Feed:
+    """Everybody's faces, in memory as uint8.
+
+    Args:
+        facesets: of everybody who learns or lends pictures, in the model's order.
+        batch: faces of each person in a step: everybody who learns comes equally often, however
+            many faces they have.
+        share: of the footage that is held out.
+
+    Attributes:
+        faces: of everybody in `facesets`, uint8 (N, 4, S', S') as `augment.planes` packs them.
+        held_out: likewise, those to measure with.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        facesets: Mapping[str, Faceset],
+        recipe: Recipe,
+        batch: int,
+        seed: int,
+        share: float,
+        device: torch.device,
+        progress: Progress,
+    ) -> None:
+        self.course, self.how, self.batch, self.seed = course, recipe.augmentation, batch, seed
+        self.faces: dict[str, Tensor] = {}
+        self.held_out: dict[str, Tensor] = {}
+        landmarks: dict[str, Tensor] = {}
+        for person, faceset in facesets.items():
+            rows, kept = faceset.split(share)
+            kept = kept[np.linspace(0, len(kept) - 1, min(len(kept), MEASURED)).astype(int)]
+            with progress.task(f"load {person}", "faces", len(faceset)) as task:
+                arrays = faceset.load(course.size, tell=task.step)
+            self.faces[person] = planes(arrays.images[rows], arrays.masks[rows]).to(device)
+            self.held_out[person] = planes(arrays.images[kept], arrays.masks[kept]).to(device)
+            landmarks[person] = torch.from_numpy(arrays.landmarks[rows])
+        self.doubles: Doubles | None = None
+        if len(facesets) > 1 and self.how.doubles > 0:
+            self.doubles = Doubles(self.faces, landmarks, course.learning)
+
+    def batches(self, step: int) -> list[Batch]:
+        """The faces of a step, for each who learns; leaves torch's global generator as a
+        function of seed and step too, for networks that draw at random."""
+        found = []
+        for person in self.course.learning:
+            number, faces = self.course.people.index(person), self.faces[person]
+            rows = torch.from_numpy(sample(self.seed + number, step, len(faces), self.batch))
+            source = generator(self.seed, step, number)
+            picked = faces.index_select(0, rows.to(faces.device))
+            inputs = self._inputs(person, rows, picked, source)
+            found.append(augment(picked, self.course.size, self.how, source, inputs))
+        torch.manual_seed(generator(self.seed, step, len(self.course.people)).initial_seed())
+        return found
+
+    def _inputs(
+        self, person: str, rows: Tensor, own: Tensor, source: torch.Generator
+    ) -> Tensor | None:
+        """What the network is to see in place of its own crops `own`; None for just these."""
+        if self.doubles is None:
+            return None
+        chance = torch.rand(len(rows), generator=source)
+        some = torch.nonzero(chance < self.how.doubles).flatten()
+        if not len(some):
+            return None
+        inputs = own[:, :3].clone()
+        inputs[some.to(own.device)] = self.doubles.draw(person, rows[some], source)
+        return inputs
