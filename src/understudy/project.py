@@ -229,26 +229,43 @@ class Project:
         people: Sequence[str] = (),
         name: str | None = None,
         progress: Progress | None = None,
+        *,
+        add: Sequence[str] = (),
+        freeze_encoder: bool = False,
         **given: Any,
     ) -> TrainReport:
         """Train a model on the facesets of `people`; see `train.train`.
 
         Args:
-            people: everybody with a faceset when empty.
-            name: of the model; the people's names joined by "-" when not given.
+            people: when empty those whom the model knows, or everybody with a faceset.
+            name: of the model; the people's names joined by "-" when not given, with `add` the
+                only model of the project.
+            add: who joins the model; `people` is empty then.
+            freeze_encoder: train only the decoders of those who join.
             given: fields of TrainSettings; they win over `project.toml`.
         """
         own = take(self.settings.train, given, _GIVEN)
         none_left(given, (TrainSettings,), _GIVEN)
-        chosen = [self.person(person).name for person in people] or self.people_with_faces
-        if not chosen:
-            raise FacesError(
-                f"Nobody in {self.folder} has a faceset yet.", "Make them: understudy extract"
-            )
-        name = name or "-".join(chosen)
+        if add or freeze_encoder:
+            name = self.model(name)
+        elif name is None:
+            people = people or self.people_with_faces
+            if not people:
+                raise FacesError(
+                    f"Nobody in {self.folder} has a faceset yet.", "Make them: understudy extract"
+                )
+            name = "-".join(self.person(person).name for person in people)
         from understudy.train import train
 
-        return train(self, chosen, check_name(name, "model"), own, progress or silent())
+        return train(
+            self,
+            people,
+            check_name(name, "model"),
+            own,
+            progress or silent(),
+            add=add,
+            freeze=freeze_encoder,
+        )
 
     def convert(
         self,
