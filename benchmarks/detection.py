@@ -102,7 +102,7 @@ def look(film: Path, analyser: FaceAnalyser, cache: Path) -> Clip:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=SHARED / "real")
-    parser.add_argument("--min-face", type=int, default=16, help="smallest face sought, pixels")
+    parser.add_argument("--min-face", type=int, default=12, help="smallest face sought, pixels")
 
 
 def measure(options: argparse.Namespace, folder: Path) -> Result:

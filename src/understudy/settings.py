@@ -36,7 +36,7 @@ class ScanSettings(Settings):
     detect_every: Annotated[int, Field(ge=1, le=100)] = 10
     """Look for new faces every so many frames; in between, faces are followed."""
 
-    min_face: Annotated[int, Field(ge=16)] = 32
+    min_face: Annotated[int, Field(ge=12)] = 24
     """Ignore faces narrower than this, in pixels."""
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from understudy.errors import WeightsError
 from understudy.faces.analyser import FaceAnalyser
-from understudy.faces.detect import anchors, merge, overlap, tiles
+from understudy.faces.detect import Detection, anchors, merge, overlap, tiles
 from understudy.faces.runtime import TfliteNetwork
 from understudy.settings import ScanSettings
 from understudy.types import Image
@@ -129,6 +129,35 @@ def test_no_faces_where_there_are_none(shared_data: Path, analyser: FaceAnalyser
         assert analyser.faces(picture(path)) == [], path.name
     path = next((shared_data / "real" / "clips").glob("r13_*"))
     assert [len(analyser.detect(image)) for image in frames(path, 60)] == [0] * 20
+
+
+def test_a_face_cut_by_an_edge_or_behind_a_hand(shared_data: Path, analyser: FaceAnalyser) -> None:
+    path = next((shared_data / "real" / "clips").glob("r09_*"))
+    cut = ((77, 180, 420), (165, -200, 200), (223, -240, 240), (54, 460, 800))
+    empty = (168, 180, 200, 250)
+    wanted = {*empty, *(index for index, _, _ in cut)}
+    pictures = {i: image for i, image in enumerate(frames(path, 2)) if i in wanted}
+    for index, x0, x1 in cut:
+        found = analyser.detect(pictures[index])
+        assert len(found) == 1, index
+        assert x0 < found[0].box[0] < found[0].box[2] < x1, index
+    for index in empty:
+        assert analyser.detect(pictures[index]) == [], index
+    # Where a look is to cost little, none of this is done.
+    assert analyser.detect(pictures[223], thorough=False) == []
+
+
+def test_doubtful_places(shared_data: Path, analyser: FaceAnalyser) -> None:
+    portrait = picture(shared_data / "real" / "faces" / "nasa_astronaut.png")
+    (face,) = analyser.detect(portrait)
+    assert analyser._detector.likely(portrait, face)
+    height = portrait.shape[0]
+    beside = Detection((0, height - 60, 60, height), 0.6, face.keypoints)
+    assert not analyser._detector.likely(portrait, beside)
+    x0, y0, x1, y1 = face.box
+    turned = np.ascontiguousarray(portrait[::-1])
+    box = (x0, height - 1 - y1, x1, height - 1 - y0)
+    assert not analyser._detector.likely(turned, Detection(box, 0.6, face.keypoints))
 
 
 def test_one_face_in_every_portrait(shared_data: Path, analyser: FaceAnalyser) -> None:

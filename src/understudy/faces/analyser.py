@@ -54,19 +54,22 @@ class FaceAnalyser:
     def detect(self, image: Image, thorough: bool = True) -> list[Detection]:
         """Faces in a picture, surest first; not all of them need have a sound mesh.
 
-        What the detector doubts counts when the mesh finds a face there.
+        What the detector doubts counts when the mesh finds a face there, or many closer looks
+        do. Where nothing is found, large faces that are half hidden are looked for.
 
         Args:
             image: RGB uint8 (height, width, 3).
             thorough: also search overlapping tiles of a picture that is large compared with
-                the smallest wanted face.
+                the smallest wanted face, and look closely at doubtful places.
         """
-        return [
+        found = [
             detection
             for detection in self._detector.detect(image, thorough)
             if detection.score >= FIRM
             or self._mesh.from_detection(image, detection).score >= CONVINCING
+            or (thorough and self._detector.likely(image, detection))
         ]
+        return found if found or not thorough else self._detector.hidden(image)
 
     def mesh(self, image: Image, start: Detection | Face) -> Face | None:
         """The mesh of one face, or None when there is no face where `start` says.

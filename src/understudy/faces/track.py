@@ -25,7 +25,8 @@ SEARCH_EVERY = 3
 """Frames between two searches while a face is lost or none is in view."""
 
 THOROUGH_EVERY = 5
-"""So many times `detect_every` frames lie between two searches with tiles."""
+"""So many times `detect_every` frames lie between two thorough searches while a face is followed;
+while none is, they are `detect_every` frames apart."""
 
 MOVED = 0.25
 """Least overlap of one face's boxes in two neighbouring frames."""
@@ -140,7 +141,8 @@ class Tracker:
     def _search(self, image: Image, frame: Frame) -> None:
         """Detect, and start or take up a track for every face that no live track covers."""
         well = self._searched_well
-        every = THOROUGH_EVERY * self._settings.detect_every
+        followed = any(live.index == frame.index for live in self._live)
+        every = self._settings.detect_every * (THOROUGH_EVERY if followed else 1)
         thorough = well is None or frame.index - well >= every
         self._searched = frame.index
         if thorough:
