@@ -101,7 +101,7 @@ def add(
         on_file = place.consent
         record = consents.settle(person, on_file, footing, statement)
         if on_file is None and place.folder.is_dir():
-            _keep(place.folder, record, statement)
+            keep(place.folder, record, statement)
         index = {entry.sha256: entry for entry in place.index()}
         index = {k: v for k, v in index.items() if (place.footage_folder / v.file).is_file()}
         by_hand = list(_not_indexed(place, index))
@@ -173,7 +173,7 @@ class _Run:
                 self.already.append(path)
                 return
             kind, facts = _examine(path)
-            _make_place(self.place, self.record, self.statement)
+            make_place(self.place, self.record, self.statement)
             target = _free_name(self.place.footage_folder, path.name)
             with files.atomic(target) as temporary:
                 digest = _copy(path, temporary)
@@ -225,7 +225,7 @@ class _Run:
         self._saved = time.monotonic()
 
 
-def _keep(folder: Path, record: Consent, statement: Path | None) -> None:
+def keep(folder: Path, record: Consent, statement: Path | None) -> None:
     """Write the record into `folder`, its statement first."""
     if statement is not None and record.statement is not None:
         with files.atomic(folder / record.statement.file) as temporary:
@@ -238,7 +238,7 @@ def _keep(folder: Path, record: Consent, statement: Path | None) -> None:
     consents.write(Person(record.person, folder).consent_file, record)
 
 
-def _make_place(place: Person, record: Consent, statement: Path | None) -> None:
+def make_place(place: Person, record: Consent, statement: Path | None) -> None:
     """Make the person's folder; it appears with its consent inside or not at all."""
     if not place.folder.is_dir():
         with files.storage_errors(place.folder):
@@ -247,7 +247,7 @@ def _make_place(place: Person, record: Consent, statement: Path | None) -> None:
             temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=parent))
         try:
             temporary.chmod(0o755)
-            _keep(temporary, record, statement)
+            keep(temporary, record, statement)
             files.publish(temporary, place.folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

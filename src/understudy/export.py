@@ -147,7 +147,7 @@ def _held_out(project: Project, network: SwapModel) -> Floats:
             "torch and ONNX Runtime on.",
             "Extract the footage of one of them first: understudy extract PERSON",
         )
-    return np.concatenate(found).astype(np.float32) / 255
+    return np.asarray(np.concatenate(found) / np.float32(255), np.float32)
 
 
 def _inputs(pictures: Floats, size: int, kind: Kind) -> Floats:

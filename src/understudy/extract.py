@@ -107,10 +107,8 @@ def extract(
     """
     place = project.person(person)
     folder, footage = place.faces_folder, place.footage
-    if not footage:
-        raise FacesError(
-            f"{person} has no footage.", f"Add some first: understudy add {person} FILES..."
-        )
+    if not footage and not (folder / INDEX_NAME).exists():
+        raise _no_footage(person)
     with files.only_writer(folder / ".writer.lock", f"the faces of {person}"):
         notes: list[str] = []
         wanted: dict[str, Path] = {}
@@ -119,6 +117,8 @@ def extract(
         key = _settings_key(settings, scan_settings)
         old = _earlier(folder, notes)
         kept = [] if old is None else _kept(old, key, wanted)
+        if not footage and not kept:
+            raise _no_footage(person)
         known = {source["sha256"] for source in kept}
         new = {sha256: film for sha256, film in wanted.items() if sha256 not in known}
         if old is not None and not new and kept == old.notes["sources"]:
@@ -145,6 +145,12 @@ def extract(
         return _report(person, old, now, others, notes)
 
 
+def _no_footage(person: str) -> FacesError:
+    return FacesError(
+        f"{person} has no footage.", f"Add some first: understudy add {person} FILES..."
+    )
+
+
 def _settings_key(settings: ExtractSettings, scan_settings: ScanSettings) -> str:
     facts = [
         SCHEMA_VERSION,
@@ -166,14 +172,15 @@ def _earlier(folder: Path, notes: list[str]) -> Faceset | None:
 
 
 def _kept(old: Faceset, key: str, wanted: dict[str, Path]) -> list[dict[str, Any]]:
-    """The sources in the index that need no second look."""
-    if old.notes["settings_key"] != key:
-        return []
+    """The sources in the index that need no second look. What was imported cannot be looked at
+    again, and stays."""
+    same = old.notes["settings_key"] == key
     damaged = {name[:8] for name in old.damaged}
     return [
         source
         for source in old.notes["sources"]
-        if source["sha256"] in wanted and source["batch"] not in damaged
+        if "imported" in source
+        or (same and source["sha256"] in wanted and source["batch"] not in damaged)
     ]
 
 

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from understudy.exchange.card import Kind
     from understudy.export import ExportReport
     from understudy.extract import ExtractReport
+    from understudy.import_faces import ImportReport
     from understudy.imagine import ImagineReport
     from understudy.train import TrainReport
 
@@ -399,6 +400,30 @@ class Project:
         from understudy.export import export
 
         return export(self, person, self.model(model), kind, replace, output, progress or silent())
+
+    def import_faces(
+        self,
+        person: str,
+        sources: Sequence[Path],
+        consent: Footing | None = None,
+        statement: Path | None = None,
+        progress: Progress | None = None,
+        **given: Any,
+    ) -> ImportReport:
+        """Take faces that were cut out elsewhere into a faceset; see `import_faces.import_faces`.
+
+        Args:
+            sources: pictures and folders of them.
+            given: fields of ExtractSettings and ScanSettings; they win over `project.toml`.
+        """
+        scan = take(self.settings.scan, given, _GIVEN)
+        own = take(self.settings.extract, given, _GIVEN)
+        none_left(given, (ExtractSettings, ScanSettings), _GIVEN)
+        from understudy.import_faces import import_faces
+
+        return import_faces(
+            self, person, sources, consent, statement, own, scan, progress or silent()
+        )
 
 
 def _folders(folder: Path) -> list[str]:

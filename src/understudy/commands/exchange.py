@@ -1,11 +1,17 @@
-"""Commands between this and other programs: export."""
+"""Commands between this and other programs: export, import-faces."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from understudy.commands.app import Own, app
+from cyclopts import Parameter
+
+from understudy.commands.app import DEFAULTS, SCAN, Own, app, count, given
+from understudy.errors import MediaError
 from understudy.exchange.card import Kind
+from understudy.settings import ExtractSettings, ScanSettings
+from understudy.trust.consent import Footing
 
 
 @app.command(sort_key=9)
@@ -42,3 +48,47 @@ def export(
         f"Next: understudy convert FILM --model {report.output} --replace "
         f"{replace or 'NAME'} --with {person}",
     )
+
+
+@app.command(sort_key=10, help_epilogue=DEFAULTS)
+def import_faces(
+    person: str,
+    /,
+    *pictures: Path,
+    consent: Footing | None = None,
+    statement: Path | None = None,
+    settings: Annotated[ExtractSettings | None, Parameter(name="*")] = None,
+    scan: Annotated[ScanSettings | None, Parameter(name="*", group=SCAN)] = None,
+    session: Own,
+) -> int:
+    """Take faces that were cut out elsewhere into a person's faceset.
+
+    Face pictures of faceswap, or any folder of faces. Each face is found and aligned anew; faces
+    of somebody else stay out. The same pictures given again change nothing.
+
+    Args:
+        person: Whose faces; somebody new when there is no such person yet.
+        pictures: Pictures and folders of them; they stay as they are.
+        consent: On what footing the face may be used; needed once for each person. self: it is
+            yours. granted: the person agreed in writing. synthetic: it is nobody's.
+        statement: The written agreement, for granted.
+    """
+    with session.progress() as progress:
+        report = session.project().import_faces(
+            person, pictures, consent, statement, progress, **given(settings, scan)
+        )
+    parts = [f"Imported {count(report.added, 'face')} of {person}"]
+    if report.already:
+        parts.append(f"{report.already} there already")
+    if report.others:
+        parts.append(f"{report.others} of somebody else left out")
+    if report.refused:
+        parts.append(f"{len(report.refused)} refused, see above")
+    if report.passed_over:
+        parts.append(f"{report.passed_over} no picture by name")
+    session.say(
+        ", ".join(parts) + ".",
+        f"{report.faces} faces of {person} are in the faceset.",
+        "Next: understudy train",
+    )
+    return MediaError.exit_code if report.refused else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,11 +34,28 @@ _PICTURE = re.compile(
 
 
 @dataclass(frozen=True)
+class Imported:
+    """Faces that were cut out elsewhere and are one film's, or one folder's.
+
+    Attributes:
+        notes: what the index says of them, as of a film; with `imported`, the name and hash of
+            the file that every face is from, in the order of the rows.
+        table: their rows, with the columns of `INDEX`.
+        pictures: the aligned pictures, encoded, row by row.
+    """
+
+    notes: dict[str, Any]
+    table: Any
+    pictures: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
 class _Plan:
     """What the new index will hold of one film."""
 
     notes: dict[str, Any]
-    film: Film | None
+    film: Film | None = None
+    imported: Imported | None = None
 
     @cached_property
     def order(self) -> tuple[str, str]:
@@ -53,18 +70,20 @@ def store(
     kept: Sequence[dict[str, Any]],
     films: Sequence[Film],
     chosen: Chosen,
+    imported: Sequence[Imported] = (),
 ) -> None:
     """Write the pictures of the chosen tracks, then the index.
 
     Args:
         kept: notes on sources whose rows are taken over from `old`.
-        films: everything that is new.
+        films, imported: everything that is new.
 
     Raises:
         FacesError: there would be fewer than `LEAST` faces; nothing was written.
         StorageError: the disk said no; the earlier index stays.
     """
-    plans = [_Plan(dict(source), None) for source in kept]
+    plans = [_Plan(dict(source)) for source in kept]
+    plans += [_Plan(group.notes, imported=group) for group in imported]
     for film in films:
         counts = film.counts(chosen[film.sha256])
         plans.append(
@@ -83,11 +102,7 @@ def store(
     plans.sort(key=lambda plan: plan.order)
     total = sum(plan.notes["faces"] for plan in plans)
     if total < LEAST:
-        raise FacesError(
-            f"There {'is' if total == 1 else 'are'} only {total} "
-            f"face{'' if total == 1 else 's'} of {person}, too few to learn from.",
-            f"Add more footage: understudy add {person} FILES...",
-        )
+        raise too_few(person, total)
     images = folder / IMAGES_NAME
     with files.storage_errors(images):
         images.mkdir(parents=True, exist_ok=True)
@@ -99,6 +114,15 @@ def store(
     unwanted = _deleted(folder, old)
     records.write_parts(
         folder / INDEX_NAME, INDEX, _parts(folder, old, plans, chosen, images, unwanted), notes
+    )
+
+
+def too_few(person: str, total: int) -> FacesError:
+    """The error for fewer than `LEAST` faces."""
+    return FacesError(
+        f"There {'is' if total == 1 else 'are'} only {total} "
+        f"face{'' if total == 1 else 's'} of {person}, too few to learn from.",
+        f"Add more footage: understudy add {person} FILES...",
     )
 
 
@@ -130,7 +154,12 @@ def _parts(
     there = {entry.name: entry.stat().st_size for entry in os.scandir(images)}
     with ThreadPoolExecutor(4) as pool:
         for plan in plans:
-            film = plan.film
+            film, group = plan.film, plan.imported
+            if group is not None:
+                names = group.table["image"].to_pylist()
+                _write_all(pool, images, zip(names, group.pictures, strict=True))
+                yield group.table
+                continue
             if film is None:
                 yield from records.read_parts(folder / INDEX_NAME, earlier[plan.notes["sha256"]])
                 continue
@@ -140,7 +169,7 @@ def _parts(
                     continue
                 table = _index_rows(film, faces, crops)
                 files_due = [
-                    (images / name, data)
+                    (name, data)
                     for name, frame, data in zip(
                         table["image"].to_pylist(),
                         table["frame"].to_pylist(),
@@ -149,9 +178,7 @@ def _parts(
                     )
                     if (film.sha256, frame) not in unwanted and there.get(name) != len(data)
                 ]
-                with files.storage_errors(images):
-                    for _ in pool.map(_write, files_due):
-                        pass
+                _write_all(pool, images, files_due)
                 yield table
     with files.storage_errors(images):
         handle = os.open(images, os.O_RDONLY)
@@ -161,8 +188,13 @@ def _parts(
             os.close(handle)
 
 
-def _write(item: tuple[Path, bytes]) -> None:
-    item[0].write_bytes(item[1])
+def _write_all(
+    pool: ThreadPoolExecutor, images: Path, pictures: Iterable[tuple[str, bytes]]
+) -> None:
+    """Write pictures by name. Raises StorageError."""
+    with files.storage_errors(images):
+        for _ in pool.map(lambda item: (images / item[0]).write_bytes(item[1]), pictures):
+            pass
 
 
 def _index_rows(film: Film, faces: Any, crops: Any) -> Any:
