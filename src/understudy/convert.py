@@ -2,6 +2,7 @@
 
     understudy convert FILM --replace B --with A
     understudy convert FILM --replace ben=ada --replace eva=chen
+    understudy convert FILM --replace B --model warp --face PHOTO --with A
 
 Two passes: the film is scanned for faces (cached), then rendered segment by segment. Decoding,
 the network and encoding overlap; memory does not grow with the film. A stopped or killed
@@ -29,9 +30,10 @@ from typing import Any
 from understudy import files
 from understudy.compute import choose_device
 from understudy.data.faceset import Faceset
-from understudy.errors import ProjectError
+from understudy.errors import ProjectError, SettingsError
 from understudy.matching import (
     EVERYBODY,
+    WARP,
     Match,
     check_swaps,
     match_tracks,
@@ -48,6 +50,8 @@ from understudy.media.video import (
     probe,
 )
 from understudy.models import load_model
+from understudy.person import Portrait
+from understudy.portrait import sit
 from understudy.progress import Progress, silent
 from understudy.project import Project
 from understudy.render import (
@@ -64,8 +68,9 @@ from understudy.scan import Scan, scan
 from understudy.segments import Segments
 from understudy.settings import ConvertSettings, EncodeSettings, ScanSettings
 from understudy.targets import Target, check, check_part, check_space, choose
-from understudy.trust.consent import require
+from understudy.trust.consent import Consent, require
 from understudy.types import Floats
+from understudy.warp import Warp
 
 SCHEMA_VERSION = 2
 
@@ -106,7 +111,7 @@ def convert(
     project: Project,
     film: Path,
     swaps: Mapping[str, str],
-    model: str,
+    model: str | None,
     output: Path | None,
     settings: ConvertSettings,
     encode: EncodeSettings,
@@ -114,6 +119,7 @@ def convert(
     start: Fraction | None = None,
     end: Fraction | None = None,
     progress: Progress | None = None,
+    portrait: Portrait | None = None,
 ) -> ConvertReport:
     """Put other faces in the place of people's faces in `film`.
 
@@ -121,8 +127,10 @@ def convert(
         swaps: who goes: who comes. Who goes is a person of the project, or "any" for every
             face that no other name claims; who comes is a person that the model knows. Two
             people may take each other's places.
+        model: the only one of the project when None.
         output: film to write; named after film and people in the renders folder when None.
         start, end: part of the film in seconds, end excluded.
+        portrait: a photo whose face comes, without a network; `model` is "warp" or None.
 
     Raises:
         UnknownPerson, UnknownModel, ProjectError: no such person or model.
@@ -130,7 +138,8 @@ def convert(
         CheckpointError: the model is damaged or has no checkpoint.
         SettingsError: the model was not trained on who comes, or settings contradict each other.
         MediaError: the film cannot be read, or the output cannot be what its name says.
-        FacesError: somebody who goes was not found in the film.
+        FacesError: somebody who goes was not found in the film, or the portrait does not show
+            one face.
         ProjectLocked: another process makes the same film.
         StorageError: the output cannot be written or the disk is too small.
         KeyboardInterrupt: finished segments are kept.
@@ -139,14 +148,12 @@ def convert(
     progress = progress or silent()
     check_swaps(swaps)
     swaps = dict(sorted(swaps.items()))
-    people = sorted({*swaps, *swaps.values()} - {EVERYBODY})
-    consents = {name: require(project.person(name), "conversion") for name in people}
-    name = project.model(model)
-    network = load_model(project.model_folder(name), progress.note)
-    artist: Artist = Trained(name, network, settings, choose_device(settings.device))
-    drawers = {goes: artist.drawer(goes, comes) for goes, comes in swaps.items()}
-    identities = _identities(project, [goes for goes in swaps if goes != EVERYBODY])
     check_part(start, end)
+    artist, consents = choose_artist(
+        project, model, swaps, portrait, settings, scan_settings, progress
+    )
+    drawers = {goes: artist.drawer(goes, comes) for goes, comes in swaps.items()}
+    identities = mean_identities(project, [goes for goes in swaps if goes != EVERYBODY])
     info = probe(film)
     target = Target.named(project.renders_folder, film, swaps, output, settings, encode)
     check(target, film)
@@ -209,7 +216,59 @@ def convert(
     )
 
 
-def _identities(project: Project, wanted: Sequence[str]) -> dict[str, Floats]:
+def choose_artist(
+    project: Project,
+    model: str | None,
+    swaps: Mapping[str, str],
+    portrait: Portrait | None,
+    settings: ConvertSettings,
+    scan_settings: ScanSettings,
+    progress: Progress,
+) -> tuple[Artist, dict[str, Consent]]:
+    """Who draws, and the consent of everybody who goes or comes.
+
+    Raises:
+        UnknownPerson, UnknownModel, ProjectError, ConsentError, CheckpointError, SettingsError,
+        MediaError, FacesError: as `convert`.
+    """
+    stills = []
+    if portrait is not None:
+        check_warp(model, swaps)
+        # The face networks take seconds to import; films that were scanned need none of them.
+        from understudy.faces.analyser import FaceAnalyser
+
+        comes = next(iter(swaps.values()))
+        analyser = FaceAnalyser(scan_settings)
+        stills = [sit(project, portrait, comes, analyser, settings.same_person, progress)]
+    elif model == WARP and model not in project.models:
+        raise SettingsError(
+            "The warp needs a photo of who comes.",
+            "Give it: --face PHOTO, with --with NAME for whose face it shows.",
+        )
+    people = sorted({*swaps, *swaps.values()} - {EVERYBODY})
+    consents = {name: require(project.person(name), "conversion") for name in people}
+    if stills:
+        return Warp(stills, settings), consents
+    name = project.model(model)
+    network = load_model(project.model_folder(name), progress.note)
+    return Trained(name, network, settings, choose_device(settings.device)), consents
+
+
+def check_warp(model: str | None, swaps: Mapping[str, str]) -> None:
+    """Raises SettingsError when a photo's face cannot be what these ask for."""
+    if model not in (None, WARP):
+        raise SettingsError(
+            f"A photo's face comes without a model, but --model {model} was given.",
+            f"Leave --face out, or take --model {WARP}.",
+        )
+    if len(comes := set(swaps.values())) > 1:
+        raise SettingsError(
+            f"A photo shows one person, but {' and '.join(sorted(comes))} are to come.",
+            "Convert the film once for each, or train a model.",
+        )
+
+
+def mean_identities(project: Project, wanted: Sequence[str]) -> dict[str, Floats]:
     """Mean embedding of everybody with a faceset. Raises ProjectError, FacesError."""
     names = project.people_with_faces
     if missing := [name for name in wanted if name not in names]:

@@ -13,6 +13,9 @@ from understudy.types import Floats, Track
 EVERYBODY = "any"
 """Instead of a name: every face that no other name claims."""
 
+WARP = "warp"
+"""Instead of a model's name: the face of a photo, warped."""
+
 
 @dataclass(frozen=True)
 class Match:
@@ -45,7 +48,8 @@ def check_swaps(swaps: Mapping[str, str]) -> None:
     """Raises SettingsError when `swaps` (who goes: who comes) are none, or no swaps."""
     if not swaps:
         raise SettingsError(
-            "Nobody is to be replaced.", "Say who by whom: --replace ben=ada, once for each."
+            "Nobody is to be replaced: --replace is missing.",
+            "Say who by whom, once for each: --replace ben=ada; or give a photo with --face.",
         )
     for goes, comes in swaps.items():
         if goes == comes:
@@ -58,13 +62,23 @@ def check_swaps(swaps: Mapping[str, str]) -> None:
             )
 
 
-def parse_swaps(replace: Sequence[str], with_: str | None) -> dict[str, str]:
+def parse_swaps(
+    replace: Sequence[str], with_: str | None, sitter: str | None = None
+) -> dict[str, str]:
     """Who is replaced by whom, from words such as `ben=ada`, or names for whom `with_` comes.
+
+    Args:
+        sitter: whom a photo shows: comes where nobody else is named, for everybody when
+            nobody is named to go.
 
     Raises:
         SettingsError: a word is no pair, a name comes twice, or `with_` is missing or idle.
     """
     swaps: dict[str, str] = {}
+    if sitter is not None:
+        replace = replace or [EVERYBODY]
+        if with_ is None and any("=" not in word for word in replace):
+            with_ = sitter
     idle = with_ is not None
     for word in replace:
         goes, pair, comes = word.partition("=")

@@ -5,7 +5,9 @@
     people/NAME/footage.json          what was added, from where, with its hash
     people/NAME/footage/              the films and pictures
     people/NAME/faces/                the faceset
+    people/removed.json               who was removed, and when
     models/NAME/                      checkpoints, previews and logs of one training
+    exports/                          people as files for other programs and projects
     renders/                          converted films and reports
     cache/                            what can be computed again; may be deleted
 
@@ -28,8 +30,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from understudy import files
-from understudy.errors import FacesError, ProjectError, UnknownModel, UnknownPerson
-from understudy.person import Person, check_name, is_name
+from understudy.errors import (
+    FacesError,
+    ProjectError,
+    SettingsError,
+    UnknownModel,
+    UnknownPerson,
+)
+from understudy.person import Person, Portrait, check_name, is_name
 from understudy.progress import Progress, silent
 from understudy.settings import (
     AllSettings,
@@ -45,17 +53,21 @@ from understudy.settings import (
     take,
     template,
 )
+from understudy.trust import removed
 from understudy.trust.consent import Footing
+from understudy.trust.removed import Removal
 
 if TYPE_CHECKING:
     from understudy.collect import AddReport
     from understudy.convert import ConvertReport
+    from understudy.decoders import DecoderReport
     from understudy.evaluate import EvaluateReport
     from understudy.exchange.card import Kind
     from understudy.export import ExportReport
     from understudy.extract import ExtractReport
-    from understudy.import_faces import ImportReport
     from understudy.imagine import ImagineReport
+    from understudy.import_faces import ImportReport
+    from understudy.removal import RemovalReport
     from understudy.train import TrainReport
 
 MARKER = "project.toml"
@@ -142,6 +154,10 @@ class Project:
         return self.folder / "renders"
 
     @property
+    def exports_folder(self) -> Path:
+        return self.folder / "exports"
+
+    @property
     def cache_folder(self) -> Path:
         return self.folder / "cache"
 
@@ -156,6 +172,30 @@ class Project:
         return _folders(self.models_folder)
 
     @property
+    def removed_file(self) -> Path:
+        """Who was removed; see `trust.removed`."""
+        return self.people_folder / "removed.json"
+
+    @property
+    def removed(self) -> dict[str, Removal]:
+        """Everybody who was removed, by name. Raises ProjectError when the file is damaged."""
+        return removed.read(self.removed_file)
+
+    def check_not_removed(self, name: str) -> None:
+        """Raises UnknownPerson when `name` was removed and not added again since."""
+        removal = self.removed.get(name)
+        if removal is not None and not removal.finished:
+            raise UnknownPerson(
+                f"{name} is being removed from this project, which was cut short.",
+                f"Complete it: understudy person remove {name}",
+            )
+        if removal is not None and name not in self.people:
+            raise UnknownPerson(
+                f"{name} was removed from this project on {removal.at:%Y-%m-%d}.",
+                f"Leave {name} out. Only with a new consent: understudy add {name} FILES...",
+            )
+
+    @property
     def people_with_faces(self) -> list[str]:
         """Names of the people who have a faceset, sorted."""
         return [name for name in self.people if self.place_of(name).has_faces]
@@ -166,6 +206,7 @@ class Project:
 
     def person(self, name: str) -> Person:
         """A person who was added. Raises UnknownPerson (with near names)."""
+        self.check_not_removed(name)
         if name in self.people:
             return self.place_of(name)
         raise UnknownPerson(
@@ -209,6 +250,8 @@ class Project:
         progress: Progress | None = None,
     ) -> AddReport:
         """Bring in footage of `person`; see `collect.add`."""
+        if person in self.people:
+            self.check_not_removed(person)
         from understudy.collect import add
 
         return add(self, person, sources, consent, statement, progress or silent())
@@ -271,16 +314,20 @@ class Project:
     def convert(
         self,
         film: Path,
-        replace: str | Mapping[str, str],
+        replace: str | Mapping[str, str] = "any",
         with_: str | None = None,
         model: str | None = None,
         output: Path | None = None,
         start: Fraction | None = None,
         end: Fraction | None = None,
         progress: Progress | None = None,
+        face: Path | str | None = None,
+        consent: Footing | None = None,
+        statement: Path | None = None,
         **given: Any,
     ) -> ConvertReport:
-        """Put other faces in the place of people's faces in `film`; see `convert.convert`.
+        """Put other faces in the place of people's faces in `film`; see `convert.convert`. A
+        picture may take the place of the film and becomes a picture; see `stills`.
 
         Args:
             replace: who goes: a person, or "any" for every face; or who goes by whom, for
@@ -289,6 +336,10 @@ class Project:
             model: the only model of the project when not given.
             output: a file in the renders folder when not given.
             start, end: part of the film in seconds, end excluded; all of it when not given.
+            face: a photo whose face comes, without a model: a file, or `FILE#2` for the second
+                face from the left; it shows `with_`, or somebody called as the file is.
+            consent, statement: on what footing the photo's face may be used, as for `add`; not
+                needed for a person of the project.
             given: fields of ConvertSettings, EncodeSettings and ScanSettings; they win over
                 `project.toml`.
         """
@@ -296,23 +347,96 @@ class Project:
         encode = take(self.settings.encode, given, _GIVEN)
         own = take(self.settings.convert, given, _GIVEN)
         none_left(given, (ConvertSettings, EncodeSettings, ScanSettings), _GIVEN)
-        from understudy.convert import convert
-        from understudy.matching import parse_swaps
+        from understudy.matching import WARP, parse_swaps
+        from understudy.media.images import IMAGE_SUFFIXES
 
+        portrait = None if face is None else Portrait.parse(face, consent, statement)
+        if portrait is None and (consent or statement):
+            raise SettingsError(
+                "A footing was given, but no photo that it is for.", "Give the photo with --face."
+            )
         words = [replace] if isinstance(replace, str) else [f"{a}={b}" for a, b in replace.items()]
+        swaps = parse_swaps(words, with_, portrait.name if portrait else None)
+        if portrait is None and model != WARP:
+            model = self.model(model)
+        progress = progress or silent()
+        if film.suffix.lower() in IMAGE_SUFFIXES:
+            if start is not None or end is not None:
+                raise SettingsError(
+                    f"{film.name} is a picture and has no part from a start to an end.",
+                    "Leave --start and --end out.",
+                )
+            from understudy.stills import convert_still
+
+            return convert_still(self, film, swaps, model, output, own, scan, progress, portrait)
+        from understudy.convert import convert
+
         return convert(
-            self,
-            film,
-            parse_swaps(words, with_),
-            self.model(model),
-            output,
-            own,
-            encode,
-            scan,
-            start,
-            end,
-            progress or silent(),
+            self, film, swaps, model, output, own, encode, scan, start, end, progress, portrait
         )
+
+    def swap_faces(
+        self,
+        picture: Path,
+        output: Path | None = None,
+        consent: Footing | None = None,
+        statement: Path | None = None,
+        **given: Any,
+    ) -> ConvertReport:
+        """Let the two faces in a picture change places, without a model; see `stills.swap_faces`.
+
+        Args:
+            output: a file in the renders folder when not given.
+            consent, statement: on what footing the faces may be used, as for `add`; not needed
+                for people of the project with a faceset.
+            given: fields of ConvertSettings and ScanSettings; they win over `project.toml`.
+        """
+        scan = take(self.settings.scan, given, _GIVEN)
+        own = take(self.settings.convert, given, _GIVEN)
+        none_left(given, (ConvertSettings, ScanSettings), _GIVEN)
+        from understudy.stills import swap_faces
+
+        return swap_faces(self, picture, consent, statement, output, own, scan)
+
+    def export_person(
+        self,
+        person: str,
+        model: str | None = None,
+        output: Path | None = None,
+        progress: Progress | None = None,
+    ) -> DecoderReport:
+        """Write a person's decoder as a file; see `decoders.export_person`.
+
+        Args:
+            model: the only model of the project when not given.
+            output: a file in the folder `exports` when not given.
+        """
+        from understudy.decoders import export_person
+
+        return export_person(self, person, self.model(model), output, progress or silent())
+
+    def import_person(
+        self,
+        file: Path,
+        model: str | None = None,
+        statement: Path | None = None,
+        progress: Progress | None = None,
+    ) -> DecoderReport:
+        """Take a decoder from such a file into a model; see `decoders.import_person`.
+
+        Args:
+            model: the only model of the project when not given.
+            statement: the written agreement, for a person new to the project who granted it.
+        """
+        from understudy.decoders import import_person
+
+        return import_person(self, file, self.model(model), statement, progress or silent())
+
+    def remove_person(self, person: str, progress: Progress | None = None) -> RemovalReport:
+        """Remove everything that the project holds of a person; see `removal.remove_person`."""
+        from understudy.removal import remove_person
+
+        return remove_person(self, person, progress or silent())
 
     def evaluate(
         self,

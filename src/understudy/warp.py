@@ -20,11 +20,9 @@ import numpy as np
 from understudy.composite import swap_patch
 from understudy.errors import SettingsError
 from understudy.faces.triangles import EYES, INNER_LIPS, areas, polygon, surface_map
+from understudy.matching import WARP
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch
-
-NAME = "warp"
-"""What stands for a model's name."""
 
 ROOM = 8
 """Pixels around a face's mesh, so that its edge is never the picture's."""
@@ -150,7 +148,7 @@ class Warp:
     def facts(self) -> dict[str, Any]:
         """What a record says of it, as JSON: equal exactly when it draws the same."""
         return {
-            "name": NAME,
+            "name": WARP,
             "people": list(self._stills),
             "stills_sha256": {name: still.sha256 for name, still in self._stills.items()},
         }

@@ -9,8 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from understudy.commands.app import DEFAULTS, ENCODE, SCAN, STOPPED, Own, Time, app, count, given
-from understudy.errors import MediaError, ProjectError
-from understudy.matching import parse_swaps
+from understudy.errors import MediaError, ProjectError, SettingsError
+from understudy.matching import WARP, parse_swaps
+from understudy.person import Portrait
 from understudy.project import Project
 from understudy.settings import (
     ConvertSettings,
@@ -108,9 +109,9 @@ def extract(
 def train(
     *people: str,
     name: str | None = None,
-    settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
     add_person: tuple[str, ...] = (),
     freeze_encoder: Annotated[bool, Parameter(negative="")] = False,
+    settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
     session: Own,
 ) -> int:
     """Train a model on the facesets of two or more people.
@@ -118,11 +119,11 @@ def train(
     Ctrl-C keeps what was learned; the same command goes on from there.
 
     Args:
-        people: Who; everybody with a faceset when not given.
+        people: Who; when not given those whom the model knows, or everybody with a faceset.
         name: Of the model; the people's names joined by '-' when not given.
-    """
         add_person: Who joins a model that is there; once for each person.
         freeze_encoder: Train only the decoders of those who join; all else stays as it is.
+    """
     project = session.project()
     with session.progress() as progress:
         report = project.train(
@@ -141,9 +142,9 @@ def train(
     if not report.finished:
         return STOPPED
     one, other = report.people[0], report.people[-1]
-    session.say(
     if set(report.learned) != set(report.people):
         one, other = other, one
+    session.say(
         f"Next: understudy convert FILM --replace {other} --with {one} --model {report.model}"
     )
     return 0
@@ -154,9 +155,13 @@ def convert(
     film: Path,
     /,
     *,
-    replace: list[str],
+    replace: list[str] | None = None,
     with_: Annotated[str | None, Parameter(name="--with")] = None,
     model: str | None = None,
+    face: str | None = None,
+    swap_faces: Annotated[bool, Parameter(negative=())] = False,
+    consent: Footing | None = None,
+    statement: Path | None = None,
     output: Path | None = None,
     start: Time | None = None,
     end: Time | None = None,
@@ -169,19 +174,39 @@ def convert(
 
     One person: --replace ben --with ada. Several at once: --replace ben=ada --replace eva=chen.
 
+    Without a model, a photo's face warped onto the film's: --model warp --face PHOTO.
+
     Can be stopped; the same command goes on after the last finished segment.
 
     Args:
-        film: The film to work on; it stays as it is.
+        film: The film to work on; it stays as it is. A picture becomes a picture.
         replace: Whose face goes: a person of the project, or `any` for every face; with
-            =PERSON whose face comes instead. Once for each person.
-        with_: Whose face comes, where --replace does not say: a person that the model knows.
-        model: The only model of the project when not given.
+            =PERSON whose face comes instead. Once for each person; `any` with --face when not
+            given.
+        with_: Whose face comes, where --replace does not say: a person that the model knows, or
+            whom the photo shows.
+        model: The only model of the project when not given; `warp` is none.
+        face: Photo whose face comes, for --model warp; PHOTO#2 is its second face from the left.
+        swap_faces: Let the two faces in a picture change places, for --model warp.
+        consent: On what footing faces that are not on file may be used, for --model warp; as for
+            `add`.
+        statement: The written agreement, for granted.
         output: The film to write; in the renders folder when not given.
         start: Begin here, in seconds or as 1:02.5.
         end: End before here.
     """
-    swaps = parse_swaps(replace, with_)
+    if swap_faces:
+        if any((replace, with_, face, start, end)) or model not in (None, WARP):
+            raise SettingsError(
+                "With --swap-faces two faces of one picture change places; nobody else is named.",
+                f"Leave the rest out: understudy convert PICTURE --model {WARP} --swap-faces",
+            )
+        done = session.project().swap_faces(
+            film, output, consent, statement, **given(settings, scan)
+        )
+        session.say(f"{done.output}: two faces changed places.")
+        return
+    swaps = parse_swaps(replace or [], with_, Portrait.parse(face).name if face else None)
     project = session.project()
     with session.progress() as progress:
         report = project.convert(
@@ -193,17 +218,21 @@ def convert(
             start,
             end,
             progress,
+            face,
+            consent,
+            statement,
             **given(settings, encode, scan),
         )
     session.say(*(f"Note: {note}" for note in report.notes))
-    session.say(
-        f"{report.output}: {report.frames} frames, {report.swapped} of them changed"
-        f" ({report.frames_per_second:.1f} frames/s)."
-    )
+    speed = f" ({report.frames_per_second:.1f} frames/s)" if report.frames_per_second else ""
+    changed = f"{report.swapped} of them changed" if report.frames > 1 else "changed"
+    session.say(f"{report.output}: {count(report.frames, 'frame')}, {changed}{speed}.")
     if report.side_by_side:
         session.say(f"Side by side: {report.side_by_side}")
     if report.matte:
         session.say(f"Alpha matte: {report.matte}")
+    if face is not None or report.frames == 1:
+        return
     # One pair is measured at a time; the record beside the film knows who came for whom.
     which = f" --replace {next(iter(swaps))}" if len(swaps) > 1 else ""
     session.say(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
+from xml.sax.saxutils import escape
 
 import av
 import av.error
@@ -71,13 +72,16 @@ def read_image(path: Path | str) -> Image:
     return decode_image(data, str(path))
 
 
-def encode_image(rgb: Image, suffix: str, quality: int = 95) -> bytes:
+def encode_image(
+    rgb: Image, suffix: str, quality: int = 95, description: str | None = None
+) -> bytes:
     """An image in the format that `suffix` names.
 
     Args:
         rgb: uint8 (h, w, 3), or (h, w) for grey.
         suffix: ".png" (lossless), ".webp" or ".jpg".
         quality: 1..100 for webp and jpg; above 100 makes webp lossless.
+        description: what other programs show as the picture's description (XMP, ISO 16684-1).
 
     Raises:
         MediaError: the format is unknown or cannot hold this image.
@@ -94,12 +98,18 @@ def encode_image(rgb: Image, suffix: str, quality: int = 95) -> bytes:
             f"Images cannot be written as {suffix or 'a file without a suffix'}.",
             f"Use one of {', '.join(options)}.",
         )
-    encoded = _webp(rgb, quality) if suffix == ".webp" else None
+    encoded = _webp(rgb, quality) if suffix == ".webp" and description is None else None
     if encoded is not None:
         return encoded
     ordered = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     try:
-        done, data = cv2.imencode(suffix, ordered, options[suffix])
+        if description is None:
+            done, data = cv2.imencode(suffix, ordered, options[suffix])
+        else:
+            packet = np.frombuffer(_xmp(description), np.uint8)
+            done, data = cv2.imencodeWithMetadata(
+                suffix, ordered, [cv2.IMAGE_METADATA_XMP], [packet], options[suffix]
+            )
     except cv2.error:
         done, data = False, np.empty(0, np.uint8)
     if not done:
@@ -108,6 +118,17 @@ def encode_image(rgb: Image, suffix: str, quality: int = 95) -> bytes:
             "Write it as .png.",
         )
     return bytes(data.tobytes())
+
+
+def _xmp(description: str) -> bytes:
+    """An XMP packet that holds a description in no particular language."""
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{escape(description)}</rdf:li>'
+        "</rdf:Alt></dc:description></rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
 
 
 def _webp(rgb: Image, quality: int) -> bytes | None:

@@ -1,0 +1,283 @@
+"""Faces replaced in one picture: a picture in, a picture out.
+
+understudy convert PICTURE --replace B --with A
+understudy convert PICTURE --model warp --face PHOTO --with A
+understudy convert PICTURE --model warp --swap-faces
+
+renders/PICTURE-A-for-B.png       the picture; its description says what it is
+renders/PICTURE-A-for-B.json      what went into it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from understudy import canvas, files
+from understudy.convert import (
+    SCHEMA_VERSION,
+    ConvertReport,
+    choose_artist,
+    marking,
+    mean_identities,
+)
+from understudy.errors import ConsentError, FacesError, MediaError
+from understudy.faces.analyser import FaceAnalyser
+from understudy.matching import (
+    EVERYBODY,
+    Match,
+    check_swaps,
+    match_tracks,
+    require_match,
+    summary,
+)
+from understudy.media.images import encode_image, read_image
+from understudy.media.lay import lay
+from understudy.person import Portrait
+from understudy.portrait import from_left, places
+from understudy.progress import Progress
+from understudy.project import Project
+from understudy.render import FILM, MATTE, SIDE, Cast
+from understudy.settings import ConvertSettings, ScanSettings
+from understudy.targets import Target, check, choose
+from understudy.trust.consent import Consent, Footing, require, settle
+from understudy.types import Face, Frame, Image, Patch, Track
+from understudy.warp import Still, Warp, Warper
+
+PICTURES = (".png", ".webp", ".jpg", ".jpeg")
+"""What a result can be written as; a picture of another kind becomes a PNG."""
+
+
+def convert_still(
+    project: Project,
+    picture: Path,
+    swaps: Mapping[str, str],
+    model: str | None,
+    output: Path | None,
+    settings: ConvertSettings,
+    scan_settings: ScanSettings,
+    progress: Progress,
+    portrait: Portrait | None = None,
+) -> ConvertReport:
+    """Put other faces in the place of people's faces in `picture`.
+
+    Arguments and errors as for `convert.convert`.
+    """
+    began = time.monotonic()
+    check_swaps(swaps)
+    swaps = dict(sorted(swaps.items()))
+    names = "-and-".join(f"{comes}-for-{goes}" for goes, comes in swaps.items())
+    target = _target(project, picture, names, output, settings)
+    artist, consents = choose_artist(
+        project, model, swaps, portrait, settings, scan_settings, progress
+    )
+    drawers = {goes: artist.drawer(goes, comes) for goes, comes in swaps.items()}
+    named = [goes for goes in swaps if goes != EVERYBODY]
+    identities = mean_identities(project, named)
+    image = read_image(picture)
+    analyser = FaceAnalyser(scan_settings)
+    faces = [
+        replace(face, track=number, embedding=analyser.embed(image, face) if identities else None)
+        for number, face in enumerate(from_left(analyser.faces(image)))
+    ]
+    tracks = [Track(face.track, 0, 0, 0, 1, face.embedding) for face in faces]
+    matches = match_tracks(tracks, identities, swaps, settings.same_person)
+    require_match(matches, swaps, settings.same_person, picture.name)
+    progress.note(summary(matches, swaps, picture.name))
+    cast = Cast({match.track: drawers[match.as_] for match in matches if match.as_ is not None})
+    frame = _frame(image)
+    job = {
+        "swaps": swaps,
+        "model": artist.facts(),
+        "consents": {name: _told(consent) for name, consent in consents.items()},
+        "tracks": [asdict(match) for match in matches],
+    }
+    patches = cast.patches([(frame, faces)])[0]
+    return _publish(
+        target, picture, frame, patches, job, settings, scan_settings, output, began, matches
+    )
+
+
+def swap_faces(
+    project: Project,
+    picture: Path,
+    consent: Footing | None,
+    statement: Path | None,
+    output: Path | None,
+    settings: ConvertSettings,
+    scan_settings: ScanSettings,
+) -> ConvertReport:
+    """Let the two faces in a picture change places, by warping.
+
+    Args:
+        consent, statement: on what footing the faces may be used; not needed for people of the
+            project whose faceset tells who they are.
+
+    Raises:
+        FacesError: the picture does not show two faces.
+        ConsentError: nothing allows the use of one of them.
+        MediaError, SettingsError, ProjectError, StorageError: as `convert.convert`.
+    """
+    began = time.monotonic()
+    target = _target(project, picture, "faces-swapped", output, settings)
+    image = read_image(picture)
+    analyser = FaceAnalyser(scan_settings)
+    faces = from_left(analyser.faces(image))
+    if len(faces) != 2:
+        found = f"{len(faces)}: {places(faces)}" if faces else "none"
+        raise FacesError(
+            f"Two faces are needed to change places; {picture} shows {found}.",
+            "Give a picture of two people, or cut it to two faces.",
+        )
+    consents = _consents_of(project, image, faces, analyser, settings, consent, statement)
+    left, right = (
+        Still(name, image, face) for name, face in zip(("left", "right"), faces, strict=True)
+    )
+    patches = [
+        patch
+        for still, face in ((right, left.face), (left, right.face))
+        if (patch := Warper(still, settings).patch(image, face)) is not None
+    ]
+    job = {
+        "swaps": {"left": "right", "right": "left"},
+        "model": Warp([left, right], settings).facts(),
+        "consents": consents,
+    }
+    return _publish(
+        target, picture, _frame(image), patches, job, settings, scan_settings, output, began, ()
+    )
+
+
+def _consents_of(
+    project: Project,
+    image: Image,
+    faces: Sequence[Face],
+    analyser: FaceAnalyser,
+    settings: ConvertSettings,
+    footing: Footing | None,
+    statement: Path | None,
+) -> dict[str, Any]:
+    """Consent for the left and the right face: the person's, where it is one of the project's,
+    else the one stated now. Raises ConsentError."""
+    identities = mean_identities(project, [])
+    told = {}
+    for side, face in zip(("left", "right"), faces, strict=True):
+        known = None
+        if identities:
+            embedding = analyser.embed(image, face)
+            distances = {n: float(np.linalg.norm(embedding - i)) for n, i in identities.items()}
+            nearest = min(distances, key=lambda name: distances[name])
+            known = nearest if distances[nearest] <= settings.same_person else None
+        if known is not None:
+            told[side] = _told(require(project.person(known), "conversion"))
+            continue
+        if footing is None and statement is None:
+            raise ConsentError(
+                f"The face at the {side} is nobody's whose consent is on file.",
+                "Say on what footing the faces may be used: --consent self, "
+                "granted --statement FILE, or synthetic.",
+            )
+        told[side] = _told(settle(side, None, footing, statement))
+    return told
+
+
+def _told(consent: Consent) -> dict[str, Any]:
+    """What a record says of a consent; the hour in which it was stated anew does not matter."""
+    return consent.model_dump(mode="json", exclude_none=True, exclude={"stated_at"})
+
+
+def _frame(image: Image) -> Frame:
+    picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+    return Frame(0, Fraction(0), picture, lambda _: image)
+
+
+def _target(
+    project: Project, picture: Path, names: str, output: Path | None, settings: ConvertSettings
+) -> Target:
+    """The files to make. Raises MediaError when they cannot be what their names say."""
+    if not picture.is_file():
+        raise MediaError(f"There is no file {picture}.", "Check the name.")
+    suffix = picture.suffix.lower() if picture.suffix.lower() in PICTURES else ".png"
+    path = (output or project.renders_folder / f"{picture.stem}-{names}{suffix}").absolute()
+    if path.suffix.lower() not in PICTURES:
+        raise MediaError(
+            f"{picture.name} is a picture and cannot be written as {path.name}.",
+            f"Let the name of --output end in {', '.join(PICTURES)}.",
+        )
+    outputs = {FILM: path}
+    if settings.side_by_side:
+        outputs[SIDE] = path.with_name(f"{path.stem}-side-by-side{path.suffix}")
+    if settings.matte:
+        outputs[MATTE] = path.with_name(f"{path.stem}-matte.png")
+    target = Target(outputs)
+    check(target, picture)
+    return target
+
+
+def _publish(
+    target: Target,
+    picture: Path,
+    frame: Frame,
+    patches: Sequence[Patch],
+    job: dict[str, Any],
+    settings: ConvertSettings,
+    scan_settings: ScanSettings,
+    output: Path | None,
+    began: float,
+    matches: Sequence[Match],
+) -> ConvertReport:
+    """Write the pictures and their record; the record first."""
+    laid = lay(frame.picture, patches).to_ndarray(format="rgb24")
+    result = np.asarray(laid, np.uint8)
+    record: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "understudy": version("understudy"),
+        "film": {"name": picture.name, "sha256": files.sha256(picture)},
+        **job,
+        "settings": {
+            "scan": scan_settings.model_dump(mode="json"),
+            "convert": settings.model_dump(mode="json"),
+        },
+    }
+    key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]
+    target = choose(target, key, given=output is not None)
+    images = {
+        FILM: result,
+        SIDE: np.hstack([frame.image, result]),
+        MATTE: canvas.matte(frame, patches),
+    }
+    description = marking()["comment"]
+    encoded = {
+        name: encode_image(images[name], path.suffix, description=description)
+        for name, path in target.outputs.items()
+    }
+    record |= {"key": key, "frames": 1, "swapped": int(bool(patches))}
+    record["outputs"] = {
+        name: {"file": path.name, "sha256": hashlib.sha256(encoded[name]).hexdigest()}
+        for name, path in target.outputs.items()
+    }
+    files.write_json(target.record, record)
+    for name, path in target.outputs.items():
+        files.write_bytes(path, encoded[name])
+    return ConvertReport(
+        output=target.film,
+        side_by_side=target.outputs.get(SIDE),
+        matte=target.outputs.get(MATTE),
+        record=target.record,
+        frames=1,
+        swapped=int(bool(patches)),
+        seconds=time.monotonic() - began,
+        frames_per_second=0.0,
+        matches=tuple(matches),
+        notes=(),
+    )
