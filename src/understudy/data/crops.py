@@ -7,7 +7,7 @@ They wait here, whole chunks or nothing, until it is known whose faces they are;
 the person become files of the faceset and the rest is forgotten.
 
 Pictures are WebP at quality 95 by the quickest method of libwebp: on one core a 256 px crop takes
-1.7 ms and 10 kB at 45 dB. The quickest PNG takes 1.4 ms and 80 kB.
+1.7 ms and 10 kB at 44 dB. The quickest PNG takes 1.4 ms and 80 kB.
 """
 
 from __future__ import annotations
