@@ -193,8 +193,12 @@ def _write_all(
 ) -> None:
     """Write pictures by name. Raises StorageError."""
     with files.storage_errors(images):
-        for _ in pool.map(lambda item: (images / item[0]).write_bytes(item[1]), pictures):
+        for _ in pool.map(_write, ((images / name, data) for name, data in pictures)):
             pass
+
+
+def _write(item: tuple[Path, bytes]) -> None:
+    item[0].write_bytes(item[1])
 
 
 def _index_rows(film: Film, faces: Any, crops: Any) -> Any:
