@@ -131,8 +131,9 @@ def warp_quickly(image: Image, matrix: Floats, size: int) -> Image:
 
     Instead of drawing a larger crop and averaging it, the part of the frame that shows is blurred
     by three taps and drawn at once. The taps are such that blur and bilinear drawing together
-    spread a pixel (second moment) as averaging over a pixel of the crop does; of films the result
-    is as near to the exact average as that of `warp`, above 50 dB.
+    spread a pixel (second moment) as averaging over a pixel of the crop does. Of four films the
+    result was 51 to 57 dB from the exact average, as that of `warp` is to within 2 dB; of white
+    noise it is up to 10 dB worse. What lies outside the frame is made up from blurred borders.
 
     Args:
         image: uint8 (height, width), one plane, or (height, width, 3).
