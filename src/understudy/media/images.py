@@ -103,7 +103,7 @@ def encode_image(
         return encoded
     ordered = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     try:
-        if description is None:
+        if description is None or suffix in (".jpg", ".jpeg"):
             done, data = cv2.imencode(suffix, ordered, options[suffix])
         else:
             packet = np.frombuffer(_xmp(description), np.uint8)
@@ -117,7 +117,18 @@ def encode_image(
             f"An image of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}.",
             "Write it as .png.",
         )
+    if description is not None and suffix in (".jpg", ".jpeg"):
+        return _jpeg_with_xmp(bytes(data.tobytes()), _xmp(description))
     return bytes(data.tobytes())
+
+
+def _jpeg_with_xmp(jpeg: bytes, packet: bytes) -> bytes:
+    """A JPEG file with an XMP segment, which OpenCV does not write (XMP specification, part 3,
+    1.1.3): an APP1 after the APP0 with which JFIF files begin."""
+    start = 2 + 2 + int.from_bytes(jpeg[4:6], "big") if jpeg[2:4] == b"\xff\xe0" else 2
+    body = b"http://ns.adobe.com/xap/1.0/\0" + packet
+    segment = b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body
+    return jpeg[:start] + segment + jpeg[start:]
 
 
 def _xmp(description: str) -> bytes:
