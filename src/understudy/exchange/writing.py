@@ -22,8 +22,9 @@ take the lesser of the two.
 
 torch's exporter writes operator set 18 or newer; DeepFaceLive's ONNX Runtime may be old, and
 `onnx.version_converter` knows no way down from there. Our networks need a handful of operators
-whose meaning for float32 has not changed since set 12, so stating the older set and dropping two
-attributes that say the default is all it takes; whatever else turns up is refused.
+whose meaning for float32 has not changed since set 12. So the older set is stated, attributes
+that say a newer default are dropped, and constants that were attributes then become attributes
+again; whatever else turns up is refused.
 """
 
 from __future__ import annotations
@@ -63,7 +64,21 @@ UNCHANGED = frozenset(
 )
 """Operators that mean the same for float32 in set 12 as in the exporter's."""
 
-NEWER = {("Reshape", "allowzero"): (0, 1), ("Shape", "start"): (0,)}
+MOVED = {
+    "ReduceMean": "axes",
+    "ReduceSum": "axes",
+    "Split": "split",
+    "Squeeze": "axes",
+    "Unsqueeze": "axes",
+}
+"""Operators whose second input was an attribute in set 12, and its name."""
+
+NEWER = {
+    ("Reshape", "allowzero"): (0, 1),
+    ("Shape", "start"): (0,),
+    ("ReduceMean", "noop_with_empty_axes"): (0,),
+    ("ReduceSum", "noop_with_empty_axes"): (0,),
+}
 """Attributes newer than set 12, with the values that say nothing here: no side of any tensor of
 ours is 0."""
 
@@ -178,21 +193,29 @@ def graph(model: SwapModel, person: str, replaced: str | None, kind: Kind) -> An
 
 def _lower(proto: Any) -> None:
     """State the older operator set, where nothing is lost by it. Raises SettingsError."""
+    onnx = library("onnx")
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
     for node in proto.graph.node:
-        kept = [
-            attribute
-            for attribute in node.attribute
-            if attribute.i not in NEWER.get((node.op_type, attribute.name), ())
-        ]
-        if node.domain or node.op_type not in UNCHANGED:
+        moved = MOVED.get(node.op_type)
+        constant = constants.get(node.input[1]) if moved and len(node.input) == 2 else None
+        if node.domain or (node.op_type not in UNCHANGED and constant is None):
             raise SettingsError(
                 f"This network needs the operator {node.op_type}, which operator set {OPSET} "
                 "may not have.",
                 "Export a person of another network.",
             )
-        if len(kept) < len(node.attribute):
-            del node.attribute[:]
-            node.attribute.extend(kept)
+        kept = [
+            attribute
+            for attribute in node.attribute
+            if attribute.i not in NEWER.get((node.op_type, attribute.name), ())
+        ]
+        if constant is not None:
+            numbers = onnx.numpy_helper.to_array(constant).tolist()
+            kept.append(onnx.helper.make_attribute(moved, numbers))
+            del node.input[1:]
+        kept = [onnx.AttributeProto.FromString(part.SerializeToString()) for part in kept]
+        del node.attribute[:]
+        node.attribute.extend(kept)
         del node.metadata_props[:]
         node.doc_string = ""
     del proto.functions[:], proto.opset_import[1:], proto.graph.metadata_props[:]
