@@ -23,36 +23,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from understudy import files, latents
 from understudy.compute import choose_device
 from understudy.contact import Row, grid, sheet, write_film, write_still
 from understudy.convert import marking
 from understudy.data.augment import planes
-from understudy.data.faceset import Faceset
-from understudy.errors import FacesError
+from understudy.encoded import Encoded, encode_people, tensor
 from understudy.faces.analyser import FaceAnalyser
 from understudy.finding import Finder
-from understudy.latents import Bools, Cloud, Direction, Doubles
+from understudy.latents import Direction, Doubles
 from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
 from understudy.models.figures import CHUNK, measure
 from understudy.preview import pixels
 from understudy.progress import Progress, Task, silent
 from understudy.settings import ImagineSettings, ScanSettings
-from understudy.traits import TRAITS, of_faceset
+from understudy.traits import TRAITS
 from understudy.trust.consent import require
-from understudy.types import Floats, Image
+from understudy.types import Image
 
 if TYPE_CHECKING:
     from understudy.project import Project
 
 SCHEMA_VERSION = 1
 EVERYBODY = "everybody"
-
-FACES = 1000
-"""Faces of a person at most that are looked at, evenly spread."""
 
 LOOKED_AT = 256
 """Faces over which the network's own figures are taken."""
@@ -79,28 +74,6 @@ class ImagineReport:
 
     folder: Path
     figures: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Group:
-    """The faces that one decoder draws, and where they are in the latents.
-
-    Attributes:
-        name: in file names. person: whose decoder.
-        images, masks: RGB uint8 (N, S, S, 3) and uint8 (N, S, S).
-        traits: float32 (N, 6). latents: float64 (N, D). shape: of one latent.
-        held_out: bool (N,), never trained on.
-    """
-
-    name: str
-    person: str
-    images: Image
-    masks: Image
-    traits: Floats
-    latents: Doubles
-    shape: tuple[int, ...]
-    held_out: Bools
-    cloud: Cloud
 
 
 def imagine(
@@ -132,7 +105,8 @@ def imagine(
     if person is not None and network.swaps:
         network.decoder(person)
     chosen = network.people if person is None else (person,)
-    for name in chosen if network.swaps else network.people:
+    # A decoder for everybody draws everybody, whoever is asked for.
+    for name in dict.fromkeys(chosen if network.swaps else (*network.people, *chosen)):
         require(project.person(name), "conversion")
     device = choose_device(settings.device)
     network.to(device)
@@ -150,55 +124,12 @@ def imagine(
     for names in together:
         label = names[0] if len(names) == 1 else EVERYBODY
         with progress.task(f"imagine {label}", "parts", 5) as task:
-            group = _group(project, network, names, label, state.get("held_out", 0.1))
+            group = encode_people(project, network, names, label, state.get("held_out", 0.1))
             task.step()
             run = _Look(network, group, finder, settings, folder, task)
             figures["people"][label] = run.all()
     files.write_json(folder / "figures.json", figures)
     return ImagineReport(folder, figures)
-
-
-def _group(
-    project: Project, network: SwapModel, names: Sequence[str], label: str, share: float
-) -> _Group:
-    columns: list[list[Any]] = [[], [], [], []]
-    for name in names:
-        faceset = Faceset.open(project.person(name).faces_folder)
-        _, held_out = faceset.split(share)
-        rows = np.unique(np.linspace(0, len(faceset) - 1, FACES).astype(np.int64))
-        parts = (*of_faceset(faceset, network.size, rows), np.isin(rows, held_out))
-        for column, part in zip(columns, parts, strict=True):
-            column.append(part)
-    pictures, masks, traits, held = map(np.concatenate, columns)
-    if held.sum() < 3 or (~held).sum() < 3:
-        raise FacesError(
-            f"{label} has {len(held)} faces, too few to find directions in.",
-            f"Add more footage and extract it: understudy add {names[0]} FILES...",
-        )
-    encoded = _encode(network, pictures)
-    flat = encoded.flatten(1).double().cpu().numpy()
-    return _Group(
-        label,
-        names[0],
-        pictures,
-        masks,
-        traits,
-        flat,
-        tuple(encoded.shape[1:]),
-        held,
-        latents.cloud(flat[~held]),
-    )
-
-
-def _tensor(network: SwapModel, pictures: Image) -> Tensor:
-    device = next(network.parameters()).device
-    return torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float() / 255
-
-
-@torch.no_grad()
-def _encode(network: SwapModel, pictures: Image) -> Tensor:
-    parts = [pictures[first : first + CHUNK] for first in range(0, len(pictures), CHUNK)]
-    return torch.cat([network.encode(_tensor(network, part)) for part in parts])
 
 
 class _Look:
@@ -207,7 +138,7 @@ class _Look:
     def __init__(
         self,
         network: SwapModel,
-        group: _Group,
+        group: Encoded,
         finder: Finder,
         settings: ImagineSettings,
         folder: Path,
@@ -247,7 +178,7 @@ class _Look:
         drawn = measure(self.network, crops, group.person)
         redrawn = self.draw(group.latents[rows])
         some = np.unique(np.linspace(0, len(group.images) - 1, LOOKED_AT).astype(int))
-        own = self.network.look(_tensor(self.network, group.images[some]))
+        own = self.network.look(tensor(self.network, group.images[some]))
         return {
             "faces": len(group.images),
             "held_out": int(group.held_out.sum()),

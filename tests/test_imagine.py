@@ -1,0 +1,200 @@
+"""The command `imagine`, and exact resumption of the networks whose latents it looks at.
+
+People, films, facesets and networks are real and small; only what finds faces is painted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Pillow
+
+import studio
+from painted import ColourTracker
+from understudy import imagine as stage
+from understudy.cli import main
+from understudy.errors import ConsentError, SettingsError, UnknownPerson
+from understudy.media.images import read_image
+from understudy.models import base
+from understudy.models.checkpoint import checkpoints, load
+from understudy.progress import Event, Progress
+from understudy.project import Project
+from understudy.settings import ScanSettings
+from understudy.traits import TRAITS
+from understudy.trust import consent
+from understudy.types import Face, Image
+
+NETWORKS = {name: base.NETWORKS[name] for name in ("autoencoder", "vae")}
+TRAIN: dict[str, Any] = {"size": 96, "batch": 4, "steps": 20, "report_every": 1000, "device": "cpu"}
+SMALL: dict[str, Any] = {"samples": 8, "frames": 12, "device": "cpu"}
+
+
+class Eyes:
+    """Finds a face wherever the middle of a picture is not grey."""
+
+    def __init__(self, settings: ScanSettings) -> None:
+        tracker = ColourTracker()
+        tracker.tracks["red"] = 0
+        self._face = lambda image: tracker._face("red", image.shape[1] / 2, image.shape[0] / 2)
+
+    def faces(self, image: Image) -> list[Face]:
+        height, width = image.shape[:2]
+        middle = image[height * 3 // 8 : height * 5 // 8, width * 3 // 8 : width * 5 // 8]
+        return [self._face(image)] if float(np.ptp(middle.mean((0, 1)))) > 20 else []
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    found = Project.open(studio.build(tmp_path_factory.mktemp("imagine")))
+    for name in NETWORKS:
+        found.train(("red", "blue"), name, network=name, **TRAIN)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def eyes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "FaceAnalyser", Eyes)
+
+
+def stopping(at: int) -> Progress:
+    """Interrupts the process when a training has made so many steps."""
+    steps = 0
+
+    def hear(event: Event) -> None:
+        nonlocal steps
+        if event.kind == "step" and event.task.startswith("train"):
+            steps += 1
+            if steps == at:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    return Progress(hear)
+
+
+def weights(project: Project, name: str) -> dict[str, torch.Tensor]:
+    snapshot = load(checkpoints(project.model_folder(name))[0])
+    return {
+        f"{prefix}.{key}": value
+        for prefix, one in (("model", snapshot.model), ("average", snapshot.average))
+        for key, value in one.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize("network", sorted(NETWORKS))
+def test_resuming_gives_the_same_weights_to_the_bit(project: Project, network: str) -> None:
+    name = f"{network}-again"
+    first = project.train(("red", "blue"), name, progress=stopping(10), network=network, **TRAIN)
+    assert first.steps == 10
+    assert not first.finished
+    second = project.train(("red", "blue"), name, network=network, **TRAIN)
+    assert second.steps == 20
+    whole, halves = weights(project, network), weights(project, name)
+    assert whole.keys() == halves.keys()
+    assert all(torch.equal(value, halves[key]) for key, value in whole.items())
+
+
+def comment(path: Path) -> str:
+    if path.suffix == ".png":
+        with Pillow.open(path) as picture:
+            return str(picture.info["Comment"])
+    with av.open(str(path)) as container:
+        return container.metadata["comment"]
+
+
+def check_share(value: float) -> None:
+    assert 0 <= value <= 1
+
+
+def test_a_vae_is_looked_at_person_by_person(project: Project, tmp_path: Path) -> None:
+    report = project.imagine("vae", output=tmp_path / "out", **SMALL)
+    assert json.loads((tmp_path / "out" / "figures.json").read_text()) == report.figures
+    assert list(report.figures["people"]) == ["red", "blue"]
+    assert report.figures["step"] == 20
+    for name, figures in report.figures["people"].items():
+        assert figures["faces"] >= 40
+        assert figures["latents"]["kl"] > 0
+        assert 0 <= figures["latents"]["active latents"] <= figures["latents"]["all"]
+        assert figures["between"]["largest_over_mean_step"] >= 1
+        assert figures["between"]["way_over_distance"] >= 1 - 1e-9
+        check_share(figures["found"]["held-out faces"])
+        check_share(figures["samples_found"]["prior"])
+        check_share(figures["samples_found"]["fitted"])
+        assert set(figures["directions"]) <= set(TRAITS)
+        for kind in ("samples.png", "between.png", "between.mp4"):
+            path = report.folder / f"{name}-{kind}"
+            assert "ai-generated" in comment(path)
+            assert "Faces imagined" in comment(path)
+    again = project.imagine("vae", output=tmp_path / "again", **SMALL)
+    assert again.figures == report.figures
+    for path in sorted(report.folder.iterdir()):
+        assert path.read_bytes() == (again.folder / path.name).read_bytes(), path.name
+    other = project.imagine("vae", "red", tmp_path / "other", seed=1, **SMALL)
+    assert list(other.figures["people"]) == ["red"]
+    drawn, different = (
+        read_image(folder / "red-samples.png") for folder in (report.folder, other.folder)
+    )
+    assert not np.array_equal(drawn, different)
+
+
+def test_an_autoencoder_is_looked_at_as_a_whole(project: Project) -> None:
+    report = project.imagine("autoencoder", **SMALL)
+    assert report.folder == project.renders_folder / "imagine-autoencoder"
+    assert list(report.figures["people"]) == ["everybody"]
+    assert "kl" not in report.figures["people"]["everybody"]["latents"]
+    assert (report.folder / "everybody-samples.png").is_file()
+    one = project.imagine("autoencoder", "red", **SMALL)
+    assert list(one.figures["people"]) == ["red"]
+
+
+def test_nobody_is_drawn_without_consent(project: Project) -> None:
+    place = project.person("blue")
+    before = place.consent
+    assert before is not None
+    taken = before.model_copy(update={"revoked_at": before.stated_at})
+    consent.write(place.consent_file, taken)
+    try:
+        with pytest.raises(ConsentError, match="blue took the consent back"):
+            project.imagine("vae", **SMALL)
+        with pytest.raises(ConsentError, match="blue took the consent back"):
+            project.imagine("autoencoder", "red", **SMALL)
+        assert project.imagine("vae", "red", **SMALL).figures["people"].keys() == {"red"}
+    finally:
+        consent.write(place.consent_file, before)
+
+
+def test_bad_input_is_said_clearly(project: Project) -> None:
+    with pytest.raises(SettingsError, match="not trained on eve"):
+        project.imagine("vae", "eve", **SMALL)
+    with pytest.raises(UnknownPerson, match="eve"):
+        project.imagine("autoencoder", "eve", **SMALL)
+    with pytest.raises(SettingsError, match="samples"):
+        project.imagine("vae", samples=0)
+
+
+def test_a_plain_autoencoder_is_not_asked_to_swap(project: Project) -> None:
+    scene = project.folder.parent / "scene.mp4"
+    with pytest.raises(SettingsError, match="it redraws, it does not swap"):
+        project.convert(scene, "red", "blue", "autoencoder")
+
+
+@pytest.fixture
+def quiet(capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
+    capsys.readouterr()
+    return capsys
+
+
+def test_the_command_says_what_was_found(
+    project: Project, quiet: pytest.CaptureFixture[str]
+) -> None:
+    words = ["imagine", "--model", "vae", "--person", "red", "--samples", "8", "--frames", "9"]
+    assert main(["--project", str(project.folder), *words]) == 0
+    said = quiet.readouterr().out
+    assert "of the draws from N(0, 1)" in said
+    assert "imagine-vae" in said
