@@ -3,6 +3,7 @@
     understudy convert FILM --replace B --with A
     understudy convert FILM --replace ben=ada --replace eva=chen
     understudy convert FILM --replace B --model warp --face PHOTO --with A
+    understudy convert FILM --replace B --model a.dfm --with A
 
 Two passes: the film is scanned for faces (cached), then rendered segment by segment. Decoding,
 the network and encoding overlap; memory does not grow with the film. A stopped or killed
@@ -31,6 +32,8 @@ from understudy import files
 from understudy.compute import choose_device
 from understudy.data.faceset import Faceset
 from understudy.errors import ProjectError, SettingsError
+from understudy.exchange.card import is_exported
+from understudy.exported import ExportedArtist
 from understudy.matching import (
     EVERYBODY,
     WARP,
@@ -127,7 +130,7 @@ def convert(
         swaps: who goes: who comes. Who goes is a person of the project, or "any" for every
             face that no other name claims; who comes is a person that the model knows. Two
             people may take each other's places.
-        model: the only one of the project when None.
+        model: of the project, or an exported file; the only one of the project when None.
         output: film to write; named after film and people in the renders folder when None.
         start, end: part of the film in seconds, end excluded.
         portrait: a photo whose face comes, without a network; `model` is "warp" or None.
@@ -249,6 +252,11 @@ def choose_artist(
     consents = {name: require(project.person(name), "conversion") for name in people}
     if stills:
         return Warp(stills, settings), consents
+    if model is not None and is_exported(model):
+        exported = ExportedArtist(Path(model), settings)
+        for note in exported.check(swaps, consents):
+            progress.note(note)
+        return exported, consents
     name = project.model(model)
     network = load_model(project.model_folder(name), progress.note)
     return Trained(name, network, settings, choose_device(settings.device)), consents

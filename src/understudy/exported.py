@@ -5,7 +5,7 @@ understudy convert FILM --model ada.dfm --replace chen --with ada
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,12 @@ import cv2
 import numpy as np
 
 from understudy.errors import SettingsError
+from understudy.exchange.card import grant
 from understudy.exchange.running import Exported
 from understudy.render import PAST, Drawer, Draws
 from understudy.settings import ConvertSettings
+from understudy.trust.consent import Consent
 from understudy.types import Floats, Image
-
-SUFFIXES = frozenset({".onnx", ".dfm"})
-
-
-def is_exported(model: str | None) -> bool:
-    """Whether `model` names a file and not a model of the project."""
-    return model is not None and Path(model).suffix.lower() in SUFFIXES
 
 
 class ExportedArtist:
@@ -56,6 +51,37 @@ class ExportedArtist:
             "device": "cpu",
             "card": None if card is None else card.model_dump(mode="json"),
         }
+
+    def check(self, swaps: Mapping[str, str], consents: Mapping[str, Consent]) -> list[str]:
+        """What the user should know before anybody is drawn, full sentences.
+
+        Args:
+            swaps: who goes: who comes.
+            consents: on file in the project, of who comes at least.
+
+        Raises:
+            SettingsError: the file cannot draw what is asked for.
+        """
+        comes = sorted(set(swaps.values()))
+        name, card = self.model.path.name, self.model.contract.card
+        if len(comes) > 1:
+            raise SettingsError(
+                f"{name} draws one person, but {' and '.join(comes)} are to come.",
+                "Convert the film once for each.",
+            )
+        for goes in swaps:
+            self.drawer(goes, comes[0])
+        if card is None:
+            return [
+                f"{name} does not say whose face it draws. It is taken for {comes[0]}'s, on the "
+                "consent that is on file here."
+            ]
+        stood = card.consents.get(card.person)
+        if stood is not None and stood == grant(consents[card.person]):
+            return []
+        return [
+            f"{name} was exported on another consent of {card.person} than the one on file here."
+        ]
 
     def drawer(self, replace: str, with_: str) -> Draws:
         card = self.model.contract.card

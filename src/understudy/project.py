@@ -37,6 +37,7 @@ from understudy.errors import (
     UnknownModel,
     UnknownPerson,
 )
+from understudy.exchange.card import is_exported
 from understudy.person import Person, Portrait, check_name, is_name
 from understudy.progress import Progress, silent
 from understudy.settings import (
@@ -333,7 +334,8 @@ class Project:
             replace: who goes: a person, or "any" for every face; or who goes by whom, for
                 several people at once: `{"ben": "ada", "eva": "chen"}`.
             with_: who comes, a person that the model knows; left out with several.
-            model: the only model of the project when not given.
+            model: of the project, or an exported file; the only one of the project when not
+                given.
             output: a file in the renders folder when not given.
             start, end: part of the film in seconds, end excluded; all of it when not given.
             face: a photo whose face comes, without a model: a file, or `FILE#2` for the second
@@ -357,7 +359,7 @@ class Project:
             )
         words = [replace] if isinstance(replace, str) else [f"{a}={b}" for a, b in replace.items()]
         swaps = parse_swaps(words, with_, portrait.name if portrait else None)
-        if portrait is None and model != WARP:
+        if portrait is None and model != WARP and not is_exported(model):
             model = self.model(model)
         progress = progress or silent()
         if film.suffix.lower() in IMAGE_SUFFIXES:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from understudy.commands.app import DEFAULTS, ENCODE, SCAN, STOPPED, Own, Time, app, count, given
 from understudy.errors import MediaError, ProjectError, SettingsError
+from understudy.exchange.card import is_exported
 from understudy.matching import WARP, parse_swaps
 from understudy.person import Portrait
 from understudy.project import Project
@@ -233,6 +234,8 @@ def convert(
         session.say(f"Alpha matte: {report.matte}")
     if face is not None or report.frames == 1:
         return
+    if is_exported(model):
+        return
     # One pair is measured at a time; the record beside the film knows who came for whom.
     which = f" --replace {next(iter(swaps))}" if len(swaps) > 1 else ""
     session.say(
@@ -259,7 +262,8 @@ def evaluate(
     """Measure how good a model, and a film made with it, is: numbers and a page with pictures.
 
     Args:
-        model: The only model of the project when not given.
+        model: Of the project, or an exported file (.dfm, .onnx); the only model of the project
+            when not given.
         film: The film before conversion.
         swap: The film after conversion.
         replace: Who was replaced in `swap`.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import PurePath
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +21,7 @@ LONGEST = 1 << 16
 """Of a card, in characters."""
 
 Kind = Literal["onnx", "dfm"]
+SUFFIXES = frozenset({".onnx", ".dfm"})
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -70,6 +72,11 @@ class Card(BaseModel):
     consents: dict[str, Grant]
     difference: Annotated[float, Field(ge=0)] | None = None
     checked: Annotated[int, Field(ge=0)] = 0
+
+
+def is_exported(model: str | None) -> bool:
+    """Whether `model` names an exported file; a model of a project has no dot in its name."""
+    return model is not None and PurePath(model).suffix.lower() in SUFFIXES
 
 
 def grant(consent: Consent) -> Grant:
