@@ -63,6 +63,16 @@ class State:
             return max(0.0, self.budget["steps"] - (self.step - self.since_step))
         return max(0.0, 60 * self.budget["minutes"] - (self.seconds - self.since_seconds))
 
+    def forget(self, person: str) -> None:
+        """Take somebody out who no longer belongs to the model."""
+        self.facesets.pop(person, None)
+        for entry in self.history:
+            entry["people"].pop(person, None)
+        self.history = [entry for entry in self.history if entry["people"]]
+        if self.alone == [person]:
+            self.begin_course([])
+        self.alone = [name for name in self.alone if name != person]
+
     def begin_course(self, alone: list[str]) -> None:
         """Count the budget and warm up from here."""
         self.alone, self.phase = alone, self.step

@@ -1,6 +1,6 @@
 """The commands, a module for each kind; importing them registers them with `app`."""
 
-from understudy.commands import exchange, imagine, stages, tools
+from understudy.commands import exchange, imagine, people, stages, tools
 from understudy.commands.app import STOPPED, app
 
-__all__ = ["STOPPED", "app", "exchange", "imagine", "stages", "tools"]
+__all__ = ["STOPPED", "app", "exchange", "imagine", "people", "stages", "tools"]

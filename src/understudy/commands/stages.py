@@ -110,7 +110,7 @@ def extract(
 def train(
     *people: str,
     name: str | None = None,
-    add_person: tuple[str, ...] = (),
+    add_person: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     freeze_encoder: Annotated[bool, Parameter(negative="")] = False,
     settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
     session: Own,

@@ -75,15 +75,26 @@ def save(model_folder: Path, step: int, snapshot: Snapshot, keep: int = KEEP) ->
     with files.storage_errors(folder):
         home.mkdir(parents=True, exist_ok=True)
     complete(model_folder)
-    _publish(folder, lambda temporary: _fill(temporary, snapshot))
+    replace(folder, snapshot)
     with files.storage_errors(folder):
         _point(home / "last", folder.name)
-        for old in checkpoints(model_folder)[keep:]:
-            # Out of sight first, so that no reader meets a half-removed checkpoint.
-            hidden = old.with_name(f".{old.name}.gone")
-            os.replace(old, hidden)
-            _remove(hidden)
+    for old in checkpoints(model_folder)[keep:]:
+        discard(old)
     return folder
+
+
+def replace(folder: Path, snapshot: Snapshot) -> None:
+    """Make a checkpoint anew in its place; call as the only writer. Raises StorageError."""
+    _publish(folder, lambda temporary: _fill(temporary, snapshot))
+
+
+def discard(folder: Path) -> None:
+    """Remove a checkpoint; call as the only writer. Raises StorageError."""
+    with files.storage_errors(folder):
+        # Out of sight first, so that no reader meets a half-removed checkpoint.
+        hidden = folder.with_name(f".{folder.name}.gone")
+        os.replace(folder, hidden)
+        _remove(hidden)
 
 
 def _publish(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -160,7 +171,7 @@ def _fill(folder: Path, snapshot: Snapshot) -> None:
     }
     documents = {
         "settings.json": snapshot.settings,
-        "state.json": described | snapshot.state,
+        "state.json": snapshot.state | described,
     }
     for name, value in documents.items():
         (folder / name).write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,199 @@
+"""A person's decoder leaves a model as a file, and comes into another.
+
+    understudy person export eva --model trio
+    understudy person import trio-eva.decoder.safetensors --model duo
+
+A decoder draws sense only from the encoder that it was trained on. So it goes into a model whose
+encoder is the same, to the bit: a copy of the model, or one to which others joined with
+`--freeze-encoder` since. Everything else is refused.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from understudy import files
+from understudy.errors import CheckpointError, ConsentError, SettingsError
+from understudy.models.checkpoint import (
+    Snapshot,
+    checkpoints,
+    complete,
+    load_model,
+    load_newest,
+    replace,
+)
+from understudy.models.decoder_file import Label, read, write
+from understudy.models.people import check_decoders, digest, encoder_digest, with_person
+from understudy.person import check_name
+from understudy.progress import Progress
+from understudy.project import Project
+from understudy.schedule import State
+from understudy.trust import consent as consents
+from understudy.trust.consent import Consent
+
+SUFFIX = ".decoder.safetensors"
+
+
+@dataclass(frozen=True)
+class DecoderReport:
+    """What was written or taken in.
+
+    Attributes:
+        file: the decoder file.
+        person, model: whose decoder, out of or into which model.
+        label: what the file says of itself.
+    """
+
+    file: Path
+    person: str
+    model: str
+    label: Label
+
+
+def export_person(
+    project: Project, person: str, model: str, output: Path | None, progress: Progress
+) -> DecoderReport:
+    """Write the decoder of `person` in `model` as a file.
+
+    Args:
+        output: MODEL-PERSON.decoder.safetensors in the project's folder `exports` when None.
+
+    Raises:
+        UnknownPerson, UnknownModel: no such person or model.
+        ConsentError: the person's face may not be used.
+        SettingsError: the model has no decoder of the person.
+        CheckpointError: the model is damaged.
+        StorageError: the file cannot be written.
+    """
+    consent = consents.require(project.person(person), "conversion")
+    network = load_model(project.model_folder(model), progress.note)
+    network.decoder(person)
+    weights = network.parts()[f"decoder-{person}"]
+    label = Label(
+        understudy=version("understudy"),
+        exported_at=datetime.now(UTC).replace(microsecond=0),
+        person=person,
+        network=network.network,
+        size=network.size,
+        encoder_sha256=encoder_digest(network),
+        weights_sha256=digest(weights),
+        consent=consent,
+    )
+    output = output or project.exports_folder / f"{model}-{person}{SUFFIX}"
+    files.clear_leftovers(output)
+    write(output, label, weights)
+    return DecoderReport(output, person, model, label)
+
+
+def import_person(
+    project: Project, file: Path, model: str, statement: Path | None, progress: Progress
+) -> DecoderReport:
+    """Take the decoder in `file` into `model`, and its person into the project.
+
+    The consent on file in the project holds; for a person new to it the record in the file does,
+    with the written agreement where it speaks of one.
+
+    Args:
+        statement: the written agreement, for a person new to the project who granted the use.
+
+    Raises:
+        CheckpointError: the file is damaged, of another kind, network or size, or its encoder is
+            not the model's; or the model is damaged.
+        SettingsError: the model knows the person already, or has no decoders of their own.
+        ConsentError: the consent does not hold, or the agreement is missing or another.
+        UnknownPerson: the person was removed from the project.
+        ProjectError: the file names somebody who cannot be named so, or the model is in use.
+        StorageError: the disk said no; the model is as it was.
+    """
+    label, weights = read(file)
+    person = check_name(label.person, "person")
+    project.check_not_removed(person)
+    folder = project.model_folder(model)
+    with files.only_writer(folder / ".lock", f"the model {model}"):
+        complete(folder)
+        snapshot = load_newest(folder, progress.note)
+        if snapshot is None:
+            raise CheckpointError(
+                f"The model {model} has no checkpoint yet.", "Train it first: understudy train."
+            )
+        _check_fit(file, label, model, snapshot)
+        try:
+            joined = with_person(snapshot, person, weights)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"The weights in {file} do not fit {label.network} at {label.size} px "
+                f"({str(error).splitlines()[0]}).",
+                "Export the person anew with the version of understudy that is used here.",
+            ) from error
+        _settle(project, label, statement)
+        state = State.from_json(snapshot.state)
+        state.begin_course([])
+        made = Snapshot(
+            joined.model, joined.average, joined.optimizer, joined.settings, state.json()
+        )
+        newest = next(one for one in checkpoints(folder) if int(one.name) == state.step)
+        replace(newest, made)
+    return DecoderReport(file, person, model, label)
+
+
+def _check_fit(file: Path, label: Label, model: str, snapshot: Snapshot) -> None:
+    """Raises CheckpointError, SettingsError."""
+    network = snapshot.model
+    check_decoders(type(network))
+    if label.person in network.people:
+        raise SettingsError(
+            f"The model {model} has a decoder of {label.person} already.",
+            "Nothing was changed; a copy of the model without that person could take this one.",
+        )
+    if (label.network, label.size) != (network.network, network.size):
+        raise CheckpointError(
+            f"{file} is of {label.network} at {label.size} px; the model {model} is "
+            f"{network.network} at {network.size} px.",
+            "Import it into a model like the one that it comes from.",
+        )
+    if label.encoder_sha256 != encoder_digest(snapshot.average):
+        raise CheckpointError(
+            f"{file} belongs to another encoder than that of {model}; here it would draw noise.",
+            f"Train {label.person} here, which takes minutes: understudy train --add-person "
+            f"{label.person} --freeze-encoder --name {model}",
+        )
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+    consent: Consent | None
+
+
+def _settle(project: Project, label: Label, statement: Path | None) -> None:
+    """See that the person is in the project with a consent that holds. Raises ConsentError."""
+    name = label.person
+    if name in project.people:
+        consents.require(project.person(name), "conversion")
+        return
+    record = label.consent
+    consents.require(_Named(name, record), "conversion")
+    if record.person != name:
+        raise ConsentError(
+            f"The consent in the file is that of {record.person}, not of {name}.",
+            "Get the file again from where it came from.",
+        )
+    folder = project.place_of(name).folder
+    if record.statement is not None:
+        if statement is None:
+            raise ConsentError(
+                f"{name} granted the use in writing, and the agreement is not here.",
+                "Give it with --statement FILE.",
+            )
+        if consents.state(name, "granted", statement).statement != record.statement:
+            raise ConsentError(
+                f"{statement} is not the agreement that the consent of {name} speaks of.",
+                "Give the very file that the consent was stated with.",
+            )
+        with files.atomic(folder / record.statement.file) as temporary:
+            shutil.copyfile(statement, temporary)
+    consents.write(folder / "consent.json", record)
