@@ -207,6 +207,34 @@ def test_a_swap_is_measured_against_film_and_truth(
     assert "Numbers:" in str(report)
 
 
+def test_a_swap_is_held_against_another_one(
+    project: Project, films: tuple[Path, Path], tmp_path: Path
+) -> None:
+    plain, swap = films
+    mask = grey_film(tmp_path / "mask.mkv")
+    truth = painted_film(project, tmp_path / "truth.mp4", RED)
+    report = evaluate(
+        project,
+        "duo",
+        plain,
+        swap,
+        "green",
+        "red",
+        truth=truth,
+        truth_mask=mask,
+        output=tmp_path,
+        baseline=plain,
+    )
+    assert report.values["baseline"]["file"] == str(plain)
+    assert report.values["baseline"]["truth"] == report.values["swap"]["untouched"]
+    first, second = report.verdict[:2]
+    assert first[0] == second[0] == "good"
+    assert "Nearer to the truth than film: " in first[1]
+    assert "Looks more like red than film does" in second[1]
+    with pytest.raises(SettingsError, match="only beside its film"):
+        evaluate(project, "duo", baseline=plain)
+
+
 def test_without_masks_our_own_are_taken(
     project: Project, films: tuple[Path, Path], tmp_path: Path
 ) -> None:

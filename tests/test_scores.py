@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from understudy.measure import Look, Moment, Nearness
 from understudy.scores import (
     Reach,
     Reconstruction,
+    beside,
     missing_reach,
     summarise,
     verdict,
@@ -159,3 +162,27 @@ def test_a_reach_leaves_out_strays() -> None:
     assert reach is not None
     assert reach.yaw[1] < 12
     assert Reach.of([], []) is None
+
+
+@pytest.mark.parametrize(
+    ("truth", "looks", "said"),
+    [
+        (Nearness(20.0, 0.6), 0.5, [("good", "Nearer to the truth than w"), ("good", "more like")]),
+        (
+            Nearness(25.0, 0.9),
+            0.95,
+            [("bad", "Further from the truth than w"), ("bad", "less like")],
+        ),
+        (None, 0.5, [("good", "Looks more like ada than w does")]),
+        (None, None, []),
+    ],
+)
+def test_a_swap_is_held_against_a_baseline(
+    truth: Nearness | None, looks: float | None, said: list[tuple[str, str]]
+) -> None:
+    scores = summarise(film(), one_hot(0), one_hot(1))
+    embedding = None if looks is None else one_hot(0, looks)
+    moments = [replace(each, truth=truth, embedding=embedding) for each in film()]
+    found = beside(scores, summarise(moments, one_hot(0), one_hot(1)), "w", "ada")
+    assert [tone for tone, _ in found] == [tone for tone, _ in said]
+    assert all(part in words for (_, words), (_, part) in zip(found, said, strict=True))

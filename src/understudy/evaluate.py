@@ -20,6 +20,7 @@ Keys of the JSON file (schema 1); what could not be measured is null:
     swap.steadiness.{source, swap, ratio}
     swap.truth.{psnr_db, ssim}              null without --truth
     swap.untouched.{psnr_db, ssim}          the film itself against the truth
+    baseline                                as swap, for the film given with --baseline, or null
     frames.{measured, with_face, with_both}
     verdict                                 [{tone: good | note | bad, text}]
 """
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,7 @@ from understudy.scores import (
     Reconstruction,
     Sentence,
     SwapScores,
+    beside,
     missing_reach,
     summarise,
     verdict,
@@ -107,6 +110,7 @@ def evaluate(
     settings: EvaluateSettings | None = None,
     progress: Progress | None = None,
     output: Path | None = None,
+    baseline: Path | None = None,
     *,
     embed: Embed | None = None,
 ) -> EvaluateReport:
@@ -121,6 +125,7 @@ def evaluate(
         truth_mask, target_mask: grey films, white where the face is in `truth` and in `film`;
             pixels inside either count. Without any, our own face masks of both films do.
         output: folder for the two files; the renders folder when None.
+        baseline: another swap of the same film, for example a photo's warp, to be beaten.
         embed: gives identity embeddings, for callers with the network at hand.
 
     Raises:
@@ -133,9 +138,9 @@ def evaluate(
     """
     settings = settings or EvaluateSettings()
     progress = progress or silent()
-    if film is None and (swap is not None or truth is not None):
+    if film is None and (swap is not None or truth is not None or baseline is not None):
         raise SettingsError(
-            f"{'A swap' if swap else 'The truth'} can be measured only beside its film.",
+            f"{'The truth' if truth else 'A swap'} can be measured only beside its film.",
             "Name the film before conversion with --film.",
         )
     if truth is None and (truth_mask is not None or target_mask is not None):
@@ -146,12 +151,15 @@ def evaluate(
     chosen = None if film is None else choose(project, name, network, film, swap, replace, with_)
     facesets = _facesets(project, network)
 
-    measured, reach = None, []
+    measured, other, reach = None, None, []
     if chosen is not None:
         masks = tuple(mask for mask in (truth_mask, target_mask) if mask is not None)
         films = Films(chosen.film, chosen.swap, truth, masks, chosen.start, chosen.end)
         measured = _measure(project, chosen, films, facesets, settings, progress, embed)
         reach = _missing(measured, facesets.get(chosen.with_))
+        if baseline is not None:
+            films = replaced(films, swap=baseline)
+            other = _measure(project, chosen, films, facesets, settings, progress, embed)
     people = _reconstruct(state, network, facesets, progress)
 
     figures = {person: each.figures for person, each in people.items()}
@@ -161,6 +169,8 @@ def evaluate(
         chosen.with_ if chosen else None,
         chosen.replace if chosen else None,
     )
+    if measured is not None and other is not None and baseline is not None and chosen is not None:
+        said = beside(measured.scores, other.scores, baseline.stem, chosen.with_) + said
     absent = [person for person in network.people if person not in facesets]
     said += (
         reach
@@ -170,7 +180,7 @@ def evaluate(
             for person in absent
         ]
     )
-    values = _values(name, chosen, truth, figures, measured, said)
+    values = _values(name, chosen, truth, figures, measured, other, said)
     title = f"{chosen.with_} in {chosen.film.name}" if chosen else f"Model {name}"
     lead = f"Model {name} ({network.network}, {network.size} pixels)"
     if chosen is not None and measured is not None:
@@ -197,6 +207,7 @@ def _values(
     truth: Path | None,
     people: Mapping[str, Reconstruction],
     measured: Measured | None,
+    other: Measured | None,
     said: Sequence[Sentence],
 ) -> dict[str, Any]:
     values: dict[str, Any] = {
@@ -207,6 +218,7 @@ def _values(
         "truth": str(truth) if truth else None,
         "replace": (chosen.replace or EVERYBODY) if chosen else None,
         "with": chosen.with_ if chosen else None,
+        "baseline": {"file": str(other.films.swap), **asdict(other.scores)} if other else None,
         "people": {name: asdict(figures) for name, figures in people.items()},
         "frames": None,
         "verdict": [{"tone": tone, "text": text} for tone, text in said],
@@ -266,8 +278,8 @@ def _measure(
     embed: Embed | None,
 ) -> Measured:
     cache, how = project.cache_folder, project.settings.scan
-    source = scan(chosen.film, cache, how, progress, chosen.start, chosen.end)
-    swapped = scan(chosen.swap, cache, how, progress)
+    source = scan(films.film, cache, how, progress, films.start, films.end)
+    swapped = scan(films.swap, cache, how, progress)
     true = scan(films.truth, cache, how, progress) if films.truth and not films.masks else None
     identities = {
         name: one for name, each in facesets.items() if (one := _identity(each)) is not None
@@ -288,18 +300,18 @@ def _measure(
         faces = [face for face in source.faces(index) if face.track in tracks]
         return max(faces, key=lambda face: face.box[2] - face.box[0], default=None)
 
-    def beside(other: Scan | None, index: int, face: Face) -> Face | None:
+    def alongside(other: Scan | None, index: int, face: Face) -> Face | None:
         return None if other is None else counterpart(face, other.faces(index))
 
     finders = Finders(
         film=in_film,
-        swap=lambda index, face: beside(swapped, index, face),
-        truth=lambda index, face: beside(true, index, face),
+        swap=lambda index, face: alongside(swapped, index, face),
+        truth=lambda index, face: alongside(true, index, face),
         embed=embed or FaceAnalyser(how).embed,
     )
     count = -(-source.frames // settings.every)
     moments: list[Moment] = []
-    with progress.task(f"measure {chosen.swap.name}", "frames", count) as task:
+    with progress.task(f"measure {films.swap.name}", "frames", count) as task:
         for moment in walk(films, finders, settings.every, max(1, count // MOST_EMBEDDED)):
             moments.append(moment)
             task.step()

@@ -452,6 +452,7 @@ class Project:
         target_mask: Path | None = None,
         output: Path | None = None,
         progress: Progress | None = None,
+        baseline: Path | None = None,
         **given: Any,
     ) -> EvaluateReport:
         """Measure a model, and a swap made with it; see `evaluate.evaluate`.
@@ -463,6 +464,7 @@ class Project:
             truth: what `swap` ought to look like, where that is known.
             truth_mask, target_mask: films that are white where the face is in `truth` and `film`.
             output: folder for the figures and the page; the renders folder when not given.
+            baseline: another swap of the same film, to be beaten.
             given: fields of EvaluateSettings; they win over `project.toml`.
         """
         own = take(self.settings.evaluate, given, _GIVEN)
@@ -482,6 +484,7 @@ class Project:
             output=output,
             settings=own,
             progress=progress or silent(),
+            baseline=baseline,
         )
 
     def imagine(

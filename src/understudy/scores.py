@@ -218,25 +218,47 @@ def _graded(value: float, good: float, bad: float) -> Tone:
     return "good" if value <= good else "bad" if value >= bad else "note"
 
 
-def _truth(truth: Nearness, untouched: Nearness) -> Sentence | None:
+def _truth(truth: Nearness, untouched: Nearness, than: str) -> Sentence | None:
     figures = (truth.psnr_db, untouched.psnr_db, truth.ssim, untouched.ssim)
     if None in figures:
         return None
     psnr, floor_psnr, ssim, floor_ssim = (float(value or 0) for value in figures)
     numbers = (
-        f"{psnr:.1f} dB and SSIM {ssim:.3f}, the untouched film {floor_psnr:.1f} dB "
-        f"and SSIM {floor_ssim:.3f}"
+        f"{psnr:.1f} dB and SSIM {ssim:.3f}, {than} {floor_psnr:.1f} dB and SSIM {floor_ssim:.3f}"
     )
     by_psnr, by_ssim = psnr - floor_psnr, ssim - floor_ssim
     if abs(by_psnr) <= MARGIN_DB and abs(by_ssim) <= MARGIN_SSIM:
-        return "note", f"About as near to the truth as the untouched film: {numbers}."
+        return "note", f"About as near to the truth as {than}: {numbers}."
     wins = (by_psnr > 0) + (by_ssim > 0)
     if wins == 2:
-        return "good", f"Nearer to the truth than the untouched film: {numbers}."
+        return "good", f"Nearer to the truth than {than}: {numbers}."
     if wins == 0:
-        return "bad", f"Further from the truth than the untouched film: {numbers}."
+        return "bad", f"Further from the truth than {than}: {numbers}."
     which = "PSNR" if by_psnr > 0 else "SSIM"
-    return "note", f"Nearer to the truth than the untouched film by {which} only: {numbers}."
+    return "note", f"Nearer to the truth than {than} by {which} only: {numbers}."
+
+
+def beside(scores: SwapScores, baseline: SwapScores, name: str, with_: str) -> list[Sentence]:
+    """Whether a swap is better than another of the same film, in words.
+
+    Args:
+        baseline, name: the other swap, for example a photo's warp.
+        with_: whose face both show.
+    """
+    said: list[Sentence] = []
+    if scores.truth and baseline.truth and (one := _truth(scores.truth, baseline.truth, name)):
+        said.append(one)
+    own, other = scores.identity.distance_to_with, baseline.identity.distance_to_with
+    if own is not None and other is not None:
+        better = own < other
+        said.append(
+            (
+                "good" if better else "bad",
+                f"Looks {'more' if better else 'less'} like {with_} than {name} does "
+                f"(identity distance {own:.2f}, {name} {other:.2f}).",
+            )
+        )
+    return said
 
 
 def missing_reach(film: Reach, faces: Reach, person: str) -> list[Sentence]:
@@ -304,7 +326,8 @@ def _steadiness(ratio: float) -> Sentence:
 
 def _verdict_of_swap(scores: SwapScores, with_: str, replace: str | None) -> list[Sentence]:
     said: list[Sentence] = []
-    if scores.truth and scores.untouched and (one := _truth(scores.truth, scores.untouched)):
+    truth, untouched = scores.truth, scores.untouched
+    if truth and untouched and (one := _truth(truth, untouched, "the untouched film")):
         said.append(one)
     nearer = scores.identity.nearer_to_with
     if nearer is not None and replace is not None:

@@ -255,6 +255,7 @@ def evaluate(
     truth: Path | None = None,
     truth_mask: Path | None = None,
     target_mask: Path | None = None,
+    baseline: Path | None = None,
     output: Path | None = None,
     settings: Annotated[EvaluateSettings | None, Parameter(name="*")] = None,
     session: Own,
@@ -271,6 +272,7 @@ def evaluate(
         truth: What the swap ought to look like, where that is known.
         truth_mask: Film that is white where the face is in `truth`.
         target_mask: Film that is white where the face is in `film`.
+        baseline: Another swap of the film that this one must beat, for example --model warp's.
         output: Folder for the figures and the page; the renders folder when not given.
     """
     with session.progress() as progress:
@@ -285,6 +287,7 @@ def evaluate(
             target_mask,
             output,
             progress,
+            baseline,
             **given(settings),
         )
     session.say(str(report))
