@@ -16,12 +16,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
+from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+    EventAccumulator,
+)
 
 import studio
 from painted import ColourTracker
 from understudy import imagine as stage
 from understudy.cli import main
-from understudy.errors import ConsentError, SettingsError, UnknownPerson
+from understudy.errors import ConsentError, SettingsError, UnknownModel, UnknownPerson
 from understudy.media.images import read_image
 from understudy.models import base
 from understudy.models.checkpoint import checkpoints, load
@@ -41,14 +44,13 @@ class Eyes:
     """Finds a face wherever the middle of a picture is not grey."""
 
     def __init__(self, settings: ScanSettings) -> None:
-        tracker = ColourTracker()
-        tracker.tracks["red"] = 0
-        self._face = lambda image: tracker._face("red", image.shape[1] / 2, image.shape[0] / 2)
+        self._tracker = ColourTracker(tracks={"red": 0})
 
     def faces(self, image: Image) -> list[Face]:
         height, width = image.shape[:2]
         middle = image[height * 3 // 8 : height * 5 // 8, width * 3 // 8 : width * 5 // 8]
-        return [self._face(image)] if float(np.ptp(middle.mean((0, 1)))) > 20 else []
+        coloured = float(np.ptp(middle.mean((0, 1)))) > 20
+        return [self._tracker._face("red", width / 2, height / 2)] if coloured else []
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,39 @@ def test_resuming_gives_the_same_weights_to_the_bit(project: Project, network: s
     whole, halves = weights(project, network), weights(project, name)
     assert whole.keys() == halves.keys()
     assert all(torch.equal(value, halves[key]) for key, value in whole.items())
+
+
+def test_a_model_begins_with_the_encoder_of_another(project: Project) -> None:
+    few = TRAIN | {"steps": 1}
+    project.train(("red", "blue"), "fresh", network="vae", **few)
+    project.train(("red", "blue"), "seeing", network="vae", encoder_from="autoencoder", **few)
+    key = "average.encoder.squeeze.weight"
+    source = weights(project, "autoencoder")[key]
+    near, far = (
+        float((weights(project, name)[key] - source).norm()) for name in ("seeing", "fresh")
+    )
+    assert near < 0.3 * far
+    again = project.train(
+        ("red", "blue"), "seeing", network="vae", encoder_from="autoencoder", **few
+    )
+    assert again.steps == 1
+
+
+def test_an_encoder_that_is_not_there_or_does_not_fit_is_refused(project: Project) -> None:
+    with pytest.raises(UnknownModel, match="autoencodr"):
+        project.train(("red", "blue"), "new", encoder_from="autoencodr", **TRAIN)
+    other = TRAIN | {"size": 160}
+    with pytest.raises(SettingsError, match="does not fit into vae at 160 px"):
+        project.train(("red", "blue"), "new", network="vae", encoder_from="autoencoder", **other)
+    assert not checkpoints(project.model_folder("new"))
+
+
+def test_the_divergence_is_logged_in_nats(project: Project) -> None:
+    events = EventAccumulator(str(project.model_folder("vae") / "log"))
+    events.Reload()
+    curves = set(events.Tags()["scalars"])
+    assert {"loss/kl", "loss/l1", "held out kl/red", "held out ssim/blue"} <= curves
+    assert events.Scalars("held out kl/red")[-1].value > 0
 
 
 def comment(path: Path) -> str:

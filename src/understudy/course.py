@@ -72,6 +72,8 @@ def plan(
         UnknownPerson, UnknownModel, ConsentError, FacesError, SettingsError, CheckpointError
     """
     known = load_state(folder)
+    if known is None and settings.encoder_from:
+        project.model(settings.encoder_from)
     if add or freeze:
         course = _joined(known, people, folder, add, freeze)
     else:

@@ -94,6 +94,10 @@ class TrainSettings(Settings):
     seed: Annotated[int, Field(ge=0)] = 0
     """The same seed gives the same model on the same machine."""
 
+    encoder_from: str | None = None
+    """A new model begins with the encoder of this one, of the same size; swift, vae and
+    autoencoder fit one another."""
+
     decoder_from: Literal["alike", "mean", "scratch"] = "alike"
     """What the decoder of somebody who joins a model begins as: the decoder in it that redraws
     the new face best, the mean of all of them, or new weights."""

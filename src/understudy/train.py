@@ -27,15 +27,17 @@ import numpy as np
 
 from understudy import compute, files
 from understudy.course import Course, facesets, plan
+from understudy.data.augment import core
 from understudy.errors import TrainingError
 from understudy.feed import Feed
 from understudy.interrupt import interrupts
 from understudy.journal import Journal
 from understudy.models.base import network_class
-from understudy.models.checkpoint import Snapshot, complete, load_newest, save
+from understudy.models.checkpoint import Snapshot, complete, load_model, load_newest, save
 from understudy.models.figures import Figures, measure
 from understudy.models.learner import Learner, build_first
 from understudy.models.people import first_decoder, only, put_back, with_person
+from understudy.models.takeover import take_encoder
 from understudy.outlook import outlook
 from understudy.progress import Progress, Task, silent
 from understudy.schedule import State, learning_rate
@@ -195,6 +197,10 @@ class _Run:
         """Make the learner: from a checkpoint, to which whoever joins is added, or from nothing."""
         course, seed = self.course, self.settings.seed
         self.whole = build_first(course.network, course.size, course.people, seed, snapshot)
+        if snapshot is None and (source := self.settings.encoder_from):
+            other = load_model(self.folder.with_name(source))
+            for model in (self.whole.model, self.whole.average):
+                take_encoder(model, other, source)
         for person in course.people:
             if person not in self.whole.model.people:
                 average = self.whole.average.eval().to(self.device)
@@ -304,9 +310,9 @@ class _Run:
         self.unsaved = False
         with self.learner.autocast():
             self.journal.draw(state.step, average, held_out)
-        self.journal.write(
-            state.step, self.terms or {}, learning_rate(self.recipe, state), measured
-        )
+            looks = {p: average.look(core(held_out[p], self.course.size)[0]) for p in measured}
+        logged = {person: measured[person] | looks[person] for person in measured}
+        self.journal.write(state.step, self.terms or {}, learning_rate(self.recipe, state), logged)
         shown = ", ".join(f"{p} {v.ssim:.3f} ({v.psnr:.1f} dB)" for p, v in figures.items())
         task.note(f"Step {state.step}: held-out SSIM {shown}.")
         return self.outlook()
