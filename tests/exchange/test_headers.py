@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import struct
 import zlib
 from typing import Any
 
@@ -11,12 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strangers import chunk, values
 from understudy.errors import MediaError
 from understudy.exchange import faceswap, literal, png_header
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def picture() -> bytes:
@@ -28,28 +24,6 @@ def picture() -> bytes:
 def with_itxt(text: bytes, flags: bytes = b"\0\0", keyword: bytes = b"faceswap") -> bytes:
     png = picture()
     return png[:33] + chunk(b"iTXt", keyword + b"\0" + flags + b"\0\0" + text) + png[33:]
-
-
-def values() -> dict[str, Any]:
-    return {
-        "alignments": {
-            "x": 10,
-            "y": -4,
-            "w": 50,
-            "h": 60,
-            "landmarks_xy": [[float(i), i + 0.5] for i in range(68)],
-            "mask": {"extended": {"mask": b"x\x9c([{", "stored_size": 128}},
-            "identity": {"vggface2": [0.25] * 512},
-        },
-        "source": {
-            "alignments_version": 2.3,
-            "original_filename": "clip_000123_0.png",
-            "face_index": 1,
-            "source_filename": "clip_000123.png",
-            "source_is_video": True,
-            "source_frame_dims": (1080, 1920),
-        },
-    }
 
 
 def test_reads_what_faceswap_writes() -> None:

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import understudy.export
+from painted import SIZE, Act, ColourTracker, paint
+from studio import CONVERT, build, command
+from understudy.errors import (
+    ConsentError,
+    MediaError,
+    SettingsError,
+    TrainingError,
+    UnderstudyError,
+    UnknownPerson,
+)
+from understudy.exchange.card import grant
+from understudy.exchange.running import Exported
+from understudy.exported import ExportedArtist
+from understudy.models import load_model
+from understudy.models.base import NETWORKS
+from understudy.project import Project
+from understudy.render import Swapper, weights_hash
+from understudy.settings import ConvertSettings
+from understudy.trust import consent
+from understudy.types import Face, Floats, Frame, Image
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a project, its exported people and a scene; work on a copy of it."""
+    folder = tmp_path_factory.mktemp("export")
+    project = build(folder)
+    assert command(project, "export", "blue", "--replace", "red") == 0
+    assert command(project, "export", "blue", "--kind", "onnx", "--replace", "red") == 0
+    return folder
+
+
+@pytest.fixture
+def folder(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    shutil.copytree(built, tmp_path, symlinks=True, dirs_exist_ok=True)
+    capsys.readouterr()
+    return tmp_path
+
+
+@pytest.fixture
+def project(folder: Path) -> Path:
+    return folder / "project"
+
+
+@pytest.fixture
+def refused(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command that must fail in the stated way; gives what it says."""
+
+    def run(kind: type[UnderstudyError], *words: str | Path) -> str:
+        code = command(project, *words)
+        said = capsys.readouterr().err
+        assert code == kind.exit_code, said
+        return said
+
+    return run
+
+
+def painted_frame() -> tuple[Frame, list[Face]]:
+    picture = av.VideoFrame.from_ndarray(paint([Act("red", 0, 9, 96)], 0), format="rgb24")
+    frame = Frame(0, Fraction(0), picture, lambda one: one.to_ndarray(format="rgb24"))
+    return frame, ColourTracker().update(frame)
+
+
+def laid(frame: Image, patch_image: Image, alpha: Floats, x: int, y: int) -> Floats:
+    result = frame.astype(np.float32)
+    height, width = alpha.shape
+    place = (slice(y, y + height), slice(x, x + width))
+    result[place] += alpha[..., None] * (patch_image - result[place])
+    return result
+
+
+@pytest.mark.parametrize("kind", ["onnx", "dfm"])
+@pytest.mark.parametrize("goes", ["red", "any"])
+def test_an_exported_person_is_laid_over_as_the_trained_one(
+    project: Path, kind: str, goes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(NETWORKS, "swift", ("tinynet", "Tiny"))
+    model = load_model(Project.open(project).model_folder("duo"))
+    settings = ConvertSettings()
+    frame, faces = painted_frame()
+    trained = Swapper(model, "blue", settings, CPU, False, goes)
+    exported = ExportedArtist(project / f"exports/duo-blue.{kind}", settings).drawer(goes, "blue")
+    one, other = (
+        laid(frame.image, patch.image, patch.alpha, patch.x, patch.y)
+        for drawer in (trained, exported)
+        for patch in drawer.patches([(frame, faces)])[0]
+    )
+    assert one.shape == (SIZE, SIZE, 3)
+    assert np.abs(one - frame.image).max() > 20
+    differences = np.abs(one - other)
+    if kind == "onnx":
+        assert differences.max() < 0.5
+    else:  # whose crop ends above the lower edge of ours, where an untrained mask still is
+        changed = np.abs(one - frame.image).max(2) > 0
+        assert differences[changed].mean() < 1.5
+
+
+def test_what_the_file_says_of_itself(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, "swift", ("tinynet", "Tiny"))
+    opened = Project.open(project)
+    card = Exported(project / "exports/duo-blue.dfm").contract.card
+    assert card is not None
+    assert (card.person, card.replaced, card.model, card.kind) == ("blue", "red", "duo", "dfm")
+    assert card.weights_sha256 == weights_hash(load_model(opened.model_folder("duo")))
+    for name in ("red", "blue"):
+        on_file = opened.person(name).consent
+        assert on_file is not None
+        assert card.consents[name] == grant(on_file)
+    assert card.difference is not None
+    assert card.difference < 1e-5
+    assert card.checked == 8
+
+
+@pytest.mark.parametrize("kind", ["onnx", "dfm"])
+def test_a_film_is_converted_by_a_file(folder: Path, project: Path, kind: str) -> None:
+    model = project / f"exports/duo-blue.{kind}"
+    assert command(project, "convert", folder / "scene.mp4", "--model", model, *CONVERT) == 0
+    record = json.loads((project / "renders/scene-blue-for-red.json").read_text())
+    assert record["model"]["name"] == model.name
+    assert record["model"]["card"]["person"] == "blue"
+    assert record["swapped"] >= 30
+    assert record["consents"]["blue"]["footing"] == "synthetic"
+
+
+def test_a_strangers_file_is_told_and_needs_consent(
+    folder: Path,
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+    refused: Callable[..., str],
+) -> None:
+    proto = onnx.load(str(project / "exports/duo-blue.dfm"))
+    del proto.metadata_props[:]
+    onnx.save(proto, str(folder / "strange.dfm"))
+    words = ("convert", folder / "scene.mp4", "--model", folder / "strange.dfm")
+    assert command(project, *words, *CONVERT) == 0
+    assert "does not say whose face it draws" in capsys.readouterr().err
+    said = refused(UnknownPerson, *words, "--replace", "red", "--with", "stranger")
+    assert "no person `stranger`" in said
+    two = refused(SettingsError, *words, "--replace", "red=blue", "--replace", "blue=red")
+    assert "draws one person" in two
+
+
+def test_a_file_draws_nobody_else(folder: Path, project: Path, refused: Callable[..., str]) -> None:
+    words = ("convert", folder / "scene.mp4", "--model", project / "exports/duo-blue.dfm")
+    said = refused(SettingsError, *words, "--replace", "blue", "--with", "red")
+    assert "draws blue, not red" in said
+    assert "--with blue" in said
+
+
+def test_consent_that_ended_stops_export_and_file(
+    folder: Path, project: Path, refused: Callable[..., str]
+) -> None:
+    blue = Project.open(project).person("blue")
+    assert blue.consent is not None
+    ended = blue.consent.model_copy(update={"revoked_at": datetime(2020, 1, 1, tzinfo=UTC)})
+    consent.write(blue.consent_file, ended)
+    assert "took the consent back" in refused(ConsentError, "export", "blue")
+    assert "took the consent back" in refused(ConsentError, "export", "red", "--replace", "blue")
+    model = project / "exports/duo-blue.dfm"
+    said = refused(ConsentError, "convert", folder / "scene.mp4", "--model", model, *CONVERT)
+    assert "took the consent back" in said
+
+
+def test_another_consent_on_file_is_told(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blue = Project.open(project).person("blue")
+    consent.write(blue.consent_file, consent.state("blue", "self"))
+    model = project / "exports/duo-blue.dfm"
+    assert command(project, "convert", folder / "scene.mp4", "--model", model, *CONVERT) == 0
+    assert "on another consent of blue" in capsys.readouterr().err
+
+
+def test_a_file_that_differs_is_not_left(
+    project: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+) -> None:
+    before = (project / "exports/duo-blue.dfm").read_bytes()
+    monkeypatch.setattr(understudy.export, "TOLERANCE", -1.0)
+    assert "nothing was written" in refused(TrainingError, "export", "blue")
+    assert (project / "exports/duo-blue.dfm").read_bytes() == before
+    assert sorted(path.name for path in (project / "exports").iterdir()) == [
+        "duo-blue.dfm",
+        "duo-blue.onnx",
+    ]
+
+
+def test_whoever_is_not_in_the_model_cannot_be_exported(
+    project: Path, refused: Callable[..., str]
+) -> None:
+    assert "no person `nobody`" in refused(UnknownPerson, "export", "nobody")
+    opened = Project.open(project)
+    shutil.copytree(opened.person("red").folder, opened.people_folder / "eva")
+    assert "not trained on eva" in refused(SettingsError, "export", "eva")
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxruntime"])
+def test_without_the_extra(
+    folder: Path,
+    project: Path,
+    library: str,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: Callable[..., str],
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    model = project / "exports/duo-blue.dfm"
+    said = refused(SettingsError, "convert", folder / "scene.mp4", "--model", model, *CONVERT)
+    assert "understudy[export]" in said
+
+
+def test_a_file_that_is_none(folder: Path, refused: Callable[..., str]) -> None:
+    (folder / "bad.dfm").write_bytes(b"\x80\x04pickle")
+    for name in ("bad.dfm", "absent.dfm"):
+        said = refused(
+            MediaError, "convert", folder / "scene.mp4", "--model", folder / name, *CONVERT
+        )
+        assert name in said
