@@ -8,7 +8,8 @@ nearly equal numbers, and in bfloat16 they become noise or NaN.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -26,8 +27,13 @@ TENT = (1, 2, 2)
 
 WIDTHS: dict[Window, int] = {"gaussian": 11, "tent": 1 + sum(TENT)}
 
+LUMA = (0.299, 0.587, 0.114)
+
+SURE = 1e-6
+"""A mask is at least so far from 0 and 1 where its logarithm is taken."""
+
 AT_ONCE = 250_000
-"""Values that SSIM works on together on a processor, so that they stay in its cache."""
+"""Values that a loss works on together on a processor, so that they stay in its cache."""
 
 
 def _check(a: Tensor, b: Tensor, mask: Tensor | None) -> None:
@@ -116,7 +122,7 @@ def _sums(a: Tensor, b: Tensor, weights: Tensor, window: Window, whole: bool) ->
     return (values * weights).sum()
 
 
-def _sums_and_slopes(a: Tensor, b: Tensor, weights: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
+def _ssim_and_slopes(a: Tensor, b: Tensor, weights: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
     """`_sums` with the tent window, and its slopes for `a`, worked out by hand."""
     stack = torch.cat((a, b, a * a + b * b, a * b), dim=1)
     mean_a, mean_b, squares, product = _tent(stack, 1).chunk(4, dim=1)
@@ -145,27 +151,55 @@ def _sums_and_slopes(a: Tensor, b: Tensor, weights: Tensor, whole: bool) -> tupl
     return values.sum(), total
 
 
+def _l1_and_slopes(a: Tensor, b: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted sum of absolute differences, and its slopes for `a`."""
+    difference = a - b
+    slopes = difference.sign() * weights
+    return (difference * slopes).sum(), slopes
+
+
+def _bce_and_slopes(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of the binary cross-entropy, and its slopes for `a`."""
+    a = a.clamp(SURE, 1 - SURE)
+    rest = 1 - a
+    value = torch.lerp(rest.log(), a.log(), b).sum()
+    return -value, (a - b) / rest.mul_(a)
+
+
 class _Pieces(torch.autograd.Function):
-    """`_sums` with the tent window, a few images at a time, with the slopes for `a` worked out
-    at once: nothing then leaves the processor's cache, which is several times as fast."""
+    """A sum over images whose slopes are worked out at once, a few images at a time: on a
+    processor nothing then leaves its cache, which is several times as fast."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, weights: Tensor, whole: bool) -> Tensor:
-        together = max(1, AT_ONCE // (4 * a[0].numel()))
-        total = torch.zeros(())
+    def forward(
+        ctx: Any, work: Callable[..., tuple[Tensor, Tensor]], a: Tensor, *others: Tensor
+    ) -> Tensor:
+        together = max(1, AT_ONCE // (4 * a[0].numel())) if a.device.type == "cpu" else len(a)
+        total = a.new_zeros((), dtype=torch.float32)
         slopes = torch.empty_like(a)
         for first in range(0, len(a), together):
             some = slice(first, first + together)
-            near, far = a[some].float().contiguous(), b[some].float().contiguous()
-            value, slopes[some] = _sums_and_slopes(near, far, weights[some], whole)
+            parts = [each[some].float().contiguous() for each in (a, *others)]
+            value, slopes[some] = work(*parts)
             total += value
         ctx.save_for_backward(slopes)
+        ctx.others = len(others)
         return total
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         (slopes,) = ctx.saved_tensors
-        return slope * slopes, None, None, None
+        return None, slope * slopes, *(None for _ in range(ctx.others))
+
+
+def _in_pieces(
+    work: Callable[..., tuple[Tensor, Tensor]], a: Tensor, *others: Tensor
+) -> Tensor | None:
+    """The sum that `work` gives, when only `a` needs slopes; None otherwise."""
+    if not a.requires_grad or any(each.requires_grad for each in others):
+        return None
+    result: Tensor = _Pieces.apply(work, a, *others)  # type: ignore[no-untyped-call]
+    return result
 
 
 def _similarity(a: Tensor, b: Tensor, mask: Tensor | None, window: Window, whole: bool) -> Tensor:
@@ -175,11 +209,10 @@ def _similarity(a: Tensor, b: Tensor, mask: Tensor | None, window: Window, whole
         raise ValueError(f"images of {tuple(a.shape[2:])} are smaller than a window of {width}")
     with torch.autocast(a.device.type, enabled=False):
         weights = _weights(a, mask, window)
-        simple = a.requires_grad and not (b.requires_grad or weights.requires_grad)
-        if window == "tent" and simple and a.device.type == "cpu":
-            result: Tensor = _Pieces.apply(a, b, weights, whole)  # type: ignore[no-untyped-call]
-            return result
-        return _sums(a, b, weights, window, whole)
+        result = None
+        if window == "tent":
+            result = _in_pieces(partial(_ssim_and_slopes, whole=whole), a, b, weights)
+        return _sums(a, b, weights, window, whole) if result is None else result
 
 
 def ssim(
@@ -243,6 +276,11 @@ def ms_ssim(
     return result
 
 
+def luma(images: Tensor) -> Tensor:
+    """Brightness (N, 1, H, W) of RGB images (N, 3, H, W), by ITU-R BT.601."""
+    return (images.new_tensor(LUMA) @ images.flatten(2)).view(-1, 1, *images.shape[2:])
+
+
 def _average(values: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         return values.mean()
@@ -252,7 +290,11 @@ def _average(values: Tensor, mask: Tensor | None) -> Tensor:
 def masked_l1(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean absolute difference, weighted by the mask. Raises ValueError on unequal shapes."""
     _check(a, b, mask)
-    return _average((a.float() - b.float()).abs(), None if mask is None else mask.float())
+    if mask is None:
+        return (a.float() - b.float()).abs().mean()
+    weights = mask.float() / (mask.float().sum() * a.shape[1]).clamp_min(1e-6)
+    result = _in_pieces(_l1_and_slopes, a, b, weights)
+    return ((a.float() - b.float()).abs() * weights).sum() if result is None else result
 
 
 def masked_mse(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -265,4 +307,7 @@ def mask_bce(mask: Tensor, face: Tensor) -> Tensor:
     """Binary cross-entropy of a predicted mask 0..1 against the true one 0..1, a scalar."""
     _check(mask, face, None)
     with torch.autocast(mask.device.type, enabled=False):
-        return functional.binary_cross_entropy(mask.float().clamp(1e-6, 1 - 1e-6), face.float())
+        result = _in_pieces(_bce_and_slopes, mask, face)
+        if result is not None:
+            return result / mask.numel()
+        return functional.binary_cross_entropy(mask.float().clamp(SURE, 1 - SURE), face.float())

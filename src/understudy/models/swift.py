@@ -23,7 +23,7 @@ from torch.nn import functional
 from understudy.data.augment import Augmentation
 from understudy.faces.align import CORE, TEMPLATE
 from understudy.models.base import Recipe, SwapModel
-from understudy.models.losses import mask_bce, masked_l1, ssim
+from understudy.models.losses import luma, mask_bce, masked_l1, ssim
 
 SLOPE = 0.1
 PATCH = 8
@@ -34,10 +34,11 @@ HEAD = 4
 
 STEM = 128
 WIDTH = 256
+SQUEEZED = 64
 LATENT = 256
-SHARED = 160
-"""Channels: of the first grid, of the encoder's other grids, of the bottleneck, and of the grid
-that it hands to the decoders."""
+SHARED = 96
+"""Channels: of the first grid, of the encoder's other grids, of its last, of the bottleneck, and of
+the grid that it hands to the decoders."""
 
 DECODER = (192, 128, 64, 48, 32)
 """Channels of the decoder's grids, from the smallest up."""
@@ -48,20 +49,16 @@ OUTSIDE = 0.02
 FOCUS = 2.0
 """Weight of eyes and mouth on top of the face's: small, and what people look at."""
 
-LUMA = (0.299, 0.587, 0.114)
-
 
 class _Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut."""
+    """A 3x3 convolution beside a shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.change = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, grid: Tensor) -> Tensor:
-        inner = self.first(functional.leaky_relu(grid, SLOPE))
-        grown: Tensor = grid + self.second(functional.leaky_relu(inner, SLOPE))
+        grown: Tensor = grid + self.change(functional.leaky_relu(grid, SLOPE))
         return grown
 
 
@@ -75,9 +72,9 @@ class _Encoder(nn.Module):
         for _ in range(halvings):
             stages += [nn.LeakyReLU(SLOPE), nn.Conv2d(channels, WIDTH, 3, stride=2, padding=1)]
             channels = WIDTH
-        stages += [_Block(WIDTH), nn.LeakyReLU(SLOPE), nn.Conv2d(WIDTH, WIDTH // 2, 1)]
+        stages += [_Block(WIDTH), nn.LeakyReLU(SLOPE), nn.Conv2d(WIDTH, SQUEEZED, 1)]
         self.grid = nn.Sequential(*stages, nn.LeakyReLU(SLOPE))
-        self.squeeze = nn.Linear(WIDTH // 2 * base * base, LATENT)
+        self.squeeze = nn.Linear(SQUEEZED * base * base, LATENT)
         self.spread = nn.Linear(LATENT, SHARED * base * base)
         self.base = base
 
@@ -116,7 +113,8 @@ class _Decoder(nn.Module):
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         drawn = functional.pixel_shuffle(self.head(self.grid(latent)), HEAD).float().sigmoid()
-        return drawn[:, :3], drawn[:, 3:]
+        image, mask = torch.split(drawn, [3, 1], dim=1)
+        return image, mask
 
 
 def _focus(size: int) -> Tensor:
@@ -148,7 +146,7 @@ class Swift(SwapModel):
     network: ClassVar[str] = "swift"
     sizes: ClassVar[tuple[int, ...]] = (96, 128, 160, 192, 256, 320, 384, 512)
     recipe: ClassVar[Recipe] = Recipe(
-        batch=8,
+        batch=16,
         learning_rate=1e-3,
         betas=(0.9, 0.99),
         weight_decay=0.01,
@@ -181,7 +179,7 @@ class Swift(SwapModel):
                     nn.init.zeros_(module.bias)
         for module in self.modules():
             if isinstance(module, _Block):
-                module.second.weight.data.mul_(0.2)
+                module.change.weight.data.mul_(0.2)
             elif isinstance(module, _Decoder):
                 module.head.weight.data.mul_(0.1)
 
@@ -196,10 +194,8 @@ class Swift(SwapModel):
     def loss(self, image: Tensor, mask: Tensor, target: Tensor, face: Tensor) -> dict[str, Tensor]:
         """Absolute difference in colour, structure in brightness, and the mask."""
         weight = OUTSIDE + (1 - OUTSIDE) * face * (1 + FOCUS * self.focus)
-        luma = image.new_tensor(LUMA).view(1, 3, 1, 1)
-        grey, wanted = ((picture * luma).sum(1, keepdim=True) for picture in (image, target))
         return {
             "l1": masked_l1(image, target, weight),
-            "dssim": 0.5 * (1 - ssim(grey, wanted, weight, window="tent")),
+            "dssim": 0.5 * (1 - ssim(luma(image), luma(target), weight, window="tent")),
             "mask": 0.1 * mask_bce(mask, face),
         }
