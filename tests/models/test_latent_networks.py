@@ -10,7 +10,7 @@ import torch
 
 from understudy.errors import SettingsError
 from understudy.models import build
-from understudy.models.vae import BETA, CODE, WARMUP, Vae, divergence, weight
+from understudy.models.vae import BETA, CODE, WARMUP, Vae, divergence, unevenness, weight
 
 
 def network(name: str, size: int = 96, people: tuple[str, ...] = ("ada", "chen")) -> Any:
@@ -87,6 +87,18 @@ def test_divergence_agrees_with_drawing() -> None:
     assert abs(float(ratio.mean()) - float(divergence(mean, log_variance))) < 5 * error
 
 
+def test_unevenness_is_distance_from_unit_covariance() -> None:
+    torch.manual_seed(0)
+    many = torch.randn(50_000, 3)
+    still = torch.full((50_000, 3), -20.0)
+    assert float(unevenness(many, still)) < 1e-3
+    assert float(unevenness(many * 0, still * 0)) < 1e-6
+    # Three latents that say the same: every covariance is 1, six of them should be 0.
+    alike = many[:, :1].expand(-1, 3)
+    assert float(unevenness(alike, still)) == pytest.approx(6, rel=0.05)
+    assert float(unevenness(many * 0, still)) == pytest.approx(3, rel=1e-3)
+
+
 def test_the_weight_rises_and_stays() -> None:
     assert weight(0) == 0
     assert weight(WARMUP // 2) == pytest.approx(BETA / 2)
@@ -106,7 +118,7 @@ def test_training_draws_latents_from_the_seed_and_use_takes_their_mean() -> None
     mean, log_variance = model.posterior(images)
     assert torch.equal(model.encode(images), mean)
     nats = float(divergence(mean, log_variance).detach().sum(1).mean())
-    assert float(terms["kl"]) == pytest.approx(BETA * nats)
+    assert float(terms["kl"].detach()) == pytest.approx(BETA * nats)
     assert model.look(images)["kl"] == pytest.approx(nats)
 
 
