@@ -76,7 +76,7 @@ def refused(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
 
 def painted_frame() -> tuple[Frame, list[Face]]:
     picture = av.VideoFrame.from_ndarray(paint([Act("red", 0, 9, 96)], 0), format="rgb24")
-    frame = Frame(0, Fraction(0), picture, lambda one: one.to_ndarray(format="rgb24"))
+    frame = Frame(0, Fraction(0), picture, lambda _: paint([Act("red", 0, 9, 96)], 0))
     return frame, ColourTracker().update(frame)
 
 
