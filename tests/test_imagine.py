@@ -225,6 +225,15 @@ def quiet(capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
     return capsys
 
 
+def test_training_what_cannot_swap_leads_to_imagine(
+    project: Project, quiet: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "red", "blue", "--name", "autoencoder", "--network", "autoencoder"]
+    more = ["--size", "96", "--steps", "20", "--batch", "4", "--device", "cpu"]
+    assert main(["--project", str(project.folder), *words, *more]) == 0
+    assert "Next: understudy imagine --model autoencoder" in quiet.readouterr().out
+
+
 def test_the_command_says_what_was_found(
     project: Project, quiet: pytest.CaptureFixture[str]
 ) -> None:

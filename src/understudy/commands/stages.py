@@ -142,6 +142,11 @@ def train(
     )
     if not report.finished:
         return STOPPED
+    from understudy.models.base import network_class
+
+    if not network_class(report.network).swaps:
+        session.say(f"Next: understudy imagine --model {report.model}")
+        return 0
     one, other = report.people[0], report.people[-1]
     if set(report.learned) != set(report.people):
         one, other = other, one
