@@ -22,7 +22,18 @@ from understudy.project import Project
 from understudy.settings import AllSettings, EncodeSettings, ScanSettings, TrainSettings
 from understudy.shell import seconds
 
-COMMANDS = ["init", "add", "extract", "train", "convert", "evaluate", "demo", "doctor", "weights"]
+COMMANDS = [
+    "init",
+    "add",
+    "extract",
+    "train",
+    "convert",
+    "evaluate",
+    "demo",
+    "person",
+    "doctor",
+    "weights",
+]
 FLAGS = {
     "extract": ("extract", "scan"),
     "train": ("train",),

@@ -291,6 +291,7 @@ class Project:
         """
         own = take(self.settings.train, given, _GIVEN)
         none_left(given, (TrainSettings,), _GIVEN)
+        people = list(people)
         if add or freeze_encoder:
             name = self.model(name)
         elif name is None:
