@@ -23,8 +23,8 @@ of the bottleneck, or 32, they lay on a thin sheet in it, and a draw from the pr
 
 BETA = 7e-4
 """Weight of the divergence, per nat, against a loss that is a mean over pixels (Higgins et al.,
-"beta-VAE", 2017). Small, so that it does not silence latents that pictures need (posterior
-collapse): all stay active."""
+"beta-VAE", 2017). Small, so that it does not silence the latents (posterior collapse): 15 of
+16 stay active."""
 
 EVEN = 8.0
 """Weight of `unevenness` against that of the divergence."""
