@@ -42,6 +42,7 @@ from understudy.person import Person, Portrait, check_name, is_name
 from understudy.progress import Progress, silent
 from understudy.settings import (
     AllSettings,
+    CompareSettings,
     ConvertSettings,
     EncodeSettings,
     EvaluateSettings,
@@ -60,6 +61,7 @@ from understudy.trust.removed import Removal
 
 if TYPE_CHECKING:
     from understudy.collect import AddReport
+    from understudy.compare import CompareReport
     from understudy.convert import ConvertReport
     from understudy.decoders import DecoderReport
     from understudy.evaluate import EvaluateReport
@@ -486,6 +488,52 @@ class Project:
             settings=own,
             progress=progress or silent(),
             baseline=baseline,
+        )
+
+    def compare(
+        self,
+        people: Sequence[str] = (),
+        film: Path | None = None,
+        replace: str | None = None,
+        with_: str | None = None,
+        face: Path | str | None = None,
+        truth: Path | None = None,
+        truth_mask: Path | None = None,
+        target_mask: Path | None = None,
+        output: Path | None = None,
+        progress: Progress | None = None,
+        **given: Any,
+    ) -> CompareReport:
+        """Hold networks against one another; see `compare.compare`. It starts processes: a
+        program calls this under `if __name__ == "__main__":`.
+
+        Args:
+            people: whom the networks learn; everybody with a faceset when empty.
+            film: to swap faces in.
+            replace, with_: who goes and who comes; the first of `people` comes for the second
+                when not given.
+            face: photo of who comes, for the warp; chosen from the footage when not given.
+            truth, truth_mask, target_mask: as for `evaluate`.
+            output: a folder in the renders folder when not given.
+            given: fields of CompareSettings; they win over `project.toml`.
+        """
+        own = take(self.settings.compare, given, _GIVEN)
+        none_left(given, (CompareSettings,), _GIVEN)
+        from understudy.compare import compare
+
+        return compare(
+            self,
+            people,
+            own,
+            film,
+            replace,
+            with_,
+            None if face is None else str(face),
+            truth,
+            truth_mask,
+            target_mask,
+            output,
+            progress or silent(),
         )
 
     def imagine(

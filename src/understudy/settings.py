@@ -170,6 +170,30 @@ class ImagineSettings(Settings):
     """Where to compute."""
 
 
+class CompareSettings(Settings):
+    """Which networks are compared, and for how long each is trained."""
+
+    alternatives = frozenset({"minutes", "steps"})
+
+    models: str = "original,swift,vae,warp"
+    """Networks, with commas between them, and warp, which is none and needs no training."""
+
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """Train each for this long; what [train] says when neither minutes nor steps are given."""
+
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Train each for this many steps instead."""
+
+    size: Annotated[int, Field(ge=64, le=512, multiple_of=32)] | None = None
+    """Side of the networks' image in pixels; what [train] says when not given."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.minutes is not None and self.steps is not None:
+            raise ValueError("give minutes or steps, not both")
+        return self
+
+
 class AllSettings(Settings):
     """The sections of `project.toml`."""
 
@@ -181,6 +205,7 @@ class AllSettings(Settings):
     convert: ConvertSettings = ConvertSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     imagine: ImagineSettings = ImagineSettings()
+    compare: CompareSettings = CompareSettings()
 
 
 def _known(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

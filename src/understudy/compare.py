@@ -1,0 +1,443 @@
+"""Compare networks: same people, same budget, same held-out film.
+
+    understudy compare ada chen --models original,swift,vae,warp --minutes 10 --film FILM
+
+Each network is trained under a name of its own and converts the film; held-out faces and the
+film are measured. `warp`, which learns nothing, is what they have to beat. Training and
+conversion run in processes of their own, one after another, so that the memory that each takes
+is its own. In the output folder:
+
+    comparison.json, comparison.md      the table
+    comparison.png                      the film, every model's swap, the truth
+    comparison.faces.png                held-out faces, redrawn by every network
+    comparison.photo.png                the photo that the warp took, when none was given
+    MODEL.mp4, MODEL.json               the swap and its record
+    MODEL.report.html, .json            its evaluation, with the warp as baseline
+
+Run again, it goes on: what is trained is not trained again, nor converted or measured when
+nothing changed. Keys of comparison.json (schema 1); what was not measured is null:
+
+    schema_version, understudy, people, budget, with, replace, film, truth, machine
+    compared_at             side in pixels at which held-out faces are compared
+    untouched.{psnr_db, ssim}      the film itself against the truth
+    models[].{model, size, trained_as, weights_mb}
+    models[].training.{steps, minutes, faces_per_second, memory_mb}
+    models[].held_out.{ssim, psnr_db, faces, people.NAME.{ssim, psnr_db, faces}}
+    models[].conversion.{file, frames, swapped, frames_per_second, memory_mb, key}
+    models[].film.{identity, expression, pose, pose_offset, pose_wander, steadiness, truth,
+                   untouched, key}     as `swap` in the file that `evaluate` writes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace as replaced
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from understudy import comparison, files, metrics
+from understudy.apart import Outcome, Runs, run_apart
+from understudy.compute import choose_device, cores
+from understudy.contact import Row, sheet, write_still
+from understudy.contest import Contest, Scene, digest, settle
+from understudy.convert import ConvertReport, marking, mean_identities
+from understudy.data.faceset import Faceset
+from understudy.demo import contact_sheet
+from understudy.errors import ProjectError, StorageError
+from understudy.evaluate import evaluate
+from understudy.frontal import best_photo
+from understudy.held_out import Judged, judge
+from understudy.matching import EVERYBODY, WARP, match_tracks, require_match
+from understudy.media.video import probe
+from understudy.models import load_model, network_class
+from understudy.models.checkpoint import checkpoints, load_state
+from understudy.progress import Progress, silent
+from understudy.project import Project
+from understudy.scan import film_hash, scan
+from understudy.settings import CompareSettings, TrainSettings
+from understudy.targets import Target, check_space
+from understudy.train import TrainReport, train
+from understudy.types import Image
+
+SCHEMA_VERSION = 1
+STEM = "comparison"
+
+FILM_FIGURES = (
+    *("identity", "expression", "pose", "pose_offset", "pose_wander", "steadiness"),
+    *("truth", "untouched"),
+)
+
+
+@dataclass(frozen=True)
+class CompareReport:
+    """What was found.
+
+    Attributes:
+        values: contents of `json`.
+        json, markdown: the table.
+        sheet: pictures of the film; None without one. `faces`: held-out faces.
+    """
+
+    values: dict[str, Any]
+    json: Path
+    markdown: Path
+    sheet: Path | None
+    faces: Path
+
+    def __str__(self) -> str:
+        made = [f"Table: {self.markdown}, {self.json}", f"Held-out faces: {self.faces}"]
+        if self.sheet is not None:
+            made.append(f"Pictures: {self.sheet}")
+        return "\n".join([comparison.text(self.values), "", *made])
+
+
+def compare(
+    project: Project,
+    people: Sequence[str],
+    settings: CompareSettings,
+    film: Path | None = None,
+    replace: str | None = None,
+    with_: str | None = None,
+    face: str | None = None,
+    truth: Path | None = None,
+    truth_mask: Path | None = None,
+    target_mask: Path | None = None,
+    output: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    apart: Runs = run_apart,
+) -> CompareReport:
+    """Train networks for the same budget and measure what they and the warp do.
+
+    Args:
+        people: whom the networks learn; everybody with a faceset when empty.
+        film: in which faces are swapped, best one that nobody was trained on; without one only
+            held-out faces, speed and size are compared, and the warp is left out.
+        replace, with_: who goes (a person or "any") and who comes; the first of `people` comes
+            for the second when not given.
+        face: photo of `with_` for the warp; the best frontal face of the footage when None.
+        truth, truth_mask, target_mask: as for `evaluate.evaluate`.
+        output: folder; one in the renders folder when None.
+        apart: runs work in a process of its own.
+
+    Raises:
+        UnknownModel: no such network.
+        UnknownPerson, ConsentError, FacesError: somebody cannot be trained or shown, or is not in
+            the film.
+        SettingsError: what is given does not go together.
+        MediaError: a film or the photo cannot be read.
+        StorageError: the disk is likely too small, or cannot be written.
+        ProjectLocked: another process makes the same comparison.
+        ProjectError: a process died.
+        KeyboardInterrupt: stopped; the same call goes on.
+    """
+    progress = progress or silent()
+    others = {"truth": truth, "truth_mask": truth_mask, "target_mask": target_mask}
+    contest = settle(project, people, settings, film, replace, with_, face, others)
+    if film is None and WARP in settings.models.split(","):
+        progress.note("Without a film the warp is left out: give one with --film.")
+    folder = (output or project.renders_folder / _folder_name(contest)).absolute()
+    known = _known(folder / f"{STEM}.json")
+    with files.storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with files.only_writer(folder / ".lock", f"the comparison in {folder}"):
+        return _Run(project, contest, folder, known, progress, apart).all()
+
+
+def train_apart(
+    progress: Progress, project: Project, people: Sequence[str], name: str, settings: TrainSettings
+) -> TrainReport:
+    """The training of one network; runs in a process of its own."""
+    return train(project, people, name, settings, progress)
+
+
+def convert_apart(
+    progress: Progress, project: Project, scene: Scene, model: str, output: Path
+) -> ConvertReport:
+    """The conversion of the film by one model; runs in a process of its own."""
+    return project.convert(
+        scene.film,
+        scene.replace,
+        scene.with_,
+        model,
+        output,
+        progress=progress,
+        face=scene.face if model == WARP else None,
+        side_by_side=False,
+        matte=False,
+    )
+
+
+def _folder_name(contest: Contest) -> str:
+    scene = contest.scene
+    if scene is None:
+        return "compare"
+    return f"compare-{scene.film.stem}-{scene.with_}-for-{scene.replace}"
+
+
+def _known(path: Path) -> dict[str, dict[str, Any]]:
+    """The rows of an earlier comparison, by model. Raises StorageError when it is none."""
+    if not path.exists():
+        return {}
+    try:
+        return {row["model"]: row for row in files.read_json(path)["models"]}
+    except (ProjectError, KeyError, TypeError) as error:
+        raise StorageError(
+            f"{path} is not a comparison and would be overwritten.", "Choose another --output."
+        ) from error
+
+
+class _Run:
+    """A comparison under way."""
+
+    def __init__(
+        self,
+        project: Project,
+        contest: Contest,
+        folder: Path,
+        known: dict[str, dict[str, Any]],
+        progress: Progress,
+        apart: Runs,
+    ) -> None:
+        self.project, self.contest, self.folder = project, contest, folder
+        self.progress, self.apart = progress, apart
+        self.known = known
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.judged: dict[str, dict[str, Judged]] = {}
+        self.scene = contest.scene
+
+    def all(self) -> CompareReport:
+        if self.scene is not None:
+            self.scene = self._ready(self.scene)
+        # First what takes no training: what is wrong with the photo shows at once.
+        for model in sorted(self.contest.models, key=lambda model: model != WARP):
+            self.rows[model] = self._row(model)
+            self._write()
+        faces = self.folder / f"{STEM}.faces.png"
+        write_still(faces, self._faces(), marking("Faces redrawn"))
+        pictures = None
+        if self.scene is not None:
+            pictures = self.folder / f"{STEM}.png"
+            write_still(pictures, self._films(self.scene), marking())
+        values = self._write()
+        table, words = (self.folder / f"{STEM}{suffix}" for suffix in (".json", ".md"))
+        return CompareReport(values, table, words, pictures, faces)
+
+    def _ready(self, scene: Scene) -> Scene:
+        """The scene with a photo for the warp. Raises FacesError when nobody is to be replaced,
+        StorageError when the disk is too small for the films."""
+        project, how = self.project, self.project.settings
+        info = probe(scene.film)
+        target = Target.of(self.folder / f"film{self._suffix(scene)}", how.convert)
+        check_space(target, project.renders_folder, info, None, None)
+        found = scan(scene.film, project.cache_folder, how.scan, self.progress)
+        wanted = (scene.replace,)
+        identities = mean_identities(project, [n for n in wanted if n != EVERYBODY])
+        matches = match_tracks(found.tracks, identities, wanted, how.convert.same_person)
+        require_match(matches, wanted, how.convert.same_person, scene.film.name)
+        if not self.contest.warp or scene.face is not None:
+            return scene
+        photo = self.folder / f"{STEM}.photo.png"
+        write_still(photo, best_photo(project.person(scene.with_)), {})
+        return replaced(scene, face=str(photo))
+
+    def _suffix(self, scene: Scene) -> str:
+        how = self.project.settings
+        swaps = {scene.replace: scene.with_}
+        named = Target.named(self.folder, scene.film, swaps, None, how.convert, how.encode)
+        return named.film.suffix
+
+    def _row(self, model: str) -> dict[str, Any]:
+        row: dict[str, Any] = {"model": model, "size": None, "trained_as": None, "training": None}
+        row |= {"weights_mb": 0.0, "held_out": None, "conversion": None, "film": None}
+        swaps = model == WARP
+        if model != WARP:
+            name = self.contest.names[model]
+            row["trained_as"], row["size"] = name, self.contest.courses[model].size
+            row["training"] = self._train(model)
+            row["weights_mb"] = self._weights(name)
+            row["held_out"] = self._held_out(model)
+            swaps = network_class(model).swaps
+        if self.scene is not None and swaps:
+            row["conversion"] = self._convert(self.scene, row)
+            if model != WARP:
+                row["film"] = self._evaluate(self.scene, row)
+        return row
+
+    def _train(self, network: str) -> dict[str, Any]:
+        """Train to the end of the budget, or take what is on file of that."""
+        name, how = self.contest.names[network], self.contest.training[network]
+        home = self.project.model_folder(name)
+        note = home / "compare.json"
+        known = files.read_json(note) if note.exists() else {}
+        state = load_state(home)
+        if known.get("finished") and state is not None and state["step"] == known["steps"]:
+            self.progress.note(f"{name} is trained already ({known['steps']} steps).")
+            return {key: value for key, value in known.items() if key != "finished"}
+        people = self.contest.courses[network].people
+        work = (self.project, people, name, how)
+        done: Outcome[TrainReport] = self.apart(
+            f"the training of {network}", train_apart, *work, progress=self.progress
+        )
+        report = done.value
+        batch = how.batch or network_class(network).recipe.batch
+        faces = report.steps * batch * len(people)
+        facts: dict[str, Any] = {
+            "steps": report.steps,
+            "minutes": report.minutes,
+            "faces_per_second": faces / (60 * report.minutes) if report.minutes else None,
+            "memory_mb": max(done.memory_mb, known.get("memory_mb", 0.0)),
+        }
+        files.write_json(note, facts | {"finished": report.finished})
+        if not report.finished:
+            raise KeyboardInterrupt
+        return facts
+
+    def _weights(self, name: str) -> float:
+        """What conversion reads of a model, MB: the averaged weights of encoder and decoders."""
+        newest = checkpoints(self.project.model_folder(name))[0]
+        return sum(file.stat().st_size for file in newest.glob("ema-*.safetensors")) / 1e6
+
+    def _held_out(self, network: str) -> dict[str, Any]:
+        home = self.project.model_folder(self.contest.names[network])
+        course = self.contest.courses[network]
+        facesets = {
+            person: Faceset.open(self.project.person(person).faces_folder)
+            for person in course.people
+        }
+        share = self.contest.training[network].held_out
+        model = load_model(home, self.progress.note)
+        found = judge(model, facesets, share, self.contest.compared_at, self.progress)
+        self.judged[network] = found
+        figures = {person: vars(one.figures) for person, one in found.items()}
+        return {
+            "ssim": metrics.mean([one["ssim"] for one in figures.values()]),
+            "psnr_db": metrics.mean([one["psnr_db"] for one in figures.values()]),
+            "faces": sum(one["faces"] for one in figures.values()),
+            "people": figures,
+        }
+
+    def _known(self, model: str, part: str, key: str) -> dict[str, Any] | None:
+        """What an earlier run found, if it is of the same."""
+        found = self.known.get(model, {}).get(part)
+        return found if isinstance(found, dict) and found.get("key") == key else None
+
+    def _convert(self, scene: Scene, row: dict[str, Any]) -> dict[str, Any]:
+        model, how = row["model"], self.project.settings
+        cache = self.project.cache_folder
+        photo = None
+        if scene.face is not None and model == WARP:
+            path = Path(scene.face)
+            photo = [scene.face, film_hash(path, cache) if path.is_file() else None]
+        key = digest(
+            *(version("understudy"), row["trained_as"], (row["training"] or {}).get("steps")),
+            *(film_hash(scene.film, cache), scene.replace, scene.with_, photo),
+            *(part.model_dump(mode="json") for part in (how.scan, how.convert, how.encode)),
+        )
+        output = self.folder / f"{model}{self._suffix(scene)}"
+        known = self._known(model, "conversion", key)
+        if known is not None and output.is_file():
+            return known
+        work = (self.project, scene, row["trained_as"] or WARP, output)
+        done: Outcome[ConvertReport] = self.apart(
+            f"the conversion with {model}", convert_apart, *work, progress=self.progress
+        )
+        report = done.value
+        return {
+            "file": report.output.name,
+            "frames": report.frames,
+            "swapped": report.swapped,
+            "frames_per_second": report.frames_per_second or None,
+            "memory_mb": done.memory_mb,
+            "key": key,
+        }
+
+    def _evaluate(self, scene: Scene, row: dict[str, Any]) -> dict[str, Any]:
+        """Measure a network's swap, and the warp's beside it."""
+        warp = self.rows.get(WARP)
+        cache, how = self.project.cache_folder, self.project.settings.evaluate
+        key = digest(
+            *(row["conversion"]["key"], warp and warp["conversion"]["key"]),
+            *(film_hash(other, cache) for other in scene.others),
+            how.model_dump(mode="json"),
+        )
+        known = self._known(row["model"], "film", key)
+        measured = self.known.get(WARP, {}).get("film")
+        if known is not None and (warp is None or warp["film"] or measured):
+            if warp is not None:
+                warp["film"] = warp["film"] or measured
+            return known
+        values = evaluate(
+            self.project,
+            row["trained_as"],
+            scene.film,
+            self.folder / row["conversion"]["file"],
+            scene.replace,
+            scene.with_,
+            scene.truth,
+            scene.truth_mask,
+            scene.target_mask,
+            how,
+            self.progress,
+            self.folder,
+            None if warp is None else self.folder / warp["conversion"]["file"],
+        ).values
+        if warp is not None:
+            warp["film"] = {name: values["baseline"][name] for name in FILM_FIGURES} | {"key": key}
+        return {name: values["swap"][name] for name in FILM_FIGURES} | {"key": key}
+
+    def _write(self) -> dict[str, Any]:
+        """Write the table as far as it is known; returns what is in the JSON file."""
+        scene = self.scene
+        rows = [self.rows[model] for model in self.contest.models if model in self.rows]
+        films = [row["film"] for row in rows if row["film"] is not None]
+        values = {
+            "schema_version": SCHEMA_VERSION,
+            "understudy": version("understudy"),
+            "people": list(self.contest.people),
+            "budget": self.contest.budget,
+            "with": scene.with_ if scene else None,
+            "replace": scene.replace if scene else None,
+            "film": scene.film.name if scene else None,
+            "truth": scene.truth.name if scene and scene.truth else None,
+            "machine": {
+                "cores": cores(),
+                "device": choose_device(self.project.settings.train.device).type,
+                "torch": torch.__version__,
+            },
+            "compared_at": self.contest.compared_at,
+            "untouched": films[0]["untouched"] if films else None,
+            "models": rows,
+        }
+        files.write_json(self.folder / f"{STEM}.json", values)
+        table = comparison.markdown(values)
+        files.write_bytes(self.folder / f"{STEM}.md", table.encode())
+        return values
+
+    def _faces(self) -> Image:
+        """Held-out faces of everybody, as they are and as every network redraws them."""
+        first = next(iter(self.judged.values()))
+        rows = [Row("held-out faces", [p for one in first.values() for p in one.true])]
+        rows += [
+            Row(f"redrawn by {network}", [p for one in found.values() for p in one.drawn])
+            for network, found in self.judged.items()
+        ]
+        return sheet(rows)
+
+    def _films(self, scene: Scene) -> Image:
+        """Frames of the film, of every swap and of the truth."""
+        shown = [("the film", scene.film)]
+        frames = 0
+        for model in self.contest.models:
+            done = self.rows[model]["conversion"]
+            if done is not None:
+                caption = f"with {scene.with_}'s face, by {model}"
+                shown.append((caption, self.folder / done["file"]))
+                frames = done["frames"]
+        if scene.truth is not None:
+            shown.append(("the truth", scene.truth))
+        return contact_sheet(shown, frames)
