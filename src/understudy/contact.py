@@ -26,14 +26,17 @@ CAPTION = 22
 RATE = 25
 PAPER = 24
 INK = (225, 225, 225)
+WEBP_QUALITY = 80
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a sheet: what it shows in words, and its pictures, RGB uint8 of one size."""
+    """A line of a sheet: what it shows in words, its pictures, RGB uint8 of one size, and words
+    over each picture, if any."""
 
     caption: str
     pictures: Sequence[Image]
+    labels: Sequence[str] = ()
 
 
 def sheet(rows: Sequence[Row]) -> Image:
@@ -63,16 +66,29 @@ def _row(row: Row) -> Image:
         for picture in row.pictures
     ]
     line = np.concatenate(tiles, axis=1)
-    if not row.caption:
-        return line
-    strip = np.full((CAPTION, line.shape[1], 3), PAPER, np.uint8)
-    where, font = (3, CAPTION - 7), cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(strip, row.caption, where, font, 0.42, INK, 1, cv2.LINE_AA)
-    return np.concatenate([strip, line])
+    over = [(number * (TILE + GAP), words) for number, words in enumerate(row.labels)]
+    strips = [_strip(line.shape[1], words) for words in ([(0, row.caption)], over) if words]
+    return np.concatenate([*(strips if row.caption else strips[1:]), line])
+
+
+def _strip(width: int, words: Sequence[tuple[int, str]]) -> Image:
+    """A line of writing, each piece from so many pixels on."""
+    strip = np.full((CAPTION, width, 3), PAPER, np.uint8)
+    for left, text in words:
+        where, font = (left + 3, CAPTION - 7), cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(strip, text, where, font, 0.42, INK, 1, cv2.LINE_AA)
+    return strip
 
 
 def write_still(path: Path, picture: Image, tags: Mapping[str, str]) -> None:
-    """Write a PNG that carries `tags` as text. Raises MediaError, StorageError."""
+    """Write a PNG that carries `tags` as text, or a WebP whose description is the tag `comment`.
+
+    Raises:
+        MediaError, StorageError
+    """
+    if path.suffix == ".webp":
+        data = encode_image(picture, path.suffix, WEBP_QUALITY, tags["comment"])
+        return files.write_bytes(path, data)
     named = {key.capitalize(): words for key, words in tags.items()}
     files.write_bytes(path, with_text(encode_image(picture, ".png"), named))
 

@@ -46,6 +46,7 @@ from understudy.settings import (
     ConvertSettings,
     EncodeSettings,
     EvaluateSettings,
+    ExplainSettings,
     ExtractSettings,
     ImagineSettings,
     ScanSettings,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from understudy.decoders import DecoderReport
     from understudy.evaluate import EvaluateReport
     from understudy.exchange.card import Kind
+    from understudy.explain import ExplainReport
     from understudy.export import ExportReport
     from understudy.extract import ExtractReport
     from understudy.imagine import ImagineReport
@@ -557,6 +559,26 @@ class Project:
         from understudy.imagine import imagine
 
         return imagine(self, self.model(model), person, output, own, progress or silent())
+
+    def explain(
+        self,
+        model: str | None = None,
+        output: Path | None = None,
+        progress: Progress | None = None,
+        **given: Any,
+    ) -> ExplainReport:
+        """Show a model from inside; see `explain.explain`.
+
+        Args:
+            model: the only model of the project when not given.
+            output: a folder in the renders folder when not given.
+            given: fields of ExplainSettings; they win over `project.toml`.
+        """
+        own = take(self.settings.explain, given, _GIVEN)
+        none_left(given, (ExplainSettings,), _GIVEN)
+        from understudy.explain import explain
+
+        return explain(self, self.model(model), output, own, progress or silent())
 
     def export(
         self,

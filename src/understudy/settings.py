@@ -194,6 +194,22 @@ class CompareSettings(Settings):
         return self
 
 
+class ExplainSettings(Settings):
+    """How a model is shown from inside."""
+
+    shown: Annotated[int, Field(ge=1, le=16)] = 4
+    """Faces of each person on a sheet."""
+
+    passes: Annotated[int, Field(ge=1, le=1000)] = 9
+    """Time of a layer is the median over so many passes."""
+
+    format: Literal["png", "webp"] = "png"
+    """How sheets are written."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+
+
 class AllSettings(Settings):
     """The sections of `project.toml`."""
 
@@ -205,6 +221,7 @@ class AllSettings(Settings):
     convert: ConvertSettings = ConvertSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     imagine: ImagineSettings = ImagineSettings()
+    explain: ExplainSettings = ExplainSettings()
     compare: CompareSettings = CompareSettings()
 
 
