@@ -32,7 +32,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace as replaced
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,36 +39,25 @@ from typing import Any
 import torch
 
 from understudy import comparison, files, metrics
-from understudy.apart import Outcome, Runs, run_apart
+from understudy.apart import Runs, run_apart
 from understudy.compute import choose_device, cores
 from understudy.contact import Row, sheet, write_still
-from understudy.contest import Contest, Scene, digest, settle
-from understudy.convert import ConvertReport, marking, mean_identities
+from understudy.contest import Contest, Scene, settle
+from understudy.convert import marking
 from understudy.data.faceset import Faceset
 from understudy.demo import contact_sheet
 from understudy.errors import ProjectError, StorageError
-from understudy.evaluate import evaluate
-from understudy.frontal import best_photo
 from understudy.held_out import Judged, judge
-from understudy.matching import EVERYBODY, WARP, match_tracks, require_match
-from understudy.media.video import probe
+from understudy.matching import WARP
 from understudy.models import load_model, network_class
-from understudy.models.checkpoint import checkpoints, load_state
 from understudy.progress import Progress, silent
 from understudy.project import Project
-from understudy.scan import film_hash, scan
-from understudy.settings import CompareSettings, TrainSettings
-from understudy.targets import Target, check_space
-from understudy.train import TrainReport, train
+from understudy.settings import CompareSettings
+from understudy.trials import Trials
 from understudy.types import Image
 
 SCHEMA_VERSION = 1
 STEM = "comparison"
-
-FILM_FIGURES = (
-    *("identity", "expression", "pose", "pose_offset", "pose_wander", "steadiness"),
-    *("truth", "untouched"),
-)
 
 
 @dataclass(frozen=True)
@@ -141,35 +129,11 @@ def compare(
     if film is None and WARP in settings.models.split(","):
         progress.note("Without a film the warp is left out: give one with --film.")
     folder = (output or project.renders_folder / _folder_name(contest)).absolute()
-    known = _known(folder / f"{STEM}.json")
+    _check_output(folder / f"{STEM}.json")
     with files.storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with files.only_writer(folder / ".lock", f"the comparison in {folder}"):
-        return _Run(project, contest, folder, known, progress, apart).all()
-
-
-def train_apart(
-    progress: Progress, project: Project, people: Sequence[str], name: str, settings: TrainSettings
-) -> TrainReport:
-    """The training of one network; runs in a process of its own."""
-    return train(project, people, name, settings, progress)
-
-
-def convert_apart(
-    progress: Progress, project: Project, scene: Scene, model: str, output: Path
-) -> ConvertReport:
-    """The conversion of the film by one model; runs in a process of its own."""
-    return project.convert(
-        scene.film,
-        scene.replace,
-        scene.with_,
-        model,
-        output,
-        progress=progress,
-        face=scene.face if model == WARP else None,
-        side_by_side=False,
-        matte=False,
-    )
+        return _Run(Trials(project, contest, folder, progress, apart)).all()
 
 
 def _folder_name(contest: Contest) -> str:
@@ -179,40 +143,34 @@ def _folder_name(contest: Contest) -> str:
     return f"compare-{scene.film.stem}-{scene.with_}-for-{scene.replace}"
 
 
-def _known(path: Path) -> dict[str, dict[str, Any]]:
-    """The rows of an earlier comparison, by model. Raises StorageError when it is none."""
+def _check_output(path: Path) -> None:
+    """Raises StorageError when there is something else of that name."""
     if not path.exists():
-        return {}
+        return
     try:
-        return {row["model"]: row for row in files.read_json(path)["models"]}
-    except (ProjectError, KeyError, TypeError) as error:
+        ours = "compared_at" in files.read_json(path)
+    except (ProjectError, TypeError):
+        ours = False
+    if not ours:
         raise StorageError(
             f"{path} is not a comparison and would be overwritten.", "Choose another --output."
-        ) from error
+        )
 
 
 class _Run:
     """A comparison under way."""
 
-    def __init__(
-        self,
-        project: Project,
-        contest: Contest,
-        folder: Path,
-        known: dict[str, dict[str, Any]],
-        progress: Progress,
-        apart: Runs,
-    ) -> None:
-        self.project, self.contest, self.folder = project, contest, folder
-        self.progress, self.apart = progress, apart
-        self.known = known
+    def __init__(self, trials: Trials) -> None:
+        self.trials = trials
+        self.project, self.contest, self.folder = trials.project, trials.contest, trials.folder
+        self.progress = trials.progress
         self.rows: dict[str, dict[str, Any]] = {}
         self.judged: dict[str, dict[str, Judged]] = {}
-        self.scene = contest.scene
+        self.scene = trials.contest.scene
 
     def all(self) -> CompareReport:
         if self.scene is not None:
-            self.scene = self._ready(self.scene)
+            self.scene = self.trials.ready(self.scene)
         # First what takes no training: what is wrong with the photo shows at once.
         for model in sorted(self.contest.models, key=lambda model: model != WARP):
             self.rows[model] = self._row(model)
@@ -227,30 +185,6 @@ class _Run:
         table, words = (self.folder / f"{STEM}{suffix}" for suffix in (".json", ".md"))
         return CompareReport(values, table, words, pictures, faces)
 
-    def _ready(self, scene: Scene) -> Scene:
-        """The scene with a photo for the warp. Raises FacesError when nobody is to be replaced,
-        StorageError when the disk is too small for the films."""
-        project, how = self.project, self.project.settings
-        info = probe(scene.film)
-        target = Target.of(self.folder / f"film{self._suffix(scene)}", how.convert)
-        check_space(target, project.renders_folder, info, None, None)
-        found = scan(scene.film, project.cache_folder, how.scan, self.progress)
-        wanted = (scene.replace,)
-        identities = mean_identities(project, [n for n in wanted if n != EVERYBODY])
-        matches = match_tracks(found.tracks, identities, wanted, how.convert.same_person)
-        require_match(matches, wanted, how.convert.same_person, scene.film.name)
-        if not self.contest.warp or scene.face is not None:
-            return scene
-        photo = self.folder / f"{STEM}.photo.png"
-        write_still(photo, best_photo(project.person(scene.with_)), {})
-        return replaced(scene, face=str(photo))
-
-    def _suffix(self, scene: Scene) -> str:
-        how = self.project.settings
-        swaps = {scene.replace: scene.with_}
-        named = Target.named(self.folder, scene.film, swaps, None, how.convert, how.encode)
-        return named.film.suffix
-
     def _row(self, model: str) -> dict[str, Any]:
         row: dict[str, Any] = {"model": model, "size": None, "trained_as": None, "training": None}
         row |= {"weights_mb": 0.0, "held_out": None, "conversion": None, "film": None}
@@ -258,49 +192,15 @@ class _Run:
         if model != WARP:
             name = self.contest.names[model]
             row["trained_as"], row["size"] = name, self.contest.courses[model].size
-            row["training"] = self._train(model)
-            row["weights_mb"] = self._weights(name)
+            row["training"] = self.trials.train(model)
+            row["weights_mb"] = self.trials.weights(name)
             row["held_out"] = self._held_out(model)
             swaps = network_class(model).swaps
         if self.scene is not None and swaps:
-            row["conversion"] = self._convert(self.scene, row)
+            row["conversion"] = self.trials.convert(self.scene, row)
             if model != WARP:
-                row["film"] = self._evaluate(self.scene, row)
+                row["film"] = self.trials.evaluate(self.scene, row, self.rows.get(WARP))
         return row
-
-    def _train(self, network: str) -> dict[str, Any]:
-        """Train to the end of the budget, or take what is on file of that."""
-        name, how = self.contest.names[network], self.contest.training[network]
-        home = self.project.model_folder(name)
-        note = home / "compare.json"
-        known = files.read_json(note) if note.exists() else {}
-        state = load_state(home)
-        if known.get("finished") and state is not None and state["step"] == known["steps"]:
-            self.progress.note(f"{name} is trained already ({known['steps']} steps).")
-            return {key: value for key, value in known.items() if key != "finished"}
-        people = self.contest.courses[network].people
-        work = (self.project, people, name, how)
-        done: Outcome[TrainReport] = self.apart(
-            f"the training of {network}", train_apart, *work, progress=self.progress
-        )
-        report = done.value
-        batch = how.batch or network_class(network).recipe.batch
-        faces = report.steps * batch * len(people)
-        facts: dict[str, Any] = {
-            "steps": report.steps,
-            "minutes": report.minutes,
-            "faces_per_second": faces / (60 * report.minutes) if report.minutes else None,
-            "memory_mb": max(done.memory_mb, known.get("memory_mb", 0.0)),
-        }
-        files.write_json(note, facts | {"finished": report.finished})
-        if not report.finished:
-            raise KeyboardInterrupt
-        return facts
-
-    def _weights(self, name: str) -> float:
-        """What conversion reads of a model, MB: the averaged weights of encoder and decoders."""
-        newest = checkpoints(self.project.model_folder(name))[0]
-        return sum(file.stat().st_size for file in newest.glob("ema-*.safetensors")) / 1e6
 
     def _held_out(self, network: str) -> dict[str, Any]:
         home = self.project.model_folder(self.contest.names[network])
@@ -320,75 +220,6 @@ class _Run:
             "faces": sum(one["faces"] for one in figures.values()),
             "people": figures,
         }
-
-    def _known(self, model: str, part: str, key: str) -> dict[str, Any] | None:
-        """What an earlier run found, if it is of the same."""
-        found = self.known.get(model, {}).get(part)
-        return found if isinstance(found, dict) and found.get("key") == key else None
-
-    def _convert(self, scene: Scene, row: dict[str, Any]) -> dict[str, Any]:
-        model, how = row["model"], self.project.settings
-        cache = self.project.cache_folder
-        photo = None
-        if scene.face is not None and model == WARP:
-            path = Path(scene.face)
-            photo = [scene.face, film_hash(path, cache) if path.is_file() else None]
-        key = digest(
-            *(version("understudy"), row["trained_as"], (row["training"] or {}).get("steps")),
-            *(film_hash(scene.film, cache), scene.replace, scene.with_, photo),
-            *(part.model_dump(mode="json") for part in (how.scan, how.convert, how.encode)),
-        )
-        output = self.folder / f"{model}{self._suffix(scene)}"
-        known = self._known(model, "conversion", key)
-        if known is not None and output.is_file():
-            return known
-        work = (self.project, scene, row["trained_as"] or WARP, output)
-        done: Outcome[ConvertReport] = self.apart(
-            f"the conversion with {model}", convert_apart, *work, progress=self.progress
-        )
-        report = done.value
-        return {
-            "file": report.output.name,
-            "frames": report.frames,
-            "swapped": report.swapped,
-            "frames_per_second": report.frames_per_second or None,
-            "memory_mb": done.memory_mb,
-            "key": key,
-        }
-
-    def _evaluate(self, scene: Scene, row: dict[str, Any]) -> dict[str, Any]:
-        """Measure a network's swap, and the warp's beside it."""
-        warp = self.rows.get(WARP)
-        cache, how = self.project.cache_folder, self.project.settings.evaluate
-        key = digest(
-            *(row["conversion"]["key"], warp and warp["conversion"]["key"]),
-            *(film_hash(other, cache) for other in scene.others),
-            how.model_dump(mode="json"),
-        )
-        known = self._known(row["model"], "film", key)
-        measured = self.known.get(WARP, {}).get("film")
-        if known is not None and (warp is None or warp["film"] or measured):
-            if warp is not None:
-                warp["film"] = warp["film"] or measured
-            return known
-        values = evaluate(
-            self.project,
-            row["trained_as"],
-            scene.film,
-            self.folder / row["conversion"]["file"],
-            scene.replace,
-            scene.with_,
-            scene.truth,
-            scene.truth_mask,
-            scene.target_mask,
-            how,
-            self.progress,
-            self.folder,
-            None if warp is None else self.folder / warp["conversion"]["file"],
-        ).values
-        if warp is not None:
-            warp["film"] = {name: values["baseline"][name] for name in FILM_FIGURES} | {"key": key}
-        return {name: values["swap"][name] for name in FILM_FIGURES} | {"key": key}
 
     def _write(self) -> dict[str, Any]:
         """Write the table as far as it is known; returns what is in the JSON file."""
