@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -66,30 +65,6 @@ def test_a_library_that_cannot_be_imported_is_a_finding() -> None:
     module, why = doctor._import("understudy_has_no_such_module")
     assert module is None
     assert "understudy_has_no_such_module" in why
-
-
-@pytest.mark.parametrize(
-    ("text", "quota"), [("max 100000", None), ("150000 100000", 1.5), ("", None)]
-)
-def test_a_quota_limits_the_cores(
-    text: str, quota: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "cpu.max").write_text(text)
-    monkeypatch.setattr(doctor, "_CGROUP", tmp_path)
-    assert doctor._cgroup_cores() == quota
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)))
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    number, why = doctor.cores()
-    assert number == (4 if quota is None else 2)
-    assert ("cgroup allows 1.5 of 4" in why) == (quota is not None)
-
-
-def test_more_threads_than_cores_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_cgroup_cores", lambda: 0.5)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
-    (check,) = doctor._threads()
-    assert check.level == "warn"
-    assert "3 for 1 cores" in check.text
 
 
 def test_low_memory_and_disk_are_warnings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ ROOT = Path(understudy.__file__).parent
 GROUND = {"errors", "types", "files", "progress", "settings"}
 LEAVES = {"media", "faces", "data", "models", "trust", "weights", "package_index", "person"} | {
     *("canvas", "composite", "compute", "exchange", "latents", "matching", "metrics", "outlook"),
-    *("pipeline", "report", "segments"),
+    *("pipeline", "processor", "report", "segments"),
 }
 TOP = {"cli", "commands", "shell", "terminal", "__main__", "__init__"}
 HEAVY = {"torch", "av", "cv2", "pyarrow", "accelerate", "ai_edge_litert", "tensorboard"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 import cv2
 import torch
 
+from understudy import processor
 from understudy.errors import SettingsError
 
 # Parameters of glibc's mallopt(3).
@@ -50,10 +50,8 @@ def bfloat16_pays(device: torch.device) -> bool:
 
 
 def cores() -> int:
-    """How many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many processor cores this process may use, 1 or more."""
+    return processor.usable().number
 
 
 @contextmanager

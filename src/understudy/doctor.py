@@ -7,7 +7,6 @@ finding here, not a failure of the doctor.
 from __future__ import annotations
 
 import importlib
-import math
 import os
 import platform
 import shutil
@@ -17,6 +16,8 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
+
+from understudy import processor
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -69,32 +70,6 @@ def doctor(folder: Path) -> DoctorReport:
         _memory,
     )
     return DoctorReport(tuple(check for look in looks for check in look()))
-
-
-def cores() -> tuple[int, str]:
-    """Processor cores that this process may really use, and what limits them."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-    allowed = allowed or os.cpu_count() or 1
-    quota = _cgroup_cores()
-    if quota is not None and quota < allowed:
-        return max(1, math.ceil(quota)), f"a cgroup allows {quota:g} of {allowed}"
-    if allowed < (os.cpu_count() or allowed):
-        return allowed, f"this process is bound to {allowed} of {os.cpu_count()}"
-    return allowed, "all of this machine"
-
-
-def _cgroup_cores() -> float | None:
-    for name in ("cpu.max", "cpu/cpu.cfs_quota_us"):
-        try:
-            words = (_CGROUP / name).read_text().split()
-            if name == "cpu.max":
-                limit, period = words[0], words[1]
-            else:
-                limit, period = words[0], (_CGROUP / "cpu/cpu.cfs_period_us").read_text()
-        except (OSError, IndexError):
-            continue
-        return None if limit in ("max", "-1") else int(limit) / int(period)
-    return None
 
 
 def _import(name: str) -> tuple[Any, str]:
@@ -162,23 +137,8 @@ def _bf16(torch: Any, device: str) -> Check:
 
 
 def _threads() -> Iterator[Check]:
-    if _import("torch")[0] is None:
-        return
-    from understudy import compute
-
-    number, why = cores()
-    threads = compute.cores()
-    text = f"{threads} for {number} cores ({why})"
-    if threads > number:
-        yield Check(
-            "threads",
-            "warn",
-            text,
-            "More threads than cores is many times slower; bind the process: "
-            f"taskset --cpu-list 0-{number - 1} understudy ...",
-        )
-    else:
-        yield Check("threads", "ok", text)
+    found = processor.usable()
+    yield Check("threads", "ok", f"{found.number} ({found.why})")
 
 
 def _video() -> Iterator[Check]:
