@@ -32,7 +32,7 @@ def layer(module: str) -> int:
     first = module.split(".")[0]
     if first in GROUND:
         return 0
-    if first == "project":
+    if first in ("project", "project_folder"):
         return 2
     if first in LEAVES:
         return 1

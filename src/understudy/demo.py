@@ -38,7 +38,8 @@ from understudy.media.images import write_image
 from understudy.media.video import VideoReader
 from understudy.models.base import network_class
 from understudy.progress import Progress, silent
-from understudy.project import MARKER, Project
+from understudy.project import Project
+from understudy.project_folder import MARKER
 from understudy.report import number
 from understudy.settings import TrainSettings, override
 from understudy.train import TrainReport
