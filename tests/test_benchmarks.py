@@ -81,6 +81,13 @@ def test_minutes_until_a_swap_beats_the_untouched_film() -> None:
     assert texts[-1] == "from 2 min on"
 
 
+def test_minutes_may_be_counted_in_faces() -> None:
+    assert swap.budget("swift", 2.5, {}) == {"minutes": 2.5}
+    rates = dict([swap.rate("swift=200"), swap.rate("original=15.2")])
+    assert swap.budget("swift", 2, rates) == {"steps": 2 * 60 * 200 / 32}
+    assert swap.budget("original", 10, rates) == {"steps": 285}
+
+
 def test_results_of_swaps_are_shown(tmp_path: Path) -> None:
     scene = swap.Scene("ada", "chen", *[SAMPLE / "scene.mp4"] * 4)
     points = [replace(POINT, film=str(SAMPLE / "scene.mp4"), minutes=m) for m in (2, 5)]
