@@ -9,7 +9,6 @@ A clip is converted once, and looped to ten times its length, each time in a pro
 from __future__ import annotations
 
 import argparse
-import resource
 import shutil
 import statistics
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 from benchmarks.common import Line, Result, clip, footage, main, studio
 from benchmarks.conversion import scene
 from understudy import Project
+from understudy.apart import high_water
 
 MODEL = "memory"
 
@@ -30,20 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", default="swift")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-
-
-def high_water() -> float:
-    """Peak resident memory of this process, MB.
-
-    What getrusage says of a child may be its parent's, so Linux is asked in another way.
-    """
-    try:
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-    except OSError:
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024 / 1e6
 
 
 def convert_here(project: str, film: str, output: str) -> None:

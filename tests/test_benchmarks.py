@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from benchmarks import common, detection, memory, swap
+from benchmarks import common, detection, swap
 from benchmarks.__main__ import ALL
 from benchmarks.common import Alternated, Line, Missing, Result
 from benchmarks.make_sample import PARTS, RATE, tune
@@ -104,10 +104,6 @@ def test_clips_are_compared_with_the_other_detector() -> None:
     assert not detection.counted("r01_man", [1, 0], [1, 0]).good
     assert detection.counted("r13_bottles", [0, 0], [0, 0]).good
     assert not detection.counted("r13_bottles", [0, 1], [0, 0]).good
-
-
-def test_peak_memory_is_plausible() -> None:
-    assert 10 < memory.high_water() < 1_000_000
 
 
 def test_the_sample_can_be_made_anew() -> None:
