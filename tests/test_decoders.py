@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from understudy.errors import (
     UnknownPerson,
 )
 from understudy.models import base, load_model
-from understudy.models.checkpoint import save
+from understudy.models.checkpoint import Snapshot, save
 from understudy.models.decoder_file import read
 from understudy.models.people import encoder_digest, only, put_back, with_person
 from understudy.project import Project
@@ -94,6 +95,13 @@ def test_what_does_not_fit_is_refused(here: Project, there: Project, tmp_path: P
         there.import_person(file, "quartet")
     with pytest.raises(UnknownPerson):
         here.export_person("eve")
+
+
+def test_one_decoder_for_everybody_is_nobodys_to_export(here: Project) -> None:
+    model = base.network_class("autoencoder")(96, ("ada", "chen", "eva"))
+    save(here.model_folder("plain"), 1, Snapshot(model, copy.deepcopy(model), {}, {}, {}))
+    with pytest.raises(SettingsError, match="one decoder for everybody"):
+        here.export_person("ada", "plain")
 
 
 def relabelled(file: Path, target: Path, **changes: object) -> Path:

@@ -65,12 +65,13 @@ def export_person(
     Raises:
         UnknownPerson, UnknownModel: no such person or model.
         ConsentError: the person's face may not be used.
-        SettingsError: the model has no decoder of the person.
+        SettingsError: the model has no decoder of the person, or one for everybody.
         CheckpointError: the model is damaged.
         StorageError: the file cannot be written.
     """
     consent = consents.require(project.person(person), "conversion")
     network = load_model(project.model_folder(model), progress.note)
+    network.check_swaps()
     network.decoder(person)
     weights = network.parts()[f"decoder-{person}"]
     label = Label(

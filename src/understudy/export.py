@@ -22,7 +22,7 @@ import torch
 
 from understudy import files
 from understudy.data.faceset import Faceset
-from understudy.errors import FacesError, SettingsError, TrainingError
+from understudy.errors import FacesError, TrainingError
 from understudy.exchange.card import Card, Kind, grant
 from understudy.exchange.checking import Contract
 from understudy.exchange.running import Graph
@@ -88,11 +88,7 @@ def export(
     people = [person, *([replaced] if replaced else [])]
     consents = {name: require(project.person(name), "conversion") for name in people}
     network = load_model(project.model_folder(model), progress.note)
-    if not network.swaps:
-        raise SettingsError(
-            f"The network `{network.network}` has one decoder for everybody and cannot swap.",
-            "Export a person of another model.",
-        )
+    network.check_swaps()
     for name in people:
         network.decoder(name)
     crops = _held_out(project, network)
