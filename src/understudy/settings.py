@@ -200,7 +200,7 @@ class ExplainSettings(Settings):
     shown: Annotated[int, Field(ge=1, le=16)] = 4
     """Faces of each person on a sheet."""
 
-    passes: Annotated[int, Field(ge=1, le=1000)] = 9
+    passes: Annotated[int, Field(ge=1, le=1000)] = 15
     """Time of a layer is the median over so many passes."""
 
     format: Literal["png", "webp"] = "png"
