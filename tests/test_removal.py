@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,10 @@ from typing import Any
 import pytest
 
 from coming_and_going import PEOPLE, newest, parts, snapshot, studio, trained
-from understudy import removal
 from understudy.cli import main
 from understudy.errors import ProjectLocked, UnknownPerson
 from understudy.files import only_writer, write_json
 from understudy.models import base
-from understudy.models import checkpoint as checkpoint_module
 from understudy.models.checkpoint import checkpoints, complete, load, replace, save
 from understudy.project import Project
 from understudy.scan import scan_key
@@ -162,8 +161,8 @@ def test_cut_short_anywhere_the_same_command_completes_it(
 
     before = parts(project)
     with monkeypatch.context() as patched:
-        patched.setattr(removal.shutil, "rmtree", deadly(shutil.rmtree))
-        patched.setattr(checkpoint_module.os, "replace", deadly(checkpoint_module.os.replace))
+        patched.setattr(shutil, "rmtree", deadly(shutil.rmtree))
+        patched.setattr(os, "replace", deadly(os.replace))
         try:
             project.remove_person("eva")
         except _Killed:
@@ -210,7 +209,7 @@ def test_a_checkpoint_made_anew_survives_a_kill(
 ) -> None:
     folder = save(tmp_path, 7, snapshot(7))
     fresh = snapshot(7, seed=3)
-    honest, count = checkpoint_module.os.replace, 0
+    honest, count = os.replace, 0
 
     def dies(source: Any, target: Any) -> None:
         nonlocal count
@@ -220,7 +219,7 @@ def test_a_checkpoint_made_anew_survives_a_kill(
         honest(source, target)
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint_module.os, "replace", dies)
+        patched.setattr(os, "replace", dies)
         with pytest.raises(_Killed):
             replace(folder, fresh)
     assert not checkpoints(tmp_path)
