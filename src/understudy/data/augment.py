@@ -25,7 +25,7 @@ GRID = 5
 CLAHE_CLIP = 2.0
 CLAHE_TILES = 4
 
-CACHED = 210_000
+CACHED = 450_000
 """Bytes of crops that are worked on together on a processor, so that they stay in its cache."""
 
 Recolor = Callable[[Tensor, slice], Tensor]

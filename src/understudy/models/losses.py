@@ -32,7 +32,7 @@ LUMA = (0.299, 0.587, 0.114)
 SURE = 1e-6
 """A mask is at least so far from 0 and 1 where its logarithm is taken."""
 
-AT_ONCE = 250_000
+AT_ONCE = 500_000
 """Values that a loss works on together on a processor, so that they stay in its cache."""
 
 
