@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from understudy import settings
 from understudy.errors import SettingsError
-from understudy.settings import AllSettings, ConvertSettings, Settings, TrainSettings
+from understudy.settings import (
+    AllSettings,
+    ConvertSettings,
+    EncodeSettings,
+    Settings,
+    TrainSettings,
+)
 
 SECTIONS = {
     name: field.annotation
@@ -90,13 +96,15 @@ def test_one_budget_puts_the_other_aside() -> None:
         settings.override(base, {"steps": 5, "minutes": 5}, "x")
 
 
-def test_take_leaves_what_is_not_its_own() -> None:
+def test_take_gives_each_section_its_own_and_refuses_what_is_nobodys() -> None:
     values: dict[str, Any] = {"crf": 20, "feather": 0.2}
-    assert settings.take(ConvertSettings(), values, "x") == ConvertSettings(feather=0.2)
-    assert values == {"crf": 20}
+    convert, encode = settings.take(values, "x", ConvertSettings(), EncodeSettings())
+    assert convert == ConvertSettings(feather=0.2)
+    assert encode == EncodeSettings(crf=20)
+    assert values == {"crf": 20, "feather": 0.2}
     with pytest.raises(SettingsError, match="`crf`"):
-        settings.none_left(values, (ConvertSettings,), "x")
-    settings.none_left({}, (ConvertSettings,), "x")
+        settings.take(values, "x", ConvertSettings())
+    assert settings.take({}, "x", ConvertSettings()) == (ConvertSettings(),)
 
 
 @given(

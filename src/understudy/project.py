@@ -22,16 +22,6 @@ from understudy.person import Portrait, check_name
 from understudy.progress import Progress, silent
 from understudy.project_folder import ProjectFolder
 from understudy.settings import (
-    CompareSettings,
-    ConvertSettings,
-    EncodeSettings,
-    EvaluateSettings,
-    ExplainSettings,
-    ExtractSettings,
-    ImagineSettings,
-    ScanSettings,
-    TrainSettings,
-    none_left,
     take,
 )
 from understudy.trust.consent import Footing
@@ -77,9 +67,7 @@ class Project(ProjectFolder):
 
         `given` are fields of ExtractSettings and ScanSettings; they win over `project.toml`.
         """
-        scan = take(self.settings.scan, given, _GIVEN)
-        own = take(self.settings.extract, given, _GIVEN)
-        none_left(given, (ExtractSettings, ScanSettings), _GIVEN)
+        scan, own = take(given, _GIVEN, self.settings.scan, self.settings.extract)
         from understudy.extract import extract
 
         return extract(self, person, own, scan, progress or silent())
@@ -104,8 +92,7 @@ class Project(ProjectFolder):
             freeze_encoder: train only the decoders of those who join.
             given: fields of TrainSettings; they win over `project.toml`.
         """
-        own = take(self.settings.train, given, _GIVEN)
-        none_left(given, (TrainSettings,), _GIVEN)
+        (own,) = take(given, _GIVEN, self.settings.train)
         people = list(people)
         if add or freeze_encoder:
             name = self.model(name)
@@ -161,10 +148,9 @@ class Project(ProjectFolder):
             given: fields of ConvertSettings, EncodeSettings and ScanSettings; they win over
                 `project.toml`.
         """
-        scan = take(self.settings.scan, given, _GIVEN)
-        encode = take(self.settings.encode, given, _GIVEN)
-        own = take(self.settings.convert, given, _GIVEN)
-        none_left(given, (ConvertSettings, EncodeSettings, ScanSettings), _GIVEN)
+        scan, encode, own = take(
+            given, _GIVEN, self.settings.scan, self.settings.encode, self.settings.convert
+        )
         from understudy.matching import WARP, parse_swaps
         from understudy.media.images import IMAGE_SUFFIXES
 
@@ -209,9 +195,7 @@ class Project(ProjectFolder):
                 for people of the project with a faceset.
             given: fields of ConvertSettings and ScanSettings; they win over `project.toml`.
         """
-        scan = take(self.settings.scan, given, _GIVEN)
-        own = take(self.settings.convert, given, _GIVEN)
-        none_left(given, (ConvertSettings, ScanSettings), _GIVEN)
+        scan, own = take(given, _GIVEN, self.settings.scan, self.settings.convert)
         from understudy.stills import swap_faces
 
         return swap_faces(self, picture, consent, statement, output, own, scan)
@@ -283,8 +267,7 @@ class Project(ProjectFolder):
             baseline: another swap of the same film, to be beaten.
             given: fields of EvaluateSettings; they win over `project.toml`.
         """
-        own = take(self.settings.evaluate, given, _GIVEN)
-        none_left(given, (EvaluateSettings,), _GIVEN)
+        (own,) = take(given, _GIVEN, self.settings.evaluate)
         from understudy.evaluate import evaluate
 
         return evaluate(
@@ -330,8 +313,7 @@ class Project(ProjectFolder):
             output: a folder in the renders folder when not given.
             given: fields of CompareSettings; they win over `project.toml`.
         """
-        own = take(self.settings.compare, given, _GIVEN)
-        none_left(given, (CompareSettings,), _GIVEN)
+        (own,) = take(given, _GIVEN, self.settings.compare)
         from understudy.compare import compare
 
         return compare(
@@ -365,8 +347,7 @@ class Project(ProjectFolder):
             output: a folder in the renders folder when not given.
             given: fields of ImagineSettings; they win over `project.toml`.
         """
-        own = take(self.settings.imagine, given, _GIVEN)
-        none_left(given, (ImagineSettings,), _GIVEN)
+        (own,) = take(given, _GIVEN, self.settings.imagine)
         from understudy.imagine import imagine
 
         return imagine(self, self.model(model), person, output, own, progress or silent())
@@ -385,8 +366,7 @@ class Project(ProjectFolder):
             output: a folder in the renders folder when not given.
             given: fields of ExplainSettings; they win over `project.toml`.
         """
-        own = take(self.settings.explain, given, _GIVEN)
-        none_left(given, (ExplainSettings,), _GIVEN)
+        (own,) = take(given, _GIVEN, self.settings.explain)
         from understudy.explain import explain
 
         return explain(self, self.model(model), output, own, progress or silent())
@@ -427,9 +407,7 @@ class Project(ProjectFolder):
             sources: pictures and folders of them.
             given: fields of ExtractSettings and ScanSettings; they win over `project.toml`.
         """
-        scan = take(self.settings.scan, given, _GIVEN)
-        own = take(self.settings.extract, given, _GIVEN)
-        none_left(given, (ExtractSettings, ScanSettings), _GIVEN)
+        scan, own = take(given, _GIVEN, self.settings.scan, self.settings.extract)
         from understudy.import_faces import import_faces
 
         return import_faces(

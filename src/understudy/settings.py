@@ -12,13 +12,14 @@ import textwrap
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, TypeVarTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from understudy.errors import SettingsError
 
 S = TypeVar("S", bound="Settings")
+Sections = TypeVarTuple("Sections")
 
 Network = Literal["swift", "original", "autoencoder", "vae"]
 
@@ -275,23 +276,25 @@ def override(section: S, given: Mapping[str, Any], where: str) -> S:
     return parse(type(section), {**values, **given}, where)
 
 
-def take(section: S, given: dict[str, Any], where: str) -> S:
-    """`override` with those of `given` that belong to `section`; they are taken out of `given`.
+def take(given: Mapping[str, Any], where: str, *sections: *Sections) -> tuple[*Sections]:
+    """`sections`, settings all of them, each with those of `given` that belong to it put in
+    their place.
 
     Raises:
-        SettingsError: as `parse`.
+        SettingsError: as `parse`; with the nearest right name for what belongs to none.
     """
-    names = [name for name in given if name in type(section).model_fields]
-    return override(section, {name: given.pop(name) for name in names}, where)
-
-
-def none_left(given: Mapping[str, Any], models: tuple[type[Settings], ...], where: str) -> None:
-    """Refuse what no section took. Raises SettingsError with the nearest right name."""
+    settings = cast(tuple[Settings, ...], sections)
+    taken = []
+    for section in settings:
+        own = {name: given[name] for name in given if name in type(section).model_fields}
+        taken.append(override(section, own, where))
+    known = sorted(field for section in settings for field in type(section).model_fields)
     for name in given:
-        known = sorted(field for model in models for field in model.model_fields)
-        near = difflib.get_close_matches(name, known, n=1)
-        remedy = f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(known)}."
-        raise SettingsError(f"Unknown setting `{name}` in {where}.", remedy)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            remedy = f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(known)}."
+            raise SettingsError(f"Unknown setting `{name}` in {where}.", remedy)
+    return cast(tuple[*Sections], tuple(taken))
 
 
 def load(path: Path) -> AllSettings:
