@@ -154,9 +154,8 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
             print(f"  {direction} left out: {missing}", flush=True)
     if not scenes:
         raise Missing("there is no truth to compare with")
-    if options.rate and (
-        unrated := set(options.network) - {network for network, _ in options.rate}
-    ):
+    rates = dict(options.rate)
+    if rates and (unrated := set(options.network) - set(rates)):
         raise SystemExit(f"--rate says nothing of {', '.join(sorted(unrated))}.")
     project = studio(folder / "work" / "duo", {name: footage(name) for name in PEOPLE})
     for network in options.network:
@@ -165,7 +164,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
     points: list[Point] = []
     for minutes in sorted(options.minutes):
         for network in options.network:
-            points += train_and_swap(project, scenes, network, minutes, options, folder)
+            points += train_and_swap(project, scenes, network, minutes, rates, options, folder)
             write(folder, points, scenes)
     values = [{**vars(point), "beats_untouched": point.beats_untouched} for point in points]
     return Result(
@@ -183,6 +182,7 @@ def train_and_swap(
     scenes: dict[str, Scene],
     network: str,
     minutes: float,
+    rates: dict[str, float],
     options: argparse.Namespace,
     folder: Path,
 ) -> list[Point]:
@@ -195,7 +195,7 @@ def train_and_swap(
         telling(),
         network=network,
         size=options.size,
-        **budget(network, minutes, dict(options.rate)),
+        **budget(network, minutes, rates),
     )
     points = []
     for direction, scene in scenes.items():
