@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from understudy.models.base import Recipe
 from understudy.models.swift import Swift
@@ -27,10 +27,6 @@ class Autoencoder(Swift):
     recipe: ClassVar[Recipe] = replace(
         Swift.recipe, augmentation=replace(Swift.recipe.augmentation, doubles=0.0)
     )
-
-    def __init__(self, size: int, people: tuple[str, ...]) -> None:
-        super().__init__(size, people)
-        self.decoders = nn.ModuleList([self.decoders[0]])
 
     def encode(self, images: Tensor) -> Tensor:
         latent: Tensor = self.encoder.squeeze(self.encoder.features(images))

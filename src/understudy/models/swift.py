@@ -40,7 +40,7 @@ SHARED = 96
 """Channels: of the first grid, of the encoder's other grids, of its last, of the bottleneck, and of
 the grid that it hands to the decoders."""
 
-DECODER = (192, 128, 64, 48, 32)
+DECODER = (128, 128, 48, 48, 32)
 """Channels of the decoder's grids, from the smallest up."""
 
 OUTSIDE = 0.02
@@ -62,7 +62,7 @@ class _Block(nn.Module):
         return grown
 
 
-class _Encoder(nn.Module):
+class Encoder(nn.Module):
     """Pixels to the grid that all decoders start from."""
 
     def __init__(self, base: int, halvings: int) -> None:
@@ -93,14 +93,14 @@ class _Encoder(nn.Module):
         return self.widen(self.squeeze(self.features(images)))
 
 
-class _Decoder(nn.Module):
+class Decoder(nn.Module):
     """The shared grid to one person's face and its mask."""
 
-    def __init__(self, doublings: int) -> None:
+    def __init__(self, times: int) -> None:
         super().__init__()
         stages: list[nn.Module] = [nn.Conv2d(SHARED, DECODER[0], 1), _Block(DECODER[0])]
         channels = DECODER[0]
-        for width in DECODER[1 : 1 + doublings]:
+        for width in DECODER[1 : 1 + times]:
             stages += [
                 nn.Conv2d(channels, 4 * width, 1),
                 nn.LeakyReLU(SLOPE),
@@ -134,12 +134,12 @@ def _focus(size: int) -> Tensor:
     return torch.stack(spots).amax(0)[None, None]
 
 
-def _doublings(size: int) -> int:
+def doublings(size: int) -> int:
     """How often the smallest grid is doubled on the way to a quarter of the side."""
-    doublings = 2
-    while size // HEAD // 2**doublings > 10:
-        doublings += 1
-    return doublings
+    times = 2
+    while size // HEAD // 2**times > 10:
+        times += 1
+    return times
 
 
 class Swift(SwapModel):
@@ -162,11 +162,15 @@ class Swift(SwapModel):
 
     def __init__(self, size: int, people: tuple[str, ...]) -> None:
         super().__init__(size, people)
-        doublings = _doublings(size)
-        self.encoder = _Encoder(size // HEAD // 2**doublings, doublings - 1)
-        self.decoders = nn.ModuleList(_Decoder(doublings) for _ in self.people)
+        times = doublings(size)
+        self.encoder = Encoder(size // HEAD // 2**times, times - 1)
+        self.decoders = self.first_decoders(times)
         self._begin()
         self.register_buffer("focus", _focus(size), persistent=False)
+
+    def first_decoders(self, times: int) -> nn.ModuleList:
+        """The decoders of `owners`, which double the smallest grid so many times."""
+        return nn.ModuleList(Decoder(times) for _ in self.owners)
 
     def _begin(self) -> None:
         """Weights that keep the size of what flows through, there being no normalisation
@@ -180,7 +184,7 @@ class Swift(SwapModel):
         for module in self.modules():
             if isinstance(module, _Block):
                 module.change.weight.data.mul_(0.2)
-            elif isinstance(module, _Decoder):
+            elif isinstance(module, Decoder):
                 module.head.weight.data.mul_(0.1)
 
     def encode(self, images: Tensor) -> Tensor:
