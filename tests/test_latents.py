@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy import latents
-from understudy.latents import Doubles
+from understudy.types import Float64s
 
 
-def faces(count: int = 600, seed: int = 0) -> tuple[Doubles, dict[str, Doubles], Doubles]:
+def faces(count: int = 600, seed: int = 0) -> tuple[Float64s, dict[str, Float64s], Float64s]:
     """Latents of 40 numbers that hold three known traits, mixed and with noise."""
     source = np.random.default_rng(seed)
     traits = source.standard_normal((count, 3))
@@ -18,7 +18,7 @@ def faces(count: int = 600, seed: int = 0) -> tuple[Doubles, dict[str, Doubles],
     return mixed, dict(zip(("mouth", "yaw", "light"), traits.T, strict=True)), mixing
 
 
-def cosine(a: Doubles, b: Doubles) -> float:
+def cosine(a: Float64s, b: Float64s) -> float:
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 

@@ -13,11 +13,11 @@ from torch import Tensor
 from understudy import latents
 from understudy.data.faceset import Faceset
 from understudy.errors import FacesError
-from understudy.latents import Bools, Cloud, Doubles
+from understudy.latents import Bools, Cloud
 from understudy.models import SwapModel
 from understudy.models.figures import CHUNK
 from understudy.traits import of_faceset
-from understudy.types import Floats, Image
+from understudy.types import Float64s, Floats, Image
 
 if TYPE_CHECKING:
     from understudy.project import Project
@@ -47,7 +47,7 @@ class Encoded:
     images: Image
     masks: Image
     traits: Floats
-    latents: Doubles
+    latents: Float64s
     shape: tuple[int, ...]
     held_out: Bools
     cloud: Cloud

@@ -32,7 +32,7 @@ from understudy.data.augment import planes
 from understudy.encoded import Encoded, encode_people, tensor
 from understudy.faces.analyser import FaceAnalyser
 from understudy.finding import Finder
-from understudy.latents import Direction, Doubles
+from understudy.latents import Direction
 from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
 from understudy.models.figures import CHUNK, measure
@@ -41,7 +41,7 @@ from understudy.progress import Progress, Task, silent
 from understudy.settings import ImagineSettings, ScanSettings
 from understudy.traits import TRAITS
 from understudy.trust.consent import require
-from understudy.types import Image
+from understudy.types import Float64s, Image
 
 if TYPE_CHECKING:
     from understudy.project import Project
@@ -156,7 +156,7 @@ class _Look:
         return figures
 
     @torch.no_grad()
-    def draw(self, points: Doubles) -> Image:
+    def draw(self, points: Float64s) -> Image:
         """Latents (n, D) decoded: RGB uint8 (n, S, S, 3)."""
         device = next(self.network.parameters()).device
         values = torch.from_numpy(points).float().view(-1, *self.group.shape).to(device)

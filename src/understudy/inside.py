@@ -15,13 +15,12 @@ from understudy.convert import marking
 from understudy.data.sampling import Indices
 from understudy.encoded import Encoded
 from understudy.heat import heat_map
-from understudy.latents import Doubles
 from understudy.models import SwapModel
 from understudy.models.figures import CHUNK
 from understudy.preview import pixels
 from understudy.settings import ExplainSettings
 from understudy.traits import TRAITS
-from understudy.types import Image
+from understudy.types import Float64s, Image
 
 MEASURED = 32
 """Held-out faces over which the narrowed latents are measured."""
@@ -41,7 +40,7 @@ TOLD = 0.3
 
 
 @torch.no_grad()
-def _draw(network: SwapModel, group: Encoded, points: Doubles, person: str) -> Image:
+def _draw(network: SwapModel, group: Encoded, points: Float64s, person: str) -> Image:
     """Latents (n, D) decoded by `person`: RGB uint8 (n, S, S, 3)."""
     device = next(network.parameters()).device
     values = torch.from_numpy(points).float().view(-1, *group.shape).to(device)
@@ -108,7 +107,7 @@ class Look:
     def write(self, name: str, picture: Image) -> None:
         _write(self.folder / f"{self.group.name}-{name}", picture, self.settings)
 
-    def draw(self, points: Doubles) -> Image:
+    def draw(self, points: Float64s) -> Image:
         return _draw(self.network, self.group, points, self.group.person)
 
     def kept(self) -> list[dict[str, Any]]:

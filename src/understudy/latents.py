@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
+from understudy.types import Float64s
+
 Bools = NDArray[np.bool_]
 
 KEPT = 0.99
@@ -32,22 +33,22 @@ class Cloud:
         deviation: (K,), standard deviation along each, above 0.
     """
 
-    mean: Doubles
-    axes: Doubles
-    deviation: Doubles
+    mean: Float64s
+    axes: Float64s
+    deviation: Float64s
 
-    def whiten(self, latents: Doubles) -> Doubles:
+    def whiten(self, latents: Float64s) -> Float64s:
         """Latents (N, D) as coordinates (N, K), each of variance 1 over the set."""
-        whitened: Doubles = (latents - self.mean) @ self.axes.T / self.deviation
+        whitened: Float64s = (latents - self.mean) @ self.axes.T / self.deviation
         return whitened
 
-    def place(self, whitened: Doubles) -> Doubles:
+    def place(self, whitened: Float64s) -> Float64s:
         """The way back from coordinates (N, K); what lies off the axes stays at the mean."""
-        latents: Doubles = self.mean + (whitened * self.deviation) @ self.axes
+        latents: Float64s = self.mean + (whitened * self.deviation) @ self.axes
         return latents
 
 
-def cloud(latents: Doubles, kept: float = 1.0) -> Cloud:
+def cloud(latents: Float64s, kept: float = 1.0) -> Cloud:
     """Fit a normal distribution to latents (N, D), N >= 2.
 
     Args:
@@ -64,24 +65,24 @@ def cloud(latents: Doubles, kept: float = 1.0) -> Cloud:
     return Cloud(mean, axes[:count], singular[:count] / np.sqrt(len(latents) - 1))
 
 
-def from_prior(count: int, dimensions: int, seed: int) -> Doubles:
+def from_prior(count: int, dimensions: int, seed: int) -> Float64s:
     """Draws (count, dimensions) from the standard normal distribution."""
     return np.random.default_rng(seed).standard_normal((count, dimensions))
 
 
-def from_cloud(count: int, fitted: Cloud, seed: int) -> Doubles:
+def from_cloud(count: int, fitted: Cloud, seed: int) -> Float64s:
     """Draws (count, D) from a fitted normal distribution."""
     return fitted.place(from_prior(count, len(fitted.deviation), seed))
 
 
-def between(first: Doubles, last: Doubles, count: int) -> Doubles:
+def between(first: Float64s, last: Float64s, count: int) -> Float64s:
     """`count` latents on the straight line from one latent (D,) to another, both included."""
     share = np.linspace(0, 1, count)[:, None]
-    line: Doubles = (1 - share) * first + share * last
+    line: Float64s = (1 - share) * first + share * last
     return line
 
 
-def farthest(whitened: Doubles) -> tuple[int, int]:
+def farthest(whitened: Float64s) -> tuple[int, int]:
     """The two rows of (N, K) that lie farthest apart."""
     square = (whitened**2).sum(1)
     distance = square[:, None] + square[None] - 2 * whitened @ whitened.T
@@ -102,14 +103,14 @@ class Direction:
         penalty: of the ridge, as chosen on the faces of the fit.
     """
 
-    vector: Doubles
+    vector: Float64s
     slope: float
     r2: float
     penalty: float
 
 
 def directions(
-    latents: Doubles, traits: Mapping[str, Doubles], held_out: Bools
+    latents: Float64s, traits: Mapping[str, Float64s], held_out: Bools
 ) -> dict[str, Direction]:
     """Regress each trait on the latents; the gradient is its direction.
 
@@ -144,7 +145,7 @@ def directions(
     return found
 
 
-def _ridge(inputs: Doubles, wanted: Doubles) -> tuple[Doubles, float]:
+def _ridge(inputs: Float64s, wanted: Float64s) -> tuple[Float64s, float]:
     """Coefficients (K,) and the penalty, inputs (N, K) and what they are to give (N,)."""
     left, singular, right = np.linalg.svd(inputs, full_matrices=False)
     power, seen = singular**2, left.T @ wanted
@@ -156,11 +157,11 @@ def _ridge(inputs: Doubles, wanted: Doubles) -> tuple[Doubles, float]:
         if best is None or score < best[0]:
             best = score, float(penalty)
     assert best is not None
-    coefficients: Doubles = right.T @ (singular / (power + best[1]) * seen)
+    coefficients: Float64s = right.T @ (singular / (power + best[1]) * seen)
     return coefficients, best[1]
 
 
-def steadiness(steps: Doubles) -> float:
+def steadiness(steps: Float64s) -> float:
     """Largest over mean of the steps (N,) along a path: 1 where all are alike, N where one
     jump is all there is; 0 for a path that stands still."""
     mean = float(steps.mean())

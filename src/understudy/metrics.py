@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.types import Floats, Image
+from understudy.types import Float64s, Floats, Image
 
 Mask = NDArray[np.floating] | NDArray[np.bool_]
-Doubles = NDArray[np.float64]
 
 PSNR_CEILING = 100.0
 """dB reported for images without any difference, in place of infinity."""
@@ -77,12 +76,12 @@ def luma(image: Image) -> Floats:
     return image.astype(np.float32) @ _LUMA
 
 
-def _blur(plane: Doubles) -> Doubles:
+def _blur(plane: Float64s) -> Float64s:
     blurred = cv2.GaussianBlur(plane, (_WINDOW, _WINDOW), _SIGMA, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(blurred, np.float64)
 
 
-def ssim_map(a: Image, b: Image) -> Doubles:
+def ssim_map(a: Image, b: Image) -> Float64s:
     """Structural similarity around every pixel, float64 (h, w), -1..1.
 
     Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to

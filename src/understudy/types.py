@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Float64s = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from understudy.errors import WeightsError
 from understudy.faces.analyser import FaceAnalyser
-from understudy.faces.detect import Detection, anchors, merge, overlap, tiles
+from understudy.faces.blazeface import Detection, anchors, merge, overlap
+from understudy.faces.detect import tiles
 from understudy.faces.runtime import TfliteNetwork
 from understudy.settings import ScanSettings
 from understudy.types import Image

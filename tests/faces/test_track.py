@@ -15,7 +15,7 @@ import pytest
 
 from understudy.errors import WeightsError
 from understudy.faces.analyser import FaceAnalyser
-from understudy.faces.detect import Detection
+from understudy.faces.blazeface import Detection
 from understudy.faces.pose import reference
 from understudy.faces.track import EMBEDDINGS, GAP, Tracker
 from understudy.settings import ScanSettings

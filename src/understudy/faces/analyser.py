@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from understudy import weights
-from understudy.faces.detect import FIRM, Detection, Detector, overlap
+from understudy.faces.blazeface import Detection, overlap
+from understudy.faces.detect import FIRM, Detector
 from understudy.faces.identity import IdentityNet, face_chips
 from understudy.faces.mesh import Mesh
 from understudy.faces.pose import reference

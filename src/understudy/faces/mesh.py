@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from understudy.faces.detect import Detection
+from understudy.faces.blazeface import Detection
 from understudy.faces.pose import Reference
 from understudy.faces.runtime import TfliteNetwork
 from understudy.types import Face, Floats, Image

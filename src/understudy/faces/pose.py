@@ -15,9 +15,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.types import Floats, Pose
-
-Doubles = NDArray[np.float64]
+from understudy.types import Float64s, Floats, Pose
 
 STABLE = np.array(
     [
@@ -45,8 +43,8 @@ class Similarity:
     """
 
     scale: float
-    rotation: Doubles
-    shift: Doubles
+    rotation: Float64s
+    shift: Float64s
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> Similarity:
@@ -68,7 +66,7 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> Si
     return Similarity(scale, rotation, middle_b - scale * rotation @ middle_a)
 
 
-def rotation(pose: Pose) -> Doubles:
+def rotation(pose: Pose) -> Float64s:
     """Rotation matrix (3, 3) of a pose: roll, then pitch, then yaw.
 
     Axes as in `Face.landmarks`: x to image right, y down, z away from the camera.
@@ -81,11 +79,11 @@ def rotation(pose: Pose) -> Doubles:
         [[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]]
     )
     about_y = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
-    result: Doubles = about_y @ about_x @ about_z
+    result: Float64s = about_y @ about_x @ about_z
     return result
 
 
-def angles(matrix: Doubles) -> Pose:
+def angles(matrix: Float64s) -> Pose:
     """The pose of a rotation matrix (3, 3); inverse of `rotation` for |pitch| < 90."""
     yaw = np.arctan2(-matrix[0, 2], matrix[2, 2])
     pitch = np.arcsin(np.clip(matrix[1, 2], -1, 1))

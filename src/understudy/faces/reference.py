@@ -22,20 +22,20 @@ import numpy as np
 from understudy import weights
 from understudy.faces.detect import Detector
 from understudy.faces.mesh import Mesh
-from understudy.faces.pose import STABLE, Doubles, Reference, rotation, similarity
+from understudy.faces.pose import STABLE, Reference, rotation, similarity
 from understudy.files import write_bytes
-from understudy.types import Floats, Image, Pose
+from understudy.types import Float64s, Floats, Image, Pose
 
 
-def normal(points: Doubles) -> Doubles:
+def normal(points: Float64s) -> Float64s:
     """Move the centre of the stable points to 0 and scale their spread to 1."""
     moved = points - points[STABLE].mean(axis=0)
     spread = np.sqrt((moved[STABLE] ** 2).sum(axis=1).mean())
-    result: Doubles = moved / spread
+    result: Float64s = moved / spread
     return result
 
 
-def mirror_pairs(points: Doubles) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def mirror_pairs(points: Float64s) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     """For each point the one that is its mirror image, found by nearness: (n,) indices."""
     mirrored = points * [-1, 1, 1]
     distances = np.linalg.norm(mirrored[:, None] - points[None], axis=2)
@@ -43,7 +43,7 @@ def mirror_pairs(points: Doubles) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     return pairs
 
 
-def mean_head(meshes: Sequence[Floats], poses: Sequence[Pose], rounds: int = 5) -> Doubles:
+def mean_head(meshes: Sequence[Floats], poses: Sequence[Pose], rounds: int = 5) -> Float64s:
     """The mean shape, facing the camera, symmetric.
 
     Args:
@@ -54,7 +54,7 @@ def mean_head(meshes: Sequence[Floats], poses: Sequence[Pose], rounds: int = 5) 
         normal(mesh.astype(np.float64) @ rotation(pose))
         for mesh, pose in zip(meshes, poses, strict=True)
     ]
-    start: Doubles = normal(np.mean(turned, axis=0))
+    start: Float64s = normal(np.mean(turned, axis=0))
     mean = start
     for _ in range(rounds):
         total = np.zeros_like(mean)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from understudy.faces.analyser import covered
-from understudy.faces.detect import Detection, overlap
+from understudy.faces.blazeface import Detection, overlap
 from understudy.faces.shots import Shots
 from understudy.settings import ScanSettings
 from understudy.types import Face, Floats, Frame, Image, Pose

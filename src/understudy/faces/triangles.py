@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.faces.masks import EYES_AND_BROWS
-from understudy.faces.pose import Doubles, reference
-from understudy.types import Floats
+from understudy.faces.pose import reference
+from understudy.types import Float64s, Floats
 
 UPPER_LIP = np.array([191, 80, 81, 82, 13, 312, 311, 310, 415])
 LOWER_LIP = np.array([95, 88, 178, 87, 14, 317, 402, 318, 324])
@@ -37,7 +37,7 @@ SUBPIXEL = 4
 Indices = NDArray[np.intp]
 
 
-def _delaunay(points: Doubles) -> list[tuple[int, ...]]:
+def _delaunay(points: Float64s) -> list[tuple[int, ...]]:
     """The Delaunay triangulation of points (n, 2): numbers of each triangle's points, clockwise
     in a picture."""
     fine = 100 * (points - points.min(0) + 1)
@@ -55,7 +55,7 @@ def _delaunay(points: Doubles) -> list[tuple[int, ...]]:
 
 
 def _with_edge(
-    found: list[tuple[int, ...]], points: Doubles, start: int, end: int
+    found: list[tuple[int, ...]], points: Float64s, start: int, end: int
 ) -> list[tuple[int, ...]]:
     """The same triangles, changed so that the line between two points is an edge.
 
@@ -111,13 +111,13 @@ def _turn(corners: NDArray[np.floating]) -> NDArray[np.floating]:
     return area
 
 
-def areas(landmarks: NDArray[np.floating]) -> Doubles:
+def areas(landmarks: NDArray[np.floating]) -> Float64s:
     """Area of every triangle in the picture, (n,), square pixels; below 0 when it turns its back.
 
     Args:
         landmarks: (468, 2 or more), pixels.
     """
-    result: Doubles = _turn(landmarks[triangles(), :2].astype(np.float64)) / 2
+    result: Float64s = _turn(landmarks[triangles(), :2].astype(np.float64)) / 2
     return result
 
 
