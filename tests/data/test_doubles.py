@@ -90,3 +90,29 @@ def test_doubles_are_uint8_and_as_large_as_the_crops(doubles: Doubles) -> None:
     drawn = draw(doubles, "ben")
     assert drawn.dtype == torch.uint8
     assert drawn.shape == (5, 3, SIDE, SIDE)
+
+
+def test_of_many_people_those_most_alike_are_taken() -> None:
+    """Everybody looks ahead but one, who turns as the face does: the doubles are theirs."""
+    turned = [-30.0, -15.0, 15.0, 30.0]
+    crowd = {"ada": meshes(turned, 1.0), "alike": meshes(turned * 4, 1.1)}
+    crowd |= {f"other{number}": meshes([0.0, 1.0, 2.0, 3.0], 0.9) for number in range(6)}
+    red, blue = (200, 60, 60), (60, 60, 200)
+    crops = {
+        name: pictures(mesh, red if name == "alike" else blue, [1.0] * len(mesh))
+        for name, mesh in crowd.items()
+    }
+    landmarks = {name: torch.from_numpy(mesh) for name, mesh in crowd.items()}
+    doubles = Doubles(crops, landmarks, ["ada"])
+    rows = torch.arange(4).repeat(50)
+    drawn = doubles.draw("ada", rows, torch.Generator().manual_seed(0)).float()
+    middle = drawn[:, :, SIDE // 2 - 12, SIDE // 2]
+    mine = float((middle[:, 0] > middle[:, 2]).float().mean())
+    # Four of sixteen; drawn from the people at random it would be one of seven.
+    assert 0.18 < mine < 0.35
+    few = Doubles(
+        {name: crops[name] for name in ("ada", "alike")},
+        {name: landmarks[name] for name in ("ada", "alike")},
+    )
+    middle = few.draw("ada", rows, torch.Generator().manual_seed(0)).float()
+    assert bool((middle[:, 0, SIDE // 2 - 12, SIDE // 2] > 100).all())

@@ -22,6 +22,10 @@ from understudy.faces.masks import EYES_AND_BROWS, LIPS
 NEAREST = 4
 """Pictures of another person among which a double is drawn."""
 
+MOST = 16
+"""Pictures of all others among which a double is drawn: of many people only those are taken who
+look most like the face."""
+
 LID_WEIGHT, LIP_WEIGHT = 5.0, 2.0
 """Of these mesh points against all others when looking for the nearest: moving a mesh bends a
 mouth, but it cannot open an eye."""
@@ -53,6 +57,7 @@ class _Person:
     crops: uint8 (N, 4, S', S').
     shape: float32 (N, 468, 2), landmarks as shares of the side.
     mean: float32 (468, 2), their mean.
+    bent: float32 (N, 936), weighted distances from the mean, to compare by.
     light: float32 (N, 3), mean colour inside the mask in linear light.
     shade: float32 (N, SHADES * SHADES), brightness pattern, without its mean over N.
     """
@@ -60,6 +65,7 @@ class _Person:
     crops: Tensor
     shape: Tensor
     mean: Tensor
+    bent: Tensor
     light: Tensor
     shade: Tensor
 
@@ -82,11 +88,11 @@ class Doubles:
         learning: Collection[str] | None = None,
     ) -> None:
         self._people = {name: _measure(crops[name], landmarks[name]) for name in crops}
+        self._names = list(self._people)
         self._nearest = {
-            (a, b): _nearest(one, other)
-            for a, one in self._people.items()
-            for b, other in self._people.items()
-            if a != b and (learning is None or a in learning)
+            name: _nearest(name, self._people)
+            for name in self._names
+            if learning is None or name in learning
         }
 
     def draw(self, person: str, rows: Tensor, source: torch.Generator) -> Tensor:
@@ -100,18 +106,14 @@ class Doubles:
             uint8 (n, 3, S', S'): pictures of other people, with the shape of B under A's
             expression and pose.
         """
-        own = self._people[person]
-        others = [name for name in self._people if name != person]
-        which = torch.randint(len(others), (len(rows),), generator=source)
-        place = torch.randint(NEAREST, (len(rows),), generator=source)
+        own, nearest = self._people[person], self._nearest[person][rows]
+        place = torch.randint(nearest.shape[1], (len(rows), 1, 1), generator=source)
+        who, found = nearest.take_along_dim(place, 1)[:, 0].unbind(1)
         result = torch.empty_like(own.crops[:1, :3]).expand(len(rows), -1, -1, -1).clone()
-        for number, name in enumerate(others):
-            some = torch.nonzero(which == number).flatten()
-            if len(some):
-                nearest = self._nearest[person, name][rows[some]]
-                found = nearest.gather(1, (place[some] % nearest.shape[1])[:, None])[:, 0]
-                drawn = _move(own, rows[some], self._people[name], found)
-                result[some.to(result.device)] = drawn
+        for number in sorted(set(who.tolist())):
+            some = torch.nonzero(who == number).flatten()
+            drawn = _move(own, rows[some], self._people[self._names[number]], found[some])
+            result[some.to(result.device)] = drawn
         return result
 
 
@@ -129,30 +131,46 @@ def _measure(crops: Tensor, landmarks: Tensor) -> _Person:
         pattern = squares.flatten(1)
         shade.append(pattern / pattern.mean(1, keepdim=True).clamp_min(1e-3))
     patterns = torch.cat(shade).cpu()
-    return _Person(crops, shape, shape.mean(0), torch.cat(light).cpu(), patterns - patterns.mean(0))
-
-
-def _nearest(one: _Person, other: _Person) -> Tensor:
-    """int64 (N, at most NEAREST): for each face of `one` the nearest faces of `other`."""
-    weights = torch.ones(one.mean.shape[0], 1)
-    for part in EYES_AND_BROWS[:2]:
-        weights[torch.from_numpy(part)] = LID_WEIGHT
+    weights = torch.ones(shape.shape[1], 1)
+    for lids in EYES_AND_BROWS[:2]:
+        weights[torch.from_numpy(lids)] = LID_WEIGHT
     weights[torch.from_numpy(LIPS)] = LIP_WEIGHT
-    bent = ((one.shape - one.mean) * weights).flatten(1)
-    others = ((other.shape - other.mean) * weights).flatten(1)
+    mean = shape.mean(0)
+    return _Person(
+        crops,
+        shape,
+        mean,
+        ((shape - mean) * weights).flatten(1),
+        torch.cat(light).cpu(),
+        patterns - patterns.mean(0),
+    )
+
+
+def _nearest(name: str, people: Mapping[str, _Person]) -> Tensor:
+    """int64 (N, at most MOST, 2): for each face of `name` the nearest faces of the others, at most
+    NEAREST of each of them, as the other's place among `people` and the row."""
+    one = people[name]
     units: tuple[float, float] | None = None
-    found = []
-    for bends, shades in zip(
-        torch.split(bent, AT_ONCE), torch.split(one.shade, AT_ONCE), strict=True
+    kept = []
+    for bent, shade in zip(
+        torch.split(one.bent, AT_ONCE), torch.split(one.shade, AT_ONCE), strict=True
     ):
-        by_shape, by_light = torch.cdist(bends, others), torch.cdist(shades, other.shade)
-        if units is None:
-            units = float(by_shape.median()), float(by_light.median())
-        distance = by_shape / max(units[0], 1e-6)
-        distance = distance + LIGHT_WEIGHT * by_light / max(units[1], 1e-6)
-        count = min(NEAREST, distance.shape[1])
-        found.append(distance.topk(count, largest=False).indices)
-    return torch.cat(found)
+        distances, places = [], []
+        for number, (other_name, other) in enumerate(people.items()):
+            if other_name == name:
+                continue
+            by_shape, by_light = torch.cdist(bent, other.bent), torch.cdist(shade, other.shade)
+            if units is None:
+                units = float(by_shape.median()), float(by_light.median())
+            distance = by_shape / max(units[0], 1e-6)
+            distance = distance + LIGHT_WEIGHT * by_light / max(units[1], 1e-6)
+            near = distance.topk(min(NEAREST, distance.shape[1]), largest=False)
+            distances.append(near.values)
+            places.append(torch.stack((torch.full_like(near.indices, number), near.indices), 2))
+        far, found = torch.cat(distances, 1), torch.cat(places, 1)
+        best = far.topk(min(MOST, far.shape[1]), largest=False).indices
+        kept.append(found.take_along_dim(best[..., None], 1))
+    return torch.cat(kept)
 
 
 def _move(own: _Person, rows: Tensor, other: _Person, found: Tensor) -> Tensor:
