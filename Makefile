@@ -5,6 +5,7 @@
 #   make test     all tests                    (ARGS="tests/test_project.py -k name" for some)
 #   make check    lint, types and tests
 #   make bench    the table of measurements
+#   make bench-base   what the base that trainings begin with is worth; some hours
 #
 # PYTHON=...       the interpreter to build the environment with
 # TORCH_INDEX=...  an index with another build of torch; on Linux without a GPU
@@ -19,7 +20,7 @@ CODE := src tests benchmarks examples
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup weights demo test lint format check bench clean
+.PHONY: help setup weights demo test lint format check bench bench-base clean
 
 help:
 	@sed -n '1,/^$$/s/^#\{1,\} \{0,1\}//p' Makefile
@@ -72,6 +73,9 @@ check: lint test
 
 bench: $(WEIGHTS)
 	$(BIN)/python -m benchmarks
+
+bench-base: $(WEIGHTS)
+	$(BIN)/python -m benchmarks.base
 
 clean:
 	rm -rf $(VENV) build dist out .pytest_cache .ruff_cache .mypy_cache .hypothesis

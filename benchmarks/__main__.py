@@ -5,6 +5,7 @@ python -m benchmarks --minutes 2 5 10 20 40
 python -m benchmarks --only extraction conversion
 python -m benchmarks.swap --help         one alone, with its own options
 python -m benchmarks.people              several people in one model; long, never part of all
+python -m benchmarks.base                with and without the base; long, never part of all
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ With --schedule continued (the default) one model of each network trains on from
 budget: the learning rate falls over the first budget, warms up again and falls over the next, as
 `understudy train` with growing --minutes does. With --schedule separate each budget trains a
 model from nothing, with one fall of the learning rate: dearer, and what a user gets who asks for
-that many minutes at once. Minutes count training steps, as the program counts them.
+that many minutes at once. Minutes count training steps, as the program counts them. `scratch` among
+the networks is swift without the base.
 
 With --rate swift=200 original=15 a minute of swift stands for 60 * 200 faces, and so on: first
 measure the rates on an idle machine (`python -m benchmarks.training`), then leave the long training
@@ -48,6 +49,9 @@ from understudy.media.video import probe
 from understudy.models.base import network_class
 from understudy.report import Curve, Plot, Section, page
 from understudy.scores import MARGIN_DB, MARGIN_SSIM
+
+SCRATCH = "scratch"
+"""Instead of a network's name: swift without the base."""
 
 PEOPLE = ("ada", "chen")
 DIRECTIONS = ("ada-on-chen", "chen-on-ada")
@@ -125,11 +129,16 @@ def rate(text: str) -> tuple[str, float]:
     return network, float(faces)
 
 
+def how(network: str) -> dict[str, Any]:
+    """The network and base that `understudy train` is given."""
+    return {"network": "swift", "base": "none"} if network == SCRATCH else {"network": network}
+
+
 def budget(network: str, minutes: float, rates: dict[str, float]) -> dict[str, Any]:
     """The budget that `understudy train` is given."""
     if not rates:
         return {"minutes": minutes}
-    faces = network_class(network).recipe.batch * len(PEOPLE)
+    faces = network_class(how(network)["network"]).recipe.batch * len(PEOPLE)
     return {"steps": round(60 * minutes * rates[network] / faces)}
 
 
@@ -193,8 +202,8 @@ def train_and_swap(
         PEOPLE,
         model,
         telling(),
-        network=network,
         size=options.size,
+        **how(network),
         **budget(network, minutes, rates),
     )
     points = []

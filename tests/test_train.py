@@ -3,17 +3,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
+from drawn import Drawn
 from tinynet import Tiny
 from understudy import course, feed
 from understudy import train as stage
@@ -28,8 +25,6 @@ from understudy.errors import (
     UnknownModel,
     UnknownPerson,
 )
-from understudy.faces.masks import LIPS
-from understudy.faces.pose import reference
 from understudy.files import only_writer
 from understudy.media.images import read_image
 from understudy.models import base, load_model, original
@@ -42,60 +37,6 @@ from understudy.settings import TrainSettings
 from understudy.trust import consent
 
 PEOPLE = ("ada", "chen")
-
-
-@dataclass(frozen=True)
-class Arrays:
-    images: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
-    landmarks: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Faces drawn from a person's name: an oval with eyes and a mouth that opens and closes."""
-
-    person: str
-    count: int
-
-    @classmethod
-    def open(cls, folder: Path) -> Drawn:
-        file = folder / "count.txt"
-        if not file.is_file():
-            raise FacesError(f"There are no faces in {folder}.", "Extract them first.")
-        return cls(folder.parent.name, int(file.read_text()))
-
-    def __len__(self) -> int:
-        return self.count
-
-    @property
-    def fingerprint(self) -> str:
-        return f"{self.person}-{self.count}"
-
-    def split(self, held_out: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        kept = max(1, round(self.count * held_out))
-        return np.arange(self.count - kept), np.arange(self.count - kept, self.count)
-
-    def load(self, size: int, tell: Callable[[], None] | None = None) -> Arrays:
-        side = round(size / 0.8)
-        skin = (200, 150, 120) if self.person == "ada" else (120, 90, 70)
-        images = np.full((self.count, side, side, 3), 60, np.uint8)
-        masks = np.zeros((self.count, side, side), np.uint8)
-        middle = (side // 2, side // 2)
-        for number in range(self.count):
-            cv2.ellipse(images[number], middle, (side // 4, side // 3), 0, 0, 360, skin, -1)
-            cv2.ellipse(masks[number], middle, (side // 4, side // 3), 0, 0, 360, 255, -1)
-            for x in (-side // 10, side // 10):
-                cv2.circle(images[number], (middle[0] + x, middle[1] - 6), 3, (20, 20, 40), -1)
-            opened = (side // 10, 1 + number % 7)
-            cv2.ellipse(
-                images[number], (middle[0], middle[1] + 12), opened, 0, 0, 360, (150, 40, 50), -1
-            )
-        head = reference().points[:, :2]
-        points = (head - head.mean(0)) / np.ptp(head[:, 1]) * (2 * side / 3) + side / 2
-        landmarks = np.repeat(points[None].astype(np.float32), self.count, 0)
-        landmarks[:, LIPS, 1] += (np.arange(self.count) % 7)[:, None]
-        return Arrays(images, masks, landmarks)
 
 
 @pytest.fixture(autouse=True)

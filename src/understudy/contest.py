@@ -184,6 +184,7 @@ def _no_film(named: str | None, others: Mapping[str, Path | None]) -> None:
 
 def _training(project: Project, settings: CompareSettings, network: str) -> TrainSettings:
     given: dict[str, Any] = {"network": network, "encoder_from": None}
+    given |= {} if network == "swift" else {"base": "none"}
     given |= {
         key: value
         for key in ("size", "minutes", "steps")

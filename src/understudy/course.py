@@ -8,7 +8,7 @@ for the new faces (doubles), and nothing of theirs is run or changed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from understudy.errors import ConsentError, FacesError, SettingsError, UnknownMo
 from understudy.models.base import check_size, network_class
 from understudy.models.checkpoint import Tell, load_state
 from understudy.models.people import check_decoders
+from understudy.models.pretrained import SHIPPED, SHIPPED_SIZE, Base, read_base
+from understudy.models.swift import Swift
 from understudy.settings import TrainSettings
 from understudy.trust.consent import require
 
@@ -37,6 +39,7 @@ class Course:
         people: whose decoders it has or will have, in order.
         learning: of these, whose decoders learn.
         frozen: whether the encoder stays as it is.
+        base: what a new model begins with.
     """
 
     network: str
@@ -44,6 +47,7 @@ class Course:
     people: tuple[str, ...]
     learning: tuple[str, ...]
     frozen: bool
+    base: Base | None = None
 
     @property
     def alone(self) -> list[str]:
@@ -89,7 +93,24 @@ def plan(
                 f"Add more footage of {person} and extract it: understudy add {person} FILES...",
             )
     compute.choose_device(settings.device)
-    return course
+    return course if known else replace(course, base=_base(course, settings))
+
+
+def _base(course: Course, settings: TrainSettings) -> Base | None:
+    """The base that the settings name, where it fits; the shipped one need not fit."""
+    if settings.base == "none" or settings.encoder_from:
+        return None
+    if settings.base == "shipped":
+        fits = network_class(course.network) is Swift and course.size == SHIPPED_SIZE
+        return read_base(SHIPPED) if fits else None
+    base = read_base(Path(settings.base))
+    if network_class(course.network) is not Swift or course.size != base.model.size:
+        raise SettingsError(
+            f"The base {settings.base} is for swift at {base.model.size} px; {course.network} at "
+            f"{course.size} px cannot begin with it.",
+            f"Train swift with --size {base.model.size}, or with --base none.",
+        )
+    return base
 
 
 def _distinct(people: Sequence[str]) -> None:

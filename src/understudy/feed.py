@@ -6,7 +6,7 @@ one would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -21,7 +21,10 @@ from understudy.models.base import Recipe
 from understudy.progress import Progress
 
 MEASURED = 48
-"""Held-out faces of each person that are measured at each report."""
+"""Held-out faces of each person that are measured at each report, at most."""
+
+MEASURED_IN_ALL = 384
+"""And of all together, about."""
 
 
 class Feed:
@@ -50,12 +53,14 @@ class Feed:
         progress: Progress,
     ) -> None:
         self.course, self.how, self.batch, self.seed = course, recipe.augmentation, batch, seed
+        self.at_once = recipe.at_once or len(course.learning)
+        measured = min(MEASURED, max(4, MEASURED_IN_ALL // len(facesets)))
         self.faces: dict[str, Tensor] = {}
         self.held_out: dict[str, Tensor] = {}
         landmarks: dict[str, Tensor] = {}
         for person, faceset in facesets.items():
             rows, kept = faceset.split(share)
-            kept = kept[np.linspace(0, len(kept) - 1, min(len(kept), MEASURED)).astype(int)]
+            kept = kept[np.linspace(0, len(kept) - 1, min(len(kept), measured)).astype(int)]
             with progress.task(f"load {person}", "faces", len(faceset)) as task:
                 arrays = faceset.load(course.size, tell=task.step)
             self.faces[person] = planes(arrays.images[rows], arrays.masks[rows]).to(device)
@@ -65,11 +70,19 @@ class Feed:
         if len(facesets) > 1 and self.how.doubles > 0:
             self.doubles = Doubles(self.faces, landmarks, course.learning)
 
-    def batches(self, step: int) -> list[Batch]:
-        """The faces of a step, for each who learns; leaves torch's global generator as a
-        function of seed and step too, for networks that draw at random."""
+    def chosen(self, step: int) -> Sequence[str]:
+        """Who is learned from in a step: everybody who learns, or some of them in turns."""
+        everybody = self.course.learning
+        if self.at_once >= len(everybody):
+            return everybody
+        turns = sample(self.seed + len(self.course.people), step, len(everybody), self.at_once)
+        return list(dict.fromkeys(everybody[number] for number in turns))
+
+    def batches(self, step: int, people: Sequence[str] | None = None) -> list[Batch]:
+        """The faces of a step, for each of `people`, or for each who learns; leaves torch's
+        global generator as a function of seed and step too, for networks that draw at random."""
         found = []
-        for person in self.course.learning:
+        for person in people or self.course.learning:
             number, faces = self.course.people.index(person), self.faces[person]
             rows = torch.from_numpy(sample(self.seed + number, step, len(faces), self.batch))
             source = generator(self.seed, step, number)

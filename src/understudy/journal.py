@@ -14,7 +14,7 @@ from understudy.data.augment import core
 from understudy.files import storage_errors
 from understudy.media.images import write_image
 from understudy.models.base import SwapModel
-from understudy.preview import sheet
+from understudy.preview import PEOPLE, sheet
 
 SHOWN = 4
 """Held-out faces of each person on a preview sheet, at most."""
@@ -44,8 +44,10 @@ class Journal:
             held_out: for each person to show, crops as `augment.planes` packs them.
         """
         shown = {}
-        most = min(SHOWN, max(1, ROWS // len(held_out)))
-        for person, crops in held_out.items():
+        people = list(held_out)[:: -(-len(held_out) // PEOPLE)]
+        most = min(SHOWN, max(1, ROWS // len(people)))
+        for person in people:
+            crops = held_out[person]
             rows = np.linspace(0, len(crops) - 1, min(len(crops), most)).astype(int)
             shown[person] = core(crops[torch.from_numpy(rows).to(crops.device)], model.size)[0]
         picture = sheet(model, shown)

@@ -18,11 +18,15 @@ TILE = 128
 BACKGROUND = 24
 INK = (220, 220, 220)
 
+PEOPLE = 6
+"""As whom a face is drawn, at most."""
+
 
 @torch.no_grad()
 def sheet(model: SwapModel, faces: Mapping[str, Tensor]) -> Image:
     """Draw a sheet, one row per face: the face, itself redrawn where the model knows it, then as
-    everybody else, and the mask of the first swap (its own, where there is nobody else).
+    everybody else, and the mask of the first swap (its own, where there is nobody else). Of more
+    than PEOPLE people only those of `faces` are drawn.
 
     Args:
         faces: for each person to show, images (N, 3, size, size), RGB 0..1, on the model's
@@ -31,9 +35,8 @@ def sheet(model: SwapModel, faces: Mapping[str, Tensor]) -> Image:
     Returns:
         RGB uint8 (height, width, 3).
     """
-    others = {
-        name: [other for other in model.people if other != name and model.swaps] for name in faces
-    }
+    drawn = [name for name in model.people if len(model.people) <= PEOPLE or name in faces]
+    others = {name: [one for one in drawn if one != name and model.swaps] for name in faces}
     rows = [row for name in faces for row in _rows(model, faces[name], name, others[name])]
     width = max(row.shape[1] for row in rows)
     background = ((0, GAP), (0, 0), (0, 0))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from understudy.extract import ExtractReport
     from understudy.imagine import ImagineReport
     from understudy.import_faces import ImportReport
+    from understudy.pretrain import PretrainReport
     from understudy.removal import RemovalReport
     from understudy.train import TrainReport
 
@@ -114,6 +115,32 @@ class Project(ProjectFolder):
             add=add,
             freeze=freeze_encoder,
         )
+
+    def pretrain(
+        self,
+        people: Sequence[str] = (),
+        name: str = "base",
+        output: Path | None = None,
+        progress: Progress | None = None,
+        *,
+        aside: int = 6,
+        **given: Any,
+    ) -> PretrainReport:
+        """Train a base on the facesets of many people; see `pretrain.pretrain`.
+
+        Args:
+            people: everybody with a faceset when empty.
+            name: of the model that is trained.
+            output: the base; NAME.safetensors in the exports folder when None.
+            aside: how many people are kept out, to judge by.
+            given: fields of TrainSettings; they win over `project.toml`.
+        """
+        (own,) = take(given, _GIVEN, self.settings.train)
+        name = check_name(name, "model")
+        output = output or self.exports_folder / f"{name}.safetensors"
+        from understudy.pretrain import pretrain
+
+        return pretrain(self, people, name, own, aside, output, progress)
 
     def convert(
         self,

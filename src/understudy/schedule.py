@@ -23,6 +23,7 @@ class State:
         retreats: how often it went back to a checkpoint.
         held_out: share of the footage kept out.
         facesets: fingerprint of each person's faceset.
+        base: SHA-256 of the base that it began with, if it did.
         history: one entry per report: step, seconds, and figures by person.
     """
 
@@ -34,6 +35,7 @@ class State:
     phase: int = 0
     caution: float = 1.0
     retreats: int = 0
+    base: str | None = None
     alone: list[str] = field(default_factory=list)
     since_step: int = 0
     since_seconds: float = 0.0

@@ -21,7 +21,7 @@ from understudy.errors import SettingsError
 S = TypeVar("S", bound="Settings")
 Sections = TypeVarTuple("Sections")
 
-Network = Literal["swift", "original", "autoencoder", "vae"]
+Network = Literal["swift", "original", "autoencoder", "vae", "modulated"]
 
 
 class Settings(BaseModel):
@@ -78,7 +78,8 @@ class TrainSettings(Settings):
 
     network: Network = "swift"
     """swift (ours), original (the field's 2017 baseline), vae (its latents can be made up:
-    see `understudy imagine`) or autoencoder (one decoder for everybody: cannot swap)."""
+    see `understudy imagine`), modulated (for dozens of people: one decoder, tuned to each) or
+    autoencoder (one decoder for everybody: cannot swap)."""
 
     size: Annotated[int, Field(ge=64, le=512, multiple_of=32)] = 128
     """Side of the network's image in pixels; `original` is always 64."""
@@ -94,6 +95,10 @@ class TrainSettings(Settings):
 
     seed: Annotated[int, Field(ge=0)] = 0
     """The same seed gives the same model on the same machine."""
+
+    base: str = "shipped"
+    """What a new swift begins with: shipped (a network inside this package that has seen many
+    synthetic people; 128 pixels), none, or a file that `understudy pretrain` made."""
 
     encoder_from: str | None = None
     """A new model begins with the encoder of this one, of the same size; swift, vae and

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from understudy import compute, files
+from understudy.beginning import first_snapshot
 from understudy.course import Course, facesets, plan
 from understudy.data.augment import core
 from understudy.errors import TrainingError
@@ -33,11 +34,10 @@ from understudy.feed import Feed
 from understudy.interrupt import interrupts
 from understudy.journal import Journal
 from understudy.models.base import network_class
-from understudy.models.checkpoint import Snapshot, complete, load_model, load_newest, save
+from understudy.models.checkpoint import Snapshot, complete, load_newest, save
 from understudy.models.figures import Figures, measure
-from understudy.models.learner import Learner, build_first
-from understudy.models.people import first_decoder, only, put_back, with_person
-from understudy.models.takeover import take_encoder
+from understudy.models.learner import Learner
+from understudy.models.people import only, put_back
 from understudy.outlook import outlook
 from understudy.progress import Progress, Task, silent
 from understudy.schedule import State, learning_rate
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 DEFAULT_MINUTES = 10.0
 PATIENCE = 5
 """Steps in a row without a finite loss before going back to the last checkpoint."""
+
+TOLD = 6
+"""People whose figures are told one by one, at most."""
 
 RETREATS = 3
 """Times that this may happen, each with half the learning rate."""
@@ -154,6 +157,16 @@ def train(
         )
 
 
+def _told(figures: Mapping[str, Figures]) -> str:
+    """Everybody's figures, or of many people their mean."""
+    if len(figures) > TOLD:
+        ssim, psnr = (
+            np.mean([getattr(v, key) for v in figures.values()]) for key in ("ssim", "psnr")
+        )
+        return f"{ssim:.3f} ({psnr:.1f} dB), mean of {len(figures)} people"
+    return ", ".join(f"{p} {v.ssim:.3f} ({v.psnr:.1f} dB)" for p, v in figures.items())
+
+
 def _budget(settings: TrainSettings) -> dict[str, float]:
     if settings.steps is not None:
         return {"steps": settings.steps}
@@ -175,7 +188,10 @@ class _Run:
         self.recipe = network_class(course.network).recipe
         batch = settings.batch or self.recipe.batch
         prints = {person: faceset.fingerprint for person, faceset in found.items()}
-        self.state = State(_budget(settings), settings.held_out, prints, alone=course.alone)
+        base = course.base.sha256 if course.base else None
+        self.state = State(
+            _budget(settings), settings.held_out, prints, base=base, alone=course.alone
+        )
         snapshot = load_newest(folder, progress.note)
         if snapshot is not None:
             joined = set(course.people) != set(snapshot.model.people)
@@ -195,21 +211,18 @@ class _Run:
 
     def _learn_from(self, snapshot: Snapshot | None) -> None:
         """Make the learner: from a checkpoint, to which whoever joins is added, or from nothing."""
-        course, seed = self.course, self.settings.seed
-        self.whole = build_first(course.network, course.size, course.people, seed, snapshot)
-        if snapshot is None and (source := self.settings.encoder_from):
-            other = load_model(self.folder.with_name(source))
-            for model in (self.whole.model, self.whole.average):
-                take_encoder(model, other, source)
-        for person in course.people:
-            if person not in self.whole.model.people:
-                average = self.whole.average.eval().to(self.device)
-                first = first_decoder(
-                    average, self.feed.faces[person], self.settings.decoder_from, seed
-                )
-                self.whole = with_person(self.whole, person, first)
+        course = self.course
+        self.whole = first_snapshot(
+            course, self.settings, snapshot, self.folder.parent, self.feed.faces, self.device
+        )
         start = only(self.whole, course.learning) if course.frozen else self.whole
-        self.learner = Learner(start, self.device, bfloat16=self.bfloat16, frozen=course.frozen)
+        self.learner = Learner(
+            start,
+            self.device,
+            bfloat16=self.bfloat16,
+            frozen=course.frozen,
+            shared=self.recipe.based if self.state.base else 1.0,
+        )
 
     def _take_up(self, saved: State, joined: bool, progress: Progress) -> None:
         """Go on from where a checkpoint stands; it is another course when somebody `joined`, or
@@ -250,11 +263,12 @@ class _Run:
         """One step: a batch of every person through their own decoder."""
         began = time.monotonic()
         state = self.state
-        batches = self.feed.batches(state.step)
+        people = self.feed.chosen(state.step)
+        batches = self.feed.batches(state.step, people)
         rate = learning_rate(self.recipe, state)
         # Decoders that learn alone are as young as their course.
         age = state.step - state.since_step if self.course.frozen else state.step
-        self.terms = self.learner.learn(batches, rate, age)
+        self.terms = self.learner.learn(batches, rate, age, people)
         self.bad = 0 if self.terms is not None else self.bad + 1
         state.step += 1
         self.unsaved = True
@@ -286,7 +300,7 @@ class _Run:
         start = State(lost.budget, lost.held_out, lost.facesets)
         state = start if snapshot is None else State.from_json(snapshot.state)
         state.budget, state.facesets, state.phase = lost.budget, lost.facesets, state.step
-        state.alone = lost.alone
+        state.alone, state.base = lost.alone, lost.base
         state.since_step, state.since_seconds = lost.since_step, lost.since_seconds
         # Lost time stays spent, or a budget in minutes might never end.
         state.seconds = lost.seconds
@@ -313,8 +327,7 @@ class _Run:
             looks = {p: average.look(core(held_out[p], self.course.size)[0]) for p in measured}
         logged = {person: measured[person] | looks[person] for person in measured}
         self.journal.write(state.step, self.terms or {}, learning_rate(self.recipe, state), logged)
-        shown = ", ".join(f"{p} {v.ssim:.3f} ({v.psnr:.1f} dB)" for p, v in figures.items())
-        task.note(f"Step {state.step}: held-out SSIM {shown}.")
+        task.note(f"Step {state.step}: held-out SSIM {_told(figures)}.")
         return self.outlook()
 
     def outlook(self) -> str:

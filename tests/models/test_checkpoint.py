@@ -40,7 +40,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def snapshot(seed: int = 0, **state: Any) -> Snapshot:
     torch.manual_seed(seed)
     model, average = Tiny(64, PEOPLE), Tiny(64, PEOPLE)
-    optimizer = model.optimizer(model.parameters())
+    optimizer = model.optimizer(dict(model.named_parameters()))
     for image, _ in model([torch.rand(2, 3, 64, 64)] * 2)[0]:
         image.mean().backward(retain_graph=True)
     optimizer.step()

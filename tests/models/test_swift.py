@@ -38,7 +38,7 @@ def test_it_learns_one_picture_and_where_the_face_is() -> None:
     face = (radius < 0.6).float().view(1, 1, 96, 96)
     target = torch.stack((0.8 - 0.4 * radius, 0.5 + 0.2 * line.expand(96, 96), radius * 0.4))
     target = target.clamp(0, 1)[None]
-    optimizer = model.optimizer(model.parameters())
+    optimizer = model.optimizer(dict(model.named_parameters()))
     first = last = 0.0
     for _ in range(80):
         image, mask = model.swap(target, "ada")

@@ -1,6 +1,6 @@
 """The commands, a module for each kind; importing them registers them with `app`."""
 
-from understudy.commands import compare, exchange, explain, imagine, people, stages, tools
+from understudy.commands import compare, exchange, explain, imagine, people, pretrain, stages, tools
 from understudy.commands.app import STOPPED, app
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "explain",
     "imagine",
     "people",
+    "pretrain",
     "stages",
     "tools",
 ]

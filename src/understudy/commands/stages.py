@@ -24,6 +24,9 @@ from understudy.settings import (
 )
 from understudy.trust.consent import Footing
 
+NAMED = 6
+"""People whom the next command names, at most."""
+
 
 @app.command(sort_key=0)
 def init(folder: Path = Path(), /, *, session: Own) -> None:
@@ -100,7 +103,7 @@ def extract(
         session.say(f"{report.faces} faces of {name} are in {project.person(name).faces_folder}.")
     ready = project.people_with_faces
     session.say(
-        f"Next: understudy train {' '.join(ready)}"
+        f"Next: understudy train {' '.join(ready if len(ready) <= NAMED else ('PERSON', 'PERSON'))}"
         if len(ready) > 1
         else "Next: add and extract the second person, then: understudy train"
     )

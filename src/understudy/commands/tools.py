@@ -54,7 +54,7 @@ def demo(
     minutes: float = 6.0,
     session: Own,
 ) -> None:
-    """Go the whole way on two bundled synthetic people, in ten minutes on two cores.
+    """Go the whole way on two bundled synthetic people, in four minutes on two cores.
 
     Args:
         folder: Where to work.

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ NETWORKS = {
     "original": ("understudy.models.original", "Original"),
     "autoencoder": ("understudy.models.autoencoder", "Autoencoder"),
     "vae": ("understudy.models.vae", "Vae"),
+    "modulated": ("understudy.models.modulated", "Modulated"),
 }
 
 
@@ -35,6 +36,7 @@ class Recipe:
 
     Attributes:
         batch: faces of each person in a step.
+        at_once: people in a step, where there are more of them; they take turns.
         learning_rate: peak of the schedule.
         betas, weight_decay: of Adam with decoupled weight decay (Loshchilov and Hutter,
             "Decoupled weight decay regularization", 2019); plain Adam when the decay is 0.
@@ -45,6 +47,8 @@ class Recipe:
         clip: largest norm of the gradient.
         ema: decay of the moving average of the weights, reached by and by.
         augmentation: how the pictures are varied.
+        based: factor on the learning rate of the encoder when it began with a base: it has
+            seen more than it will learn.
     """
 
     batch: int
@@ -58,6 +62,8 @@ class Recipe:
     clip: float = 1.0
     ema: float = 0.999
     augmentation: Augmentation = field(default_factory=Augmentation)
+    at_once: int | None = None
+    based: float = 1.0
 
 
 class SwapModel(nn.Module, ABC):
@@ -122,13 +128,14 @@ class SwapModel(nn.Module, ABC):
         return self.encode(images), {}
 
     def forward(
-        self, images: Sequence[Tensor], step: int = 0
+        self, images: Sequence[Tensor], step: int = 0, people: Sequence[str] | None = None
     ) -> tuple[list[tuple[Tensor, Tensor]], dict[str, Tensor]]:
         """Reconstruct each person's images with that person's own decoder, to learn from it.
 
         Args:
             images: for each of `people`, in order, (N, 3, size, size); N may differ.
             step: how many steps came before.
+            people: who is drawn; all of the model's when None.
 
         Returns:
             For each person, image and mask as `decode` gives them; and named terms of the loss
@@ -137,7 +144,8 @@ class SwapModel(nn.Module, ABC):
         latent, terms = self.training_latent(torch.cat(list(images)), step)
         latents = torch.split(latent, [len(part) for part in images])
         return [
-            self.decode(part, person) for part, person in zip(latents, self.people, strict=True)
+            self.decode(part, person)
+            for part, person in zip(latents, people or self.people, strict=True)
         ], terms
 
     def look(self, images: Tensor) -> dict[str, float]:
@@ -177,15 +185,26 @@ class SwapModel(nn.Module, ABC):
         """Draw `person` with the expression of `images`: encode, then decode."""
         return self.decode(self.encode(images), person)
 
-    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """The recipe's optimiser over `parameters` (already on their device)."""
-        parameters = list(parameters)
+    def optimizer(
+        self, parameters: Mapping[str, nn.Parameter], shared: float = 1.0
+    ) -> torch.optim.Optimizer:
+        """The recipe's optimiser over named `parameters` (already on their device).
+
+        Args:
+            shared: factor on the learning rate of what people share, which is what a group's
+                own key "factor" holds.
+        """
+        groups: list[dict[str, Any]] = []
+        for own, factor in ((False, shared), (True, 1.0)):
+            part = [p for name, p in parameters.items() if name.startswith("decoders.") == own]
+            if part:
+                groups.append({"params": part, "factor": factor})
         return torch.optim.AdamW(
-            parameters,
+            groups,
             lr=self.recipe.learning_rate,
             betas=self.recipe.betas,
             weight_decay=self.recipe.weight_decay,
-            fused=parameters[0].device.type in ("cpu", "cuda"),
+            fused=groups[0]["params"][0].device.type in ("cpu", "cuda"),
         )
 
     def parts(self) -> dict[str, dict[str, Tensor]]:

@@ -44,10 +44,17 @@ class Learner:
     Args:
         start: what to begin with; it is the learner's from then on.
         frozen: only decoders learn; what people share stays as it is, to the bit.
+        shared: factor on the learning rate of what people share.
     """
 
     def __init__(
-        self, start: Snapshot, device: torch.device, *, bfloat16: bool, frozen: bool = False
+        self,
+        start: Snapshot,
+        device: torch.device,
+        *,
+        bfloat16: bool,
+        frozen: bool = False,
+        shared: float = 1.0,
     ) -> None:
         # Precision is not accelerate's business here: it can be set only once per process.
         self.accelerator = Accelerator(cpu=device.type == "cpu")
@@ -64,12 +71,14 @@ class Learner:
             self.model.eval().requires_grad_(False)
             self.model.decoders.train().requires_grad_(True)
         self.learning = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
-        self.optimizer: torch.optim.Optimizer = self.model.optimizer(self.learning.values())
+        self.optimizer: torch.optim.Optimizer = self.model.optimizer(self.learning, shared)
         self._recall(start.optimizer)
 
     def _recall(self, memory: dict[str, Tensor]) -> None:
         """Give the optimiser what it remembers of the weights that learn."""
-        numbers = {name: number for number, name in enumerate(self.learning)}
+        order = [p for group in self.optimizer.param_groups for p in group["params"]]
+        places = {id(parameter): number for number, parameter in enumerate(order)}
+        numbers = {name: places[id(parameter)] for name, parameter in self.learning.items()}
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in memory.items():
             weight, key = name.rsplit(".", 1)
@@ -88,13 +97,20 @@ class Learner:
         """The precision in which the network runs."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
-    def learn(self, batches: Sequence[Batch], rate: float, step: int) -> dict[str, float] | None:
+    def learn(
+        self,
+        batches: Sequence[Batch],
+        rate: float,
+        step: int,
+        people: Sequence[str] | None = None,
+    ) -> dict[str, float] | None:
         """Take one step.
 
         Args:
             batches: one for each person, in order.
             rate: learning rate.
             step: how many steps came before.
+            people: whose the batches are; everybody's when None.
 
         Returns:
             The terms of the loss, mean over people; None when loss or gradient were not
@@ -102,7 +118,7 @@ class Learner:
         """
         inputs = [batch.input.contiguous(memory_format=torch.channels_last) for batch in batches]
         with self.autocast():
-            drawn, terms = self.network(inputs, step)
+            drawn, terms = self.network(inputs, step, people)
         for (image, mask), batch in zip(drawn, batches, strict=True):
             own = self.model.loss(image.float(), mask.float(), batch.target, batch.mask)
             for key, value in own.items():
@@ -115,7 +131,7 @@ class Learner:
         if not all(map(math.isfinite, (*values.values(), float(norm)))):
             return None
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         self.optimizer.step()
         self._follow(step)
         return values

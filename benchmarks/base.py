@@ -1,0 +1,269 @@
+"""What does the base buy: minutes, few pictures, real faces; and what does it cost?
+
+    python -m benchmarks.base --parts swap few real cost --minutes 1 2 5 10 20
+    python -m benchmarks.base --parts ablation --ablation 8 16 32 66 --pretrain 10
+
+Everything with the base and without, from scratch, in the same minutes, and each training one of
+its own with one fall of the learning rate:
+
+- swap: ada and chen against the truth, as `benchmarks.swap` measures it;
+- few: ada from 60 frames only, and from frontal neutral frames only; mouth and eyes of the swap
+  against those of the film (correlation of the openings), and the truth;
+- real: two real speakers, held-out faces redrawn;
+- cost: size of the base, time to read it, and the time of a training step;
+- ablation: bases of fewer people, each trained for the same minutes, by what ada and chen reach in
+  two minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import make_base, swap
+from benchmarks.common import (
+    SHARED,
+    Line,
+    Missing,
+    Result,
+    alternate,
+    footage,
+    main,
+    markdown,
+    seconds,
+    studio,
+    synthetic,
+    telling,
+)
+from understudy import Project, compute, files
+from understudy.course import Course
+from understudy.data.faceset import Faceset
+from understudy.feed import Feed
+from understudy.media.images import write_image
+from understudy.media.video import VideoReader
+from understudy.models.base import network_class
+from understudy.models.learner import Learner, build_first
+from understudy.models.pretrained import SHIPPED, begin, read_base
+from understudy.progress import silent
+from understudy.train import TrainReport
+
+PARTS = ("swap", "few", "real", "cost", "ablation")
+MOVING = ("mouth-open", "closure", "slit", "puller")
+"""Parts of the names of expressions that a quiet face does not have."""
+
+BASES = {"with the base": "shipped", "from scratch": "none"}
+FEW = 60
+LEVEL = 12.0
+"""Degrees of yaw and pitch up to which a face counts as frontal."""
+
+CLOSED = 0.2
+"""Weight of an expression up to which it counts as none."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:-1])
+    parser.add_argument("--minutes", type=float, nargs="+", default=[1.0, 2.0, 5.0])
+    parser.add_argument("--few", type=float, default=2.0, help="minutes of training in few")
+    parser.add_argument("--real", type=float, nargs="+", default=[2.0, 10.0])
+    parser.add_argument("--ablation", type=int, nargs="+", default=[8, 16, 32])
+    parser.add_argument("--pretrain", type=float, default=10.0, help="minutes for each base")
+
+
+def measure(options: argparse.Namespace, folder: Path) -> Result:
+    found = [WORK[part](options, folder) for part in options.parts]
+    lines = [line for one in found for line in one.lines]
+    rows = [(line.what, line.value, line.goal) for line in lines]
+    text = markdown(("what", "measured", "goal"), rows)
+    files.write_bytes(folder / "base.md", text.encode() + b"\n")
+    return Result(lines, {part: one.values for part, one in zip(options.parts, found, strict=True)})
+
+
+def _near(values: dict[str, Any]) -> str:
+    return f"{values['psnr_db']:.2f} dB / {values['ssim']:.3f}"
+
+
+def _swapped(project: Project, folder: Path, scene: swap.Scene, model: str) -> dict[str, Any]:
+    """`swap` of the evaluation of a film converted with `model`."""
+    output = folder / "base" / f"{project.folder.name}-{model}.mp4"
+    project.convert(scene.film, scene.replace, scene.with_, model, output)
+    report = project.evaluate(
+        model,
+        scene.film,
+        output,
+        scene.replace,
+        scene.with_,
+        scene.truth,
+        scene.truth_mask,
+        scene.film_mask,
+        output.parent,
+    )
+    found: dict[str, Any] = report.values["swap"]
+    return found
+
+
+def _trained(project: Project, people: Sequence[str], model: str, **given: Any) -> TrainReport:
+    """Train anew under this name."""
+    shutil.rmtree(project.model_folder(model), ignore_errors=True)
+    return project.train(people, model, telling(), **given)
+
+
+def swaps(options: argparse.Namespace, folder: Path) -> Result:
+    parser = argparse.ArgumentParser()
+    swap.add_arguments(parser)
+    minutes = ["--minutes", *map(str, options.minutes)]
+    words = [*minutes, "--network", "swift", swap.SCRATCH, "--schedule", "separate"]
+    return swap.measure(parser.parse_args(words), folder)
+
+
+def frontal(folder: Path) -> Path:
+    """Frames of ada that look into the camera with a quiet face, as pictures."""
+    film = synthetic("train_ada.mp4")
+    played = json.loads(film.with_suffix(".json").read_text())["frames"]
+    quiet = {
+        number
+        for number, frame in enumerate(played)
+        if max(abs(frame["yaw"]), abs(frame["pitch"])) < LEVEL
+        and all(
+            weight < CLOSED
+            for name, weight in frame["expr"].items()
+            if any(part in name for part in MOVING)
+        )
+    }
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with VideoReader(film) as reading:
+        for frame in reading:
+            if frame.index in quiet:
+                write_image(folder / f"{frame.index:04d}.png", frame.image)
+    return folder
+
+
+def few(options: argparse.Namespace, folder: Path) -> Result:
+    """ada from few pictures, in chen's scene."""
+    scene = swap.Scene.named("ada-on-chen")
+    found: dict[str, dict[str, Any]] = {}
+    for what in ("60 frames", "frontal neutral frames"):
+        place = folder / "work" / what.split()[0]
+        project = Project.create(place)
+        project.add("chen", [synthetic("train_chen.mp4")], "synthetic")
+        project.extract("chen", telling())
+        if what == "60 frames":
+            project.add("ada", [synthetic("train_ada.mp4")], "synthetic")
+            project.extract("ada", telling(), every=900 // FEW)
+        else:
+            project.add("ada", [frontal(folder / "work" / "ada-frontal")], "synthetic")
+            project.extract("ada", telling())
+        for how, base in BASES.items():
+            model = base.replace("shipped", "based")
+            _trained(project, swap.PEOPLE, model, minutes=options.few, base=base)
+            values = _swapped(project, folder, scene, model)
+            found[f"{what}, {how}"] = {**values["truth"], **values["expression"]}
+    lines = [
+        Line(
+            f"ada from {name}, {options.few:g} min",
+            f"mouth {values['mouth_correlation']:.2f}, eyes {values['eye_correlation']:.2f}; "
+            f"{_near(values)}",
+        )
+        for name, values in found.items()
+    ]
+    return Result(lines, found)
+
+
+def real(options: argparse.Namespace, folder: Path) -> Result:
+    """Two real speakers' held-out faces. Nothing of them leaves the folder."""
+    films = {
+        "man": SHARED / "real" / "clips" / "r01_grid_man_two_sentences.mp4",
+        "other": SHARED / "real" / "grid_raw" / "brbk7n.mpg",
+    }
+    if missing := [str(film) for film in films.values() if not film.is_file()]:
+        raise Missing(f"{' and '.join(missing)} not there")
+    project = Project.create(folder / "work" / "real")
+    for person, film in films.items():
+        project.add(person, [film], "granted", SHARED / "real" / "MANIFEST.md")
+        project.extract(person, telling())
+    lines, values = [], {}
+    for minutes in options.real:
+        for how, base in BASES.items():
+            report = _trained(project, list(films), "real", minutes=minutes, base=base)
+            for person, figures in report.held_out.items():
+                lines.append(
+                    Line(
+                        f"real speaker ({person}), held out, {minutes:g} min, {how}",
+                        f"{figures.psnr:.2f} dB / {figures.ssim:.3f}",
+                    )
+                )
+                values[f"{person}, {minutes:g}, {how}"] = asdict(figures)
+    return Result(lines, values)
+
+
+def cost(options: argparse.Namespace, folder: Path) -> Result:
+    """Size, time to read, and time of a step with and without."""
+    project = studio(folder / "work" / "duo", {one: footage(one) for one in swap.PEOPLE})
+    compute.settle()
+    facesets = {one: Faceset.open(project.person(one).faces_folder) for one in swap.PEOPLE}
+    recipe = network_class("swift").recipe
+    device = torch.device("cpu")
+    course = Course("swift", 128, swap.PEOPLE, swap.PEOPLE, frozen=False)
+    feed = Feed(course, facesets, recipe, recipe.batch, 0, 0.1, device, silent())
+    base = read_base(SHIPPED)
+    learners = {}
+    for how, name in BASES.items():
+        start = build_first("swift", 128, swap.PEOPLE, 0, None)
+        if name == "shipped":
+            begin((start.model, start.average), base)
+        learners[how] = Learner(start, device, bfloat16=compute.bfloat16_pays(device))
+    batches = feed.batches(0)
+    steps: dict[str, Callable[[], object]] = {
+        how: partial(learner.learn, batches, 1e-6, 1000) for how, learner in learners.items()
+    }
+    timed = alternate(steps, 20)
+    ratio = timed.ratio(*BASES)
+    reading = statistics.median(seconds(lambda: read_base(SHIPPED)) for _ in range(5))
+    size = SHIPPED.stat().st_size
+    return Result(
+        [
+            Line("size of the base", f"{size / 1e6:.1f} MB", "at most 8 MB"),
+            Line("reading the base", f"{reading:.2f} s"),
+            Line("a training step with the base / without", f"{ratio:.2f}x", "no slower"),
+        ],
+        {"bytes": size, "seconds": reading, "step_ratio": ratio},
+    )
+
+
+def ablation(options: argparse.Namespace, folder: Path) -> Result:
+    """Bases of so many people, by what ada and chen reach in two minutes."""
+    crowd = make_base.crowd()
+    project = studio(folder / "work" / "duo", {one: footage(one) for one in swap.PEOPLE})
+    scenes = {direction: swap.Scene.named(direction) for direction in swap.DIRECTIONS}
+    everybody = crowd.people_with_faces
+    lines, values = [], {}
+    for count in options.ablation:
+        chosen = everybody[:: max(1, len(everybody) // count)][:count]
+        name = f"ablation-{count}"
+        shutil.rmtree(crowd.model_folder(name), ignore_errors=True)
+        file = folder / "work" / f"{name}.safetensors"
+        crowd.pretrain(chosen, name, file, telling(), aside=0, minutes=options.pretrain)
+        _trained(project, swap.PEOPLE, name, minutes=2, base=str(file))
+        found = {
+            direction: _swapped(project, folder, scene, name)["truth"]
+            for direction, scene in scenes.items()
+        }
+        values[str(count)] = found
+        text = ", ".join(_near(one) for one in found.values())
+        lines.append(Line(f"base of {count} people ({options.pretrain:g} min), then 2 min", text))
+    return Result(lines, values)
+
+
+WORK = {"swap": swaps, "few": few, "real": real, "cost": cost, "ablation": ablation}
+
+if __name__ == "__main__":
+    main("base", __doc__, add_arguments, measure)

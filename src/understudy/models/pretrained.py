@@ -1,0 +1,128 @@
+"""The base: what a network that has seen many people knows of faces, small enough for the package.
+
+It is a `swift` with one decoder, that of the mean person: made from a `modulated` network, it
+holds nothing by which one of the people it has learned from could be drawn. One safetensors file,
+in which every matrix is kept as 8-bit integers, each of its rows (output channels) with a scale of
+its own, so that `weight = integer * scale`; vectors are kept as 16-bit floats. What it is stands in
+the file's metadata under "base", as JSON (schema 1):
+
+    schema_version, network, size      to build it
+    training                           what it was made from and how
+
+A new `swift` of the same size begins with the base's encoder, and with its decoder for everybody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from understudy import files
+from understudy.errors import CheckpointError, SettingsError
+from understudy.models.base import SwapModel
+from understudy.models.modulated import Modulated
+from understudy.models.swift import Swift
+
+SHIPPED = Path(__file__).with_name("base.safetensors")
+SHIPPED_SIZE = 128
+"""The base that is part of this package, and the side of its pictures."""
+
+SCHEMA = 1
+SCALE = ".scale"
+LARGEST = 127
+MEAN = ("mean",)
+
+
+@dataclass(frozen=True)
+class Base:
+    """Attributes:
+    model: one decoder, that of the mean person; in evaluation mode, without gradients.
+    training: what it was made from and how, as JSON.
+    sha256: of the file.
+    """
+
+    model: Swift
+    training: dict[str, Any]
+    sha256: str
+
+
+def write_base(path: Path, source: Modulated, training: dict[str, Any]) -> None:
+    """Write what a network has learned as a base. Raises StorageError."""
+    with torch.random.fork_rng(devices=[]):
+        model = Swift(source.size, MEAN)
+    model.encoder.load_state_dict(source.encoder.state_dict())
+    mean = torch.stack([source.embedding(person) for person in source.people]).mean(0)
+    model.decoders[0].load_state_dict(source.folded(mean))
+    tensors: dict[str, Tensor] = {}
+    for name, value in model.state_dict().items():
+        if value.dim() < 2:
+            tensors[name] = value.detach().cpu().half()
+            continue
+        rows = value.detach().cpu().float().flatten(1)
+        scale = (rows.abs().amax(1) / LARGEST).clamp_min(1e-12)
+        tensors[name] = (rows / scale[:, None]).round().to(torch.int8).view(value.shape)
+        tensors[name + SCALE] = scale
+    about = {
+        "schema_version": SCHEMA,
+        "network": model.network,
+        "size": model.size,
+        "training": training,
+    }
+    data = safetensors.torch.save(tensors, {"base": json.dumps(about, sort_keys=True)})
+    files.write_bytes(path, data)
+
+
+def read_base(path: Path) -> Base:
+    """Read a base.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or another version's.
+    """
+
+    def unfit(why: str) -> CheckpointError:
+        return CheckpointError(
+            f"The base {path} cannot be used: {why}.",
+            "Name a file that understudy pretrain made, or train with --base none.",
+        )
+
+    try:
+        digest = files.sha256(path)
+        with safe_open(path, "pt") as opened:
+            about = json.loads((opened.metadata() or {})["base"])
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise unfit(error.strerror or "it cannot be read") from error
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise unfit("it is no base, or damaged") from error
+    if about.get("schema_version") != SCHEMA or about.get("network") != Swift.network:
+        raise unfit(f"it is of schema {about.get('schema_version')}, not {SCHEMA}")
+    weights = {
+        name: value.float() * tensors[name + SCALE].view(-1, *[1] * (value.dim() - 1))
+        if value.dtype == torch.int8
+        else value.float()
+        for name, value in tensors.items()
+        if not name.endswith(SCALE)
+    }
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model = Swift(about["size"], MEAN)
+        model.load_state_dict(weights)
+    except (KeyError, TypeError, RuntimeError, SettingsError) as error:
+        raise unfit("it does not fit this version's networks") from error
+    return Base(model.eval().requires_grad_(False), dict(about["training"]), digest)
+
+
+def begin(models: Sequence[SwapModel], base: Base) -> None:
+    """Give new networks (`swift`, of the base's size) what the base knows."""
+    for model in models:
+        model.get_submodule("encoder").load_state_dict(base.model.encoder.state_dict())
+        for decoder in model.decoders:
+            decoder.load_state_dict(base.model.decoders[0].state_dict())

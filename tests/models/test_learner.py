@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tinynet import Tiny
+from understudy.data.augment import Batch
+from understudy.models import base
+from understudy.models.learner import Learner, build_first
+
+PEOPLE = ("ada", "chen")
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(base.NETWORKS, "swift", ("tinynet", "Tiny"))
+
+
+def batch(seed: int) -> Batch:
+    source = torch.Generator().manual_seed(seed)
+    images = torch.rand(4, 3, 64, 64, generator=source)
+    return Batch(images, images, torch.ones(4, 1, 64, 64), torch.eye(2, 3).expand(4, -1, -1))
+
+
+def moved(shared: float, rate: float = 1e-3) -> tuple[float, float]:
+    """How far a step took the encoder's and the decoders' weights at most."""
+    learner = Learner(
+        build_first("swift", 64, PEOPLE, 0, None),
+        torch.device("cpu"),
+        bfloat16=False,
+        shared=shared,
+    )
+    before = {name: value.detach().clone() for name, value in learner.model.named_parameters()}
+    assert learner.learn([batch(0), batch(1)], rate, 0) is not None
+    far = {True: 0.0, False: 0.0}
+    for name, value in learner.model.named_parameters():
+        own = name.startswith("decoders.")
+        far[own] = max(far[own], float((value.detach() - before[name]).abs().max()))
+    return far[False], far[True]
+
+
+def test_what_people_share_can_learn_more_slowly() -> None:
+    # The first step of Adam takes every weight as far as the learning rate says.
+    encoder, decoders = moved(1.0)
+    assert encoder == pytest.approx(decoders, rel=0.1)
+    encoder, decoders = moved(0.25)
+    assert encoder == pytest.approx(0.25 * decoders, rel=0.1)
+    assert decoders == pytest.approx(1e-3, rel=0.1)
+
+
+def test_what_the_optimiser_remembers_finds_its_weights() -> None:
+    learner = Learner(build_first("swift", 64, PEOPLE, 0, None), torch.device("cpu"), bfloat16=True)
+    learner.learn([batch(0), batch(1)], 1e-3, 0)
+    saved = learner.snapshot({}, {})
+    memory = {name: value.clone() for name, value in saved.optimizer.items()}
+    again = Learner(saved, torch.device("cpu"), bfloat16=True, shared=0.5)
+    found = again.snapshot({}, {}).optimizer
+    assert set(found) == set(memory)
+    assert all(torch.equal(found[name], memory[name]) for name in memory)
+    assert isinstance(again.model, Tiny)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from understudy.errors import SettingsError
+from understudy.models.modulated import EMBEDDING, Modulated
+from understudy.models.swift import Swift
+
+PEOPLE = ("ada", "ben", "chen")
+
+
+@pytest.fixture(scope="module")
+def model() -> Modulated:
+    torch.manual_seed(0)
+    return Modulated(96, PEOPLE)
+
+
+def test_a_person_is_an_embedding_and_all_else_is_shared(model: Modulated) -> None:
+    parts = model.parts()
+    for person in PEOPLE:
+        assert {k: tuple(v.shape) for k, v in parts[f"decoder-{person}"].items()} == {
+            "embedding": (EMBEDDING,)
+        }
+    assert any(key.startswith("trunk.") for key in parts["encoder"])
+
+
+def test_a_person_can_be_folded_into_a_decoder_of_swift(model: Modulated) -> None:
+    swift = Swift(96, PEOPLE).eval()
+    swift.encoder.load_state_dict(model.encoder.state_dict())
+    for person in PEOPLE:
+        swift.decoder(person).load_state_dict(model.folded(model.embedding(person)))
+    images = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        for person in PEOPLE:
+            image, mask = model.swap(images, person)
+            other, shape = swift.swap(images, person)
+            assert image.shape == (2, 3, 96, 96)
+            assert mask.shape == (2, 1, 96, 96)
+            assert torch.allclose(image, other, atol=1e-6)
+            assert torch.allclose(mask, shape, atol=1e-6)
+
+
+def test_people_differ_by_their_embeddings_alone(model: Modulated) -> None:
+    images = torch.rand(1, 3, 96, 96)
+    with torch.no_grad():
+        latent = model.encode(images)
+        ada, chen = (model.decode(latent, person)[0] for person in ("ada", "chen"))
+        assert float((ada - chen).abs().max()) > 1e-3
+        same = Modulated(96, PEOPLE)
+        same.load_state_dict(model.state_dict())
+        same.embedding("chen").copy_(same.embedding("ada"))
+        assert torch.equal(same.decode(latent, "chen")[0], same.decode(latent, "ada")[0])
+
+
+def test_only_who_is_in_a_step_learns_from_it(model: Modulated) -> None:
+    model.zero_grad(set_to_none=True)
+    images = [torch.rand(1, 3, 96, 96), torch.rand(2, 3, 96, 96)]
+    drawn, _ = model(images, 0, ["chen", "ada"])
+    assert [len(image) for image, _ in drawn] == [1, 2]
+    torch.autograd.backward(torch.stack([image.mean() for image, _ in drawn]).sum())
+    learned = {person for person in PEOPLE if model.embedding(person).grad is not None}
+    assert learned == {"ada", "chen"}
+    assert model.trunk.head.weight.grad is not None
+
+
+def test_nobody_else_can_be_drawn(model: Modulated) -> None:
+    with pytest.raises(SettingsError, match="not trained on eve"):
+        model.embedding("eve")

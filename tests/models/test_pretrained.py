@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from understudy.errors import CheckpointError
+from understudy.models.modulated import Modulated
+from understudy.models.pretrained import begin, read_base, write_base
+from understudy.models.swift import Swift
+
+PEOPLE = ("ada", "ben", "chen")
+MADE = {"count": 3, "minutes": 1.5}
+
+
+@pytest.fixture(scope="module")
+def model() -> Modulated:
+    torch.manual_seed(0)
+    model = Modulated(96, PEOPLE)
+    with torch.no_grad():
+        # As different from one another as trained people are.
+        model.modulation.weight.mul_(4)
+        model.trunk.head.weight.mul_(20)
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def file(model: Modulated, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("base") / "base.safetensors"
+    write_base(path, model, MADE)
+    return path
+
+
+def mean_person(model: Modulated) -> dict[str, torch.Tensor]:
+    """Weights of the network that the base is."""
+    mean = torch.stack([model.embedding(person) for person in PEOPLE]).mean(0)
+    decoder = {f"decoders.0.{name}": value for name, value in model.folded(mean).items()}
+    encoder = {f"encoder.{name}": value for name, value in model.encoder.state_dict().items()}
+    return encoder | decoder
+
+
+def test_a_base_is_encoder_and_mean_person_but_for_rounding(model: Modulated, file: Path) -> None:
+    base = read_base(file)
+    assert base.training == MADE
+    assert len(base.model.decoders) == 1
+    assert not base.model.training
+    found, meant = base.model.state_dict(), mean_person(model)
+    assert set(found) == set(meant)
+    for name, value in meant.items():
+        step = value.flatten(1).abs().amax(1) / 127 if value.dim() > 1 else value.abs() / 1024
+        step = step.view(-1, *[1] * (value.dim() - 1))
+        assert bool(((found[name] - value).abs() <= 0.5 * step + 1e-7).all()), name
+
+
+def test_rounding_cannot_be_seen(model: Modulated, file: Path) -> None:
+    images = torch.rand(2, 3, 96, 96)
+    base = read_base(file).model
+    exact = Swift(96, ("mean",)).eval()
+    exact.load_state_dict(mean_person(model))
+    with torch.no_grad():
+        before, after = exact.swap(images, "mean")[0], base.swap(images, "mean")[0]
+        # Next to what moves the picture: another person's decoder.
+        other = float((before - model.swap(images, "ada")[0]).abs().mean())
+        assert float((before - after).abs().mean()) < 0.1 * other
+
+
+def test_nobody_can_be_drawn_from_a_base(file: Path) -> None:
+    with safetensors.safe_open(file, "pt") as opened:
+        names = " ".join(opened.keys())
+        assert "embedding" not in names
+        assert "modulation" not in names
+        assert not any(person in str(opened.metadata()) for person in PEOPLE)
+
+
+def test_a_weight_takes_a_byte(model: Modulated, file: Path) -> None:
+    count = sum(value.numel() for value in mean_person(model).values())
+    assert count < file.stat().st_size < 1.1 * count
+
+
+def test_the_same_network_gives_the_same_bytes(
+    model: Modulated, file: Path, tmp_path: Path
+) -> None:
+    write_base(tmp_path / "again", model, MADE)
+    assert (tmp_path / "again").read_bytes() == file.read_bytes()
+
+
+def test_a_new_network_begins_with_the_base(file: Path) -> None:
+    base = read_base(file)
+    new, average = Swift(96, ("eve", "fay")).eval(), Swift(96, ("eve", "fay")).eval()
+    begin((new, average), base)
+    images = torch.rand(1, 3, 96, 96)
+    with torch.no_grad():
+        meant = base.model.swap(images, "mean")[0]
+        for one in (new, average):
+            for person in one.people:
+                assert torch.equal(one.swap(images, person)[0], meant)
+        # Copies: what one learns is not the other's.
+        next(new.encoder.parameters()).add_(1)
+        new.decoder("eve").get_parameter("head.bias").add_(1)
+        assert torch.equal(average.swap(images, "fay")[0], meant)
+        assert torch.equal(base.model.swap(images, "mean")[0], meant)
+
+
+def _about(file: Path, **changed: object) -> bytes:
+    data = file.read_bytes()
+    with safetensors.safe_open(file, "pt") as opened:
+        about = json.loads(opened.metadata()["base"])
+    return safetensors.torch.save(
+        safetensors.torch.load(data), {"base": json.dumps(about | changed)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda file: file.read_bytes()[:-100], "damaged"),
+        (lambda file: b"", "damaged"),
+        (lambda file: b"not a base", "damaged"),
+        (lambda file: safetensors.torch.save({"a": torch.zeros(1)}), "no base"),
+        (lambda file: _about(file, schema_version=2), "schema 2"),
+        (lambda file: _about(file, size=128), "does not fit"),
+        (lambda file: _about(file, network="original"), "no base|schema"),
+        (lambda file: _about(file, size="large"), "does not fit"),
+    ],
+)
+def test_what_is_no_base_is_refused(file: Path, tmp_path: Path, harm, words: str) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "base.safetensors"
+    path.write_bytes(harm(file))
+    with pytest.raises(CheckpointError, match=words) as caught:
+        read_base(path)
+    assert "--base none" in str(caught.value.remedy)
+
+
+def test_a_base_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="No such file"):
+        read_base(tmp_path / "none")

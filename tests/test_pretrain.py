@@ -1,0 +1,141 @@
+"""Real networks, small and few steps, on drawn faces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from drawn import Drawn
+from test_train import Listener, interrupt
+from understudy import course
+from understudy import pretrain as stage
+from understudy.errors import CheckpointError, ConsentError, SettingsError
+from understudy.models import load_model
+from understudy.models.pretrained import read_base
+from understudy.project import Project
+from understudy.trust import consent
+
+CROWD = tuple(f"p{number}" for number in range(10))
+FEW: dict[str, Any] = {
+    "size": 96,
+    "steps": 3,
+    "batch": 2,
+    "report_every": 1000,
+    "device": "cpu",
+    "precision": "float32",
+}
+
+
+@pytest.fixture(autouse=True)
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(course, "Faceset", Drawn)
+    monkeypatch.setattr(stage, "Faceset", Drawn)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = Project.create(tmp_path / "film")
+    for name in (*CROWD, "ada", "chen"):
+        person = project.place_of(name)
+        person.faces_folder.mkdir(parents=True)
+        (person.faces_folder / "count.txt").write_text("40")
+        consent.write(person.consent_file, consent.state(name, "synthetic"))
+    return project
+
+
+def test_a_base_is_made_and_a_training_begins_with_it(project: Project, tmp_path: Path) -> None:
+    file = tmp_path / "crowd.safetensors"
+    report = project.pretrain(CROWD, "crowd", file, aside=2, **FEW)
+    assert report.file == file
+    assert set(report.aside) == {"p0", "p5"}
+    learned = tuple(name for name in CROWD if name not in report.aside)
+    assert report.trained.people == learned
+    assert report.trained.network == "modulated"
+    made = read_base(file)
+    assert made.training["people"] == 8
+    assert made.training["faces"] == 8 * 40
+    assert made.training["steps"] == 3
+    assert all(0 < figures.ssim < 1 for figures in report.aside.values())
+
+    few = FEW | {"steps": 1}
+    # So little is learned in one step that what it began with is what it still is.
+    project.train(("ada", "chen"), "based", base=str(file), **few)
+    project.train(("ada", "chen"), "bare", base="none", **few)
+    encoder = made.model.encoder.state_dict()
+    distance = {}
+    for name in ("based", "bare"):
+        own = load_model(project.model_folder(name)).get_submodule("encoder").state_dict()
+        distance[name] = sum(float((own[key] - encoder[key]).abs().sum()) for key in own)
+    assert distance["based"] < 0.1 * distance["bare"]
+    state = json.loads((_last(project, "based") / "state.json").read_text())
+    assert state["base"] == made.sha256
+    assert json.loads((_last(project, "bare") / "state.json").read_text())["base"] is None
+
+
+def _last(project: Project, name: str) -> Path:
+    return project.model_folder(name) / "checkpoints" / "last"
+
+
+def test_stopped_and_resumed_it_makes_the_same_base(project: Project, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    project.pretrain(CROWD, "whole", whole, aside=1, **FEW)
+    listener = Listener(2, interrupt)
+    report = project.pretrain(CROWD, "parts", parts, listener.progress, aside=1, **FEW)
+    assert report.file is None
+    assert not parts.exists()
+    assert project.pretrain(CROWD, "parts", parts, aside=1, **FEW).file == parts
+    one, other = read_base(whole).model.state_dict(), read_base(parts).model.state_dict()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_everybody_is_learned_from_in_turns(project: Project, tmp_path: Path) -> None:
+    # Nine people, four in a step: after three steps everybody has been seen.
+    project.pretrain(CROWD, "crowd", tmp_path / "base", aside=1, **FEW)
+    model = load_model(project.model_folder("crowd"))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        fresh = type(model)(96, model.people)
+    for person in model.people:
+        assert not torch.equal(
+            model.decoder(person).get_parameter("embedding"),
+            fresh.decoder(person).get_parameter("embedding"),
+        ), person
+
+
+def test_too_few_people_are_refused(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="8 people at least"):
+        project.pretrain(CROWD[:8], "crowd", tmp_path / "base", aside=1, **FEW)
+    with pytest.raises(SettingsError, match="8 people at least"):
+        project.pretrain(CROWD, "crowd", tmp_path / "base", aside=-1, **FEW)
+    assert not (tmp_path / "base").exists()
+    assert not project.models_folder.exists() or not list(project.models_folder.iterdir())
+
+
+def test_who_is_kept_aside_needs_consent_too(project: Project, tmp_path: Path) -> None:
+    project.place_of("p0").consent_file.unlink()
+    with pytest.raises(ConsentError, match="p0"):
+        project.pretrain(CROWD, "crowd", tmp_path / "base", aside=1, **FEW)
+
+
+def test_a_base_of_another_size_is_refused_before_anything_is_done(
+    project: Project, tmp_path: Path
+) -> None:
+    file = tmp_path / "base.safetensors"
+    project.pretrain(CROWD, "crowd", file, aside=0, **FEW | {"steps": 1})
+    with pytest.raises(SettingsError, match="for swift at 96 px"):
+        project.train(("ada", "chen"), "duo", base=str(file), **FEW | {"size": 128})
+    with pytest.raises(SettingsError, match="for swift at 96 px"):
+        project.train(("ada", "chen"), "duo", base=str(file), network="vae", **FEW)
+    with pytest.raises(CheckpointError, match="No such file"):
+        project.train(("ada", "chen"), "duo", base=str(tmp_path / "nowhere"), **FEW)
+    assert not project.model_folder("duo").exists()
+
+
+def test_other_sizes_and_networks_begin_with_nothing(project: Project) -> None:
+    report = project.train(("ada", "chen"), "duo", **FEW | {"steps": 1})
+    assert report.steps == 1
+    assert json.loads((_last(project, "duo") / "state.json").read_text())["base"] is None
