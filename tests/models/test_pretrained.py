@@ -9,7 +9,7 @@ import torch
 
 from understudy.errors import CheckpointError
 from understudy.models.modulated import Modulated
-from understudy.models.pretrained import begin, read_base, write_base
+from understudy.models.pretrained import SHIPPED, SHIPPED_SIZE, begin, read_base, write_base
 from understudy.models.swift import Swift
 
 PEOPLE = ("ada", "ben", "chen")
@@ -102,6 +102,20 @@ def test_a_new_network_begins_with_the_base(file: Path) -> None:
         new.decoder("eve").get_parameter("head.bias").add_(1)
         assert torch.equal(average.swap(images, "fay")[0], meant)
         assert torch.equal(base.model.swap(images, "mean")[0], meant)
+
+
+def test_the_shipped_base_is_small_and_knows_faces() -> None:
+    assert SHIPPED.stat().st_size < 8_000_000
+    base = read_base(SHIPPED)
+    assert base.model.size == SHIPPED_SIZE
+    assert base.training["people"] == 66
+    # Of a picture without a face it makes one: a mask in the middle, skin that is redder than blue.
+    with torch.no_grad():
+        image, mask = base.model.swap(torch.full((1, 3, 128, 128), 0.5), "mean")
+    assert float(mask[..., 48:80, 48:80].mean()) > 0.9
+    assert float(mask[..., :8, :8].mean()) < 0.1
+    skin = image[..., 48:80, 48:80].mean((0, 2, 3))
+    assert skin[0] > skin[1] > skin[2]
 
 
 def _about(file: Path, **changed: object) -> bytes:
