@@ -46,7 +46,7 @@ from understudy.train import TrainReport
 from understudy.types import Image
 
 SAMPLE = Path(__file__).parent / "sample"
-MINUTES = 3.0
+MINUTES = 2.0
 WITH, REPLACE = "ada", "chen"
 
 SHOWN = 6

@@ -153,7 +153,7 @@ class Swift(SwapModel):
         warmup=50,
         floor=0.05,
         ema=0.995,
-        based=0.2,
+        based=0.05,
         augmentation=Augmentation(
             rotation=4, zoom=0.03, shift=0.02, flip=0.5, color="none", warp=3 / 256, doubles=0.3
         ),
