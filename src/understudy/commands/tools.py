@@ -51,17 +51,18 @@ def weights(*, session: Own) -> None:
 def demo(
     folder: Path = Path("out/demo"),
     *,
-    minutes: float = 6.0,
+    minutes: float | None = None,
     session: Own,
 ) -> None:
     """Go the whole way on two bundled synthetic people, in four minutes on two cores.
 
     Args:
         folder: Where to work.
-        minutes: Train for this long.
+        minutes: Train for this long; two minutes when not given.
     """
+    from understudy.demo import MINUTES
     from understudy.demo import demo as show
 
     with session.progress() as progress:
-        report = show(folder, minutes, progress)
+        report = show(folder, MINUTES if minutes is None else minutes, progress)
     session.say(str(report))
