@@ -87,7 +87,7 @@ def export(
     """
     people = [person, *([replaced] if replaced else [])]
     consents = {name: require(project.person(name), "conversion") for name in people}
-    network = load_model(project.model_folder(model), progress.note)
+    network = load_model(project.model_folder(model), progress.note).plain()
     network.check_swaps()
     for name in people:
         network.decoder(name)

@@ -172,6 +172,11 @@ class SwapModel(nn.Module, ABC):
             )
         return self.decoders[self.people.index(person)]
 
+    def plain(self) -> SwapModel:
+        """A network that draws the same and has all weights of a person in their decoder: this
+        one, unless it works them out from something smaller."""
+        return self
+
     def check_swaps(self) -> None:
         """Raises SettingsError when this network cannot swap."""
         if not self.swaps:

@@ -78,6 +78,14 @@ class Modulated(Swift):
                 weights[f"{name}.bias"] = layer.bias * (1 + gain) + shift
         return weights
 
+    def plain(self) -> Swift:
+        with torch.random.fork_rng(devices=[]):
+            swift = Swift(self.size, self.people)
+        swift.encoder.load_state_dict(self.encoder.state_dict())
+        for person in self.people:
+            swift.decoder(person).load_state_dict(self.folded(self.embedding(person)))
+        return swift.train(self.training).requires_grad_(False)
+
     def decode(self, latent: Tensor, person: str) -> tuple[Tensor, Tensor]:
         weights = self.folded(self.embedding(person))
         image, mask = functional_call(self.trunk, weights, (latent,))
