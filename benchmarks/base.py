@@ -91,25 +91,6 @@ def _near(values: dict[str, Any]) -> str:
     return f"{values['psnr_db']:.2f} dB / {values['ssim']:.3f}"
 
 
-def _swapped(project: Project, folder: Path, scene: swap.Scene, model: str) -> dict[str, Any]:
-    """`swap` of the evaluation of a film converted with `model`."""
-    output = folder / "base" / f"{project.folder.name}-{model}.mp4"
-    project.convert(scene.film, scene.replace, scene.with_, model, output)
-    report = project.evaluate(
-        model,
-        scene.film,
-        output,
-        scene.replace,
-        scene.with_,
-        scene.truth,
-        scene.truth_mask,
-        scene.film_mask,
-        output.parent,
-    )
-    found: dict[str, Any] = report.values["swap"]
-    return found
-
-
 def _trained(project: Project, people: Sequence[str], model: str, **given: Any) -> TrainReport:
     """Train anew under this name."""
     shutil.rmtree(project.model_folder(model), ignore_errors=True)
@@ -165,7 +146,8 @@ def few(options: argparse.Namespace, folder: Path) -> Result:
         for how, base in BASES.items():
             model = base.replace("shipped", "based")
             _trained(project, swap.PEOPLE, model, minutes=options.few, base=base)
-            values = _swapped(project, folder, scene, model)
+            output = folder / "base" / f"{place.name}-{model}.mp4"
+            values = swap.swapped(project, scene, model, output)
             found[f"{what}, {how}"] = {**values["truth"], **values["expression"]}
     lines = [
         Line(
@@ -253,10 +235,10 @@ def ablation(options: argparse.Namespace, folder: Path) -> Result:
         file = folder / "work" / f"{name}.safetensors"
         crowd.pretrain(chosen, name, file, telling(), aside=0, minutes=options.pretrain)
         _trained(project, swap.PEOPLE, name, minutes=2, base=str(file))
-        found = {
-            direction: _swapped(project, folder, scene, name)["truth"]
-            for direction, scene in scenes.items()
-        }
+        found = {}
+        for direction, scene in scenes.items():
+            output = folder / "base" / f"{direction}-{name}.mp4"
+            found[direction] = swap.swapped(project, scene, name, output)["truth"]
         values[str(count)] = found
         text = ", ".join(_near(one) for one in found.values())
         lines.append(Line(f"base of {count} people ({options.pretrain:g} min), then 2 min", text))

@@ -186,6 +186,24 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
     )
 
 
+def swapped(project: Project, scene: Scene, model: str, output: Path) -> dict[str, Any]:
+    """Convert the scene to `output` and measure it: `swap` of the evaluation."""
+    project.convert(scene.film, scene.replace, scene.with_, model, output)
+    report = project.evaluate(
+        model,
+        scene.film,
+        output,
+        scene.replace,
+        scene.with_,
+        scene.truth,
+        scene.truth_mask,
+        scene.film_mask,
+        output.parent,
+    )
+    found: dict[str, Any] = report.values["swap"]
+    return found
+
+
 def train_and_swap(
     project: Project,
     scenes: dict[str, Scene],
@@ -209,19 +227,7 @@ def train_and_swap(
     points = []
     for direction, scene in scenes.items():
         output = folder / "swap" / f"{direction}-{network}-{minutes:g}.mp4"
-        project.convert(scene.film, scene.replace, scene.with_, model, output)
-        report = project.evaluate(
-            model,
-            scene.film,
-            output,
-            scene.replace,
-            scene.with_,
-            scene.truth,
-            scene.truth_mask,
-            scene.film_mask,
-            output.parent,
-        )
-        swap: dict[str, Any] = report.values["swap"]
+        swap = swapped(project, scene, model, output)
         point = Point(
             network=network,
             minutes=minutes,

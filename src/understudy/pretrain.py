@@ -68,16 +68,17 @@ def pretrain(
     Args:
         people: everybody with a faceset when empty.
         name: of the model that is trained; the base is made of it.
+        settings: of the training; its network is `modulated`, and it begins with nothing.
         aside: how many of them are kept out, evenly spread over the names in their order.
 
     Raises:
-        SettingsError: too few people, or another network than `modulated`.
+        SettingsError: too few people.
         UnknownPerson, ConsentError, FacesError, ProjectLocked, TrainingError, StorageError: as
             `train.train`.
     """
     progress = progress or silent()
     everybody = list(people or project.people_with_faces)
-    kept = everybody[:: len(everybody) // aside][:aside] if 0 < aside <= len(everybody) else []
+    kept = everybody[:: max(1, len(everybody) // aside)][:aside] if aside > 0 else []
     learned = [person for person in everybody if person not in kept]
     if aside < 0 or len(learned) < FEWEST:
         raise SettingsError(

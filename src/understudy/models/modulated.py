@@ -69,7 +69,9 @@ class Modulated(Swift):
     def folded(self, embedding: Tensor) -> dict[str, Tensor]:
         """Weights of the decoder of `swift` that draws whom `embedding` (EMBEDDING,) means."""
         with torch.autocast(embedding.device.type, enabled=False):
-            both = self.modulation(embedding).split([2 * n for n in self.channels.values()])
+            # As a batch of one: what looks at layers takes the first axis for the batch.
+            whole = self.modulation(embedding[None])[0]
+            both = whole.split([2 * n for n in self.channels.values()])
             weights = {}
             for name, part in zip(self.channels, both, strict=True):
                 layer = self.trunk.get_submodule(name)
