@@ -15,3 +15,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared footage beside this repository")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keys, ledger and records of a test are its own, never the user's."""
+    folder = tmp_path_factory.mktemp("home") / "understudy"
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(folder))
+    return folder

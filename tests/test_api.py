@@ -29,6 +29,7 @@ PUBLIC = {
     "StorageError",
     "TrainSettings",
     "TrainingError",
+    "TrustError",
     "UnderstudyError",
     "UnknownModel",
     "UnknownPerson",

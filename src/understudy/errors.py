@@ -12,7 +12,8 @@
     |-- FacesError          no face, too few faces, or not the face that was asked for
     |-- WeightsError        a third-party weight cannot be had or is not what it should be
     |-- CheckpointError     a checkpoint is damaged, cut short or of another kind
-    `-- TrainingError       training cannot go on (for example the loss is no longer finite)
+    |-- TrainingError       training cannot go on (for example the loss is no longer finite)
+    `-- TrustError          a key, signature, mark or ledger is damaged or cannot be made
 
 Every message says what is wrong, where, and what to do next: `problem` holds the
 first two, `remedy` the last. The command line prints both and exits with `exit_code`.
@@ -88,3 +89,7 @@ class CheckpointError(UnderstudyError):
 
 class TrainingError(UnderstudyError):
     exit_code = 9
+
+
+class TrustError(UnderstudyError):
+    exit_code = 10

@@ -34,6 +34,11 @@ def storage_errors(path: Path) -> Iterator[None]:
                 f"{path} may not be written here.",
                 "Give yourself write permission or copy the project to a folder of yours.",
             ) from error
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
+            raise StorageError(
+                f"{path} cannot be written: a file is in the way of a folder.",
+                "Take another place, or move the file away.",
+            ) from error
         if error.errno == errno.EIO:
             raise StorageError(
                 f"The disk failed while writing {path}.",
