@@ -1,18 +1,20 @@
 """What does the base buy: minutes, few pictures, real faces; and what does it cost?
 
-    python -m benchmarks.base --parts swap few real cost --minutes 1 2 5 10 20
+    python -m benchmarks.base --parts swap ben few real cost --minutes 1 2 5 10 20
     python -m benchmarks.base --parts ablation --ablation 8 16 32 66 --pretrain 10
 
 Everything with the base and without, from scratch, in the same minutes, and each training one of
-its own with one fall of the learning rate:
+its own with one fall of the learning rate (but for `--schedule continued`). With `--rate 320` a
+minute stands for 60 * 320 faces, whatever else the machine does.
 
 - swap: ada and chen against the truth, as `benchmarks.swap` measures it;
+- ben: ada and ben, against the scenes as they were rendered;
 - few: ada from 60 frames only, and from frontal neutral frames only; mouth and eyes of the swap
   against those of the film (correlation of the openings), and the truth;
 - real: two real speakers, held-out faces redrawn;
 - cost: size of the base, time to read it, and the time of a training step;
 - ablation: bases of fewer people, each trained for the same minutes, by what ada and chen reach in
-  two minutes.
+  a minute.
 """
 
 from __future__ import annotations
@@ -54,14 +56,18 @@ from understudy.models.base import network_class
 from understudy.models.learner import Learner, build_first
 from understudy.models.pretrained import SHIPPED, begin, read_base
 from understudy.progress import silent
+from understudy.report import number
 from understudy.train import TrainReport
 
-PARTS = ("swap", "few", "real", "cost", "ablation")
+PARTS = ("swap", "ben", "few", "real", "cost", "ablation")
 MOVING = ("mouth-open", "closure", "slit", "puller")
 """Parts of the names of expressions that a quiet face does not have."""
 
 BASES = {"with the base": "shipped", "from scratch": "none"}
 FEW = 60
+AFTER = 1
+"""Minutes that ada and chen are trained with each base of the ablation."""
+
 LEVEL = 12.0
 """Degrees of yaw and pitch up to which a face counts as frontal."""
 
@@ -72,9 +78,12 @@ CLOSED = 0.2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:-1])
     parser.add_argument("--minutes", type=float, nargs="+", default=[1.0, 2.0, 5.0])
+    parser.add_argument("--schedule", choices=["continued", "separate"], default="separate")
+    parser.add_argument("--rate", type=float, help="faces a second that a minute stands for")
+    parser.add_argument("--ben", type=float, nargs="+", default=[1.0, 5.0])
     parser.add_argument("--few", type=float, default=2.0, help="minutes of training in few")
     parser.add_argument("--real", type=float, nargs="+", default=[2.0, 10.0])
-    parser.add_argument("--ablation", type=int, nargs="+", default=[8, 16, 32])
+    parser.add_argument("--ablation", type=int, nargs="+", default=[8, 16, 32, 66])
     parser.add_argument("--pretrain", type=float, default=10.0, help="minutes for each base")
 
 
@@ -91,6 +100,22 @@ def _near(values: dict[str, Any]) -> str:
     return f"{values['psnr_db']:.2f} dB / {values['ssim']:.3f}"
 
 
+def _likeness(values: dict[str, Any]) -> str:
+    expression, identity = values["expression"], values["identity"]
+    return (
+        f"identity {number(identity['distance_to_with'])}, "
+        f"mouth {number(expression['mouth_correlation'])}, "
+        f"eyes {number(expression['eye_correlation'])}"
+    )
+
+
+def _budget(options: argparse.Namespace, minutes: float) -> dict[str, Any]:
+    """So many minutes of training two people, or the steps that stand for them."""
+    if options.rate is None:
+        return {"minutes": minutes}
+    return {"steps": round(60 * minutes * options.rate / (2 * network_class("swift").recipe.batch))}
+
+
 def _trained(project: Project, people: Sequence[str], model: str, **given: Any) -> TrainReport:
     """Train anew under this name."""
     shutil.rmtree(project.model_folder(model), ignore_errors=True)
@@ -101,8 +126,43 @@ def swaps(options: argparse.Namespace, folder: Path) -> Result:
     parser = argparse.ArgumentParser()
     swap.add_arguments(parser)
     minutes = ["--minutes", *map(str, options.minutes)]
-    words = [*minutes, "--network", "swift", swap.SCRATCH, "--schedule", "separate"]
-    return swap.measure(parser.parse_args(words), folder)
+    words = [*minutes, "--network", "swift", swap.SCRATCH, "--schedule", options.schedule]
+    rates = [f"{network}={options.rate}" for network in ("swift", swap.SCRATCH)]
+    return swap.measure(
+        parser.parse_args([*words, *(["--rate", *rates] if options.rate else [])]), folder
+    )
+
+
+def ben(options: argparse.Namespace, folder: Path) -> Result:
+    """ada and ben. There is no composed truth with ben: each is compared with the other's scene as
+    it was rendered, in brightness alone, since conversion keeps the skin's colour."""
+    films = {one: footage(one) for one in ("ada", "ben")}
+    project = studio(folder / "work" / "ben", films)
+    lines, values = [], {}
+    for how, base in BASES.items():
+        model = base.replace("shipped", "based")
+        for minutes in options.ben:
+            _trained(project, tuple(films), model, **_budget(options, minutes), base=base)
+            for with_, replace in (("ben", "ada"), ("ada", "ben")):
+                scene = swap.Scene(
+                    with_,
+                    replace,
+                    synthetic(f"test1_{replace}.mp4"),
+                    synthetic(f"test1_{with_}.mp4"),
+                    synthetic(f"test1_{with_}_mask.mkv"),
+                    synthetic(f"test1_{replace}_mask.mkv"),
+                )
+                output = folder / "base" / f"{with_}-on-{replace}-{model}-{minutes:g}.mp4"
+                found = swap.swapped(project, scene, model, output)
+                values[f"{with_} on {replace}, {minutes:g}, {how}"] = found
+                lines.append(
+                    Line(
+                        f"{with_} on {replace}, {minutes:g} min, {how}",
+                        f"SSIM {found['truth']['ssim']:.3f} "
+                        f"(untouched {found['untouched']['ssim']:.3f}); {_likeness(found)}",
+                    )
+                )
+    return Result(lines, values)
 
 
 def frontal(folder: Path) -> Path:
@@ -145,15 +205,13 @@ def few(options: argparse.Namespace, folder: Path) -> Result:
             project.extract("ada", telling())
         for how, base in BASES.items():
             model = base.replace("shipped", "based")
-            _trained(project, swap.PEOPLE, model, minutes=options.few, base=base)
+            _trained(project, swap.PEOPLE, model, **_budget(options, options.few), base=base)
             output = folder / "base" / f"{place.name}-{model}.mp4"
-            values = swap.swapped(project, scene, model, output)
-            found[f"{what}, {how}"] = {**values["truth"], **values["expression"]}
+            found[f"{what}, {how}"] = swap.swapped(project, scene, model, output)
     lines = [
         Line(
             f"ada from {name}, {options.few:g} min",
-            f"mouth {values['mouth_correlation']:.2f}, eyes {values['eye_correlation']:.2f}; "
-            f"{_near(values)}",
+            f"{_near(values['truth'])}; {_likeness(values)}",
         )
         for name, values in found.items()
     ]
@@ -175,7 +233,8 @@ def real(options: argparse.Namespace, folder: Path) -> Result:
     lines, values = [], {}
     for minutes in options.real:
         for how, base in BASES.items():
-            report = _trained(project, list(films), "real", minutes=minutes, base=base)
+            budget = _budget(options, minutes)
+            report = _trained(project, list(films), "real", **budget, base=base)
             for person, figures in report.held_out.items():
                 lines.append(
                     Line(
@@ -234,18 +293,20 @@ def ablation(options: argparse.Namespace, folder: Path) -> Result:
         shutil.rmtree(crowd.model_folder(name), ignore_errors=True)
         file = folder / "work" / f"{name}.safetensors"
         crowd.pretrain(chosen, name, file, telling(), aside=0, minutes=options.pretrain)
-        _trained(project, swap.PEOPLE, name, minutes=2, base=str(file))
+        _trained(project, swap.PEOPLE, name, **_budget(options, AFTER), base=str(file))
         found = {}
         for direction, scene in scenes.items():
             output = folder / "base" / f"{direction}-{name}.mp4"
             found[direction] = swap.swapped(project, scene, name, output)["truth"]
         values[str(count)] = found
         text = ", ".join(_near(one) for one in found.values())
-        lines.append(Line(f"base of {count} people ({options.pretrain:g} min), then 2 min", text))
+        lines.append(
+            Line(f"base of {count} people ({options.pretrain:g} min), then {AFTER} min", text)
+        )
     return Result(lines, values)
 
 
-WORK = {"swap": swaps, "few": few, "real": real, "cost": cost, "ablation": ablation}
+WORK = {"swap": swaps, "ben": ben, "few": few, "real": real, "cost": cost, "ablation": ablation}
 
 if __name__ == "__main__":
     main("base", __doc__, add_arguments, measure)

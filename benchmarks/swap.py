@@ -18,7 +18,8 @@ With --rate swift=200 original=15 a minute of swift stands for 60 * 200 faces, a
 measure the rates on an idle machine (`python -m benchmarks.training`), then leave the long training
 to a busy one. Every network named needs a rate then.
 
-Beside the numbers it leaves swap.html (curves) and swap-DIRECTION.png (pictures) in the folder.
+Beside the numbers it leaves swap.html and swap-curves.png (curves) and swap-DIRECTION.png (faces)
+in the folder.
 """
 
 from __future__ import annotations
@@ -42,12 +43,13 @@ from benchmarks.common import (
     synthetic,
     telling,
 )
+from benchmarks.curves import picture
 from understudy import Project, files
 from understudy.demo import SAMPLE, contact_sheet
 from understudy.media.images import write_image
 from understudy.media.video import probe
 from understudy.models.base import network_class
-from understudy.report import Curve, Plot, Section, page
+from understudy.report import Curve, Plot, Section, number, page
 from understudy.scores import MARGIN_DB, MARGIN_SSIM
 
 SCRATCH = "scratch"
@@ -55,6 +57,14 @@ SCRATCH = "scratch"
 
 PEOPLE = ("ada", "chen")
 DIRECTIONS = ("ada-on-chen", "chen-on-ada")
+NEARNESS = ("psnr_db", "ssim")
+FIGURES = {
+    "psnr_db": "PSNR",
+    "ssim": "SSIM",
+    "identity_distance": "distance to the face that comes",
+    "mouth_correlation": "mouth, correlation",
+    "eye_correlation": "eyes, correlation",
+}
 SHOWN_WITHIN = 12
 """Rows on a sheet of pictures, at most."""
 
@@ -104,6 +114,9 @@ class Point:
     untouched_psnr_db: float
     untouched_ssim: float
     nearer_to_with: float | None
+    identity_distance: float | None
+    mouth_correlation: float | None
+    eye_correlation: float | None
     film: str
 
     @property
@@ -238,17 +251,29 @@ def train_and_swap(
             untouched_psnr_db=swap["untouched"]["psnr_db"],
             untouched_ssim=swap["untouched"]["ssim"],
             nearer_to_with=swap["identity"]["nearer_to_with"],
+            identity_distance=swap["identity"]["distance_to_with"],
+            mouth_correlation=swap["expression"]["mouth_correlation"],
+            eye_correlation=swap["expression"]["eye_correlation"],
             film=str(output),
         )
         points.append(point)
         print(
             f"  {network} {minutes:g} min, {direction}: {point.psnr_db:.2f} dB / {point.ssim:.3f}"
-            f" (untouched {point.untouched_psnr_db:.2f} / {point.untouched_ssim:.3f})",
+            f" (untouched {point.untouched_psnr_db:.2f} / {point.untouched_ssim:.3f}),"
+            f" {likeness(point)}",
             flush=True,
         )
     if separate:
         shutil.rmtree(project.model_folder(model))
     return points
+
+
+def likeness(point: Point) -> str:
+    """Whose face it is, and whether it does what the film's does."""
+    return (
+        f"identity {number(point.identity_distance)}, mouth {number(point.mouth_correlation)}, "
+        f"eyes {number(point.eye_correlation)}"
+    )
 
 
 def lines(points: Sequence[Point]) -> list[Line]:
@@ -269,7 +294,7 @@ def lines(points: Sequence[Point]) -> list[Line]:
             found.append(
                 Line(
                     f"{name}: {point.network}, {point.minutes:g} min",
-                    f"{point.psnr_db:.2f} dB / {point.ssim:.3f}",
+                    f"{point.psnr_db:.2f} dB / {point.ssim:.3f}; {likeness(point)}",
                 )
             )
         for network in dict.fromkeys(point.network for point in there):
@@ -284,27 +309,32 @@ def lines(points: Sequence[Point]) -> list[Line]:
 
 
 def curves(points: Sequence[Point], direction: str, key: str) -> Plot:
-    """Nearness over minutes, a curve for each network and one for the untouched film."""
+    """A figure over minutes, a curve for each network and, of nearness, one for the untouched
+    film."""
     there = [point for point in points if point.direction == direction]
     minutes = sorted({point.minutes for point in there})
-    drawn = [Curve("untouched", [getattr(there[0], f"untouched_{key}")] * len(minutes))]
+    drawn = []
+    if key in NEARNESS:
+        drawn.append(Curve("untouched", [getattr(there[0], f"untouched_{key}")] * len(minutes)))
     for network in dict.fromkeys(point.network for point in there):
         own = {point.minutes: getattr(point, key) for point in there if point.network == network}
         drawn.append(Curve(network, [own.get(minute) for minute in minutes]))
-    title = f"{'PSNR' if key == 'psnr_db' else 'SSIM'}, {direction.replace('-', ' ')}"
+    title = f"{FIGURES[key]}, {direction.replace('-', ' ')}"
     unit = "dB" if key == "psnr_db" else ""
     return Plot(title, minutes, drawn, x_label="minutes of training", unit=unit)
 
 
 def write(folder: Path, points: Sequence[Point], scenes: dict[str, Scene]) -> None:
     """Write curves, pictures and the table of all points so far."""
-    sections = []
+    sections: list[Section] = []
+    drawn: list[Plot] = []
     for direction, scene in scenes.items():
         there = [point for point in points if point.direction == direction]
         if not there:
             continue
-        plots = [curves(points, direction, key) for key in ("psnr_db", "ssim")]
+        plots = [curves(points, direction, key) for key in FIGURES]
         sections.append(Section(direction.replace("-", " "), "Inside the face.", plots))
+        drawn += plots[:-1]
         rows = [(f"film ({scene.replace})", scene.film)]
         rows += [
             (f"{one.network}, {one.minutes:g} min", Path(one.film))
@@ -313,6 +343,8 @@ def write(folder: Path, points: Sequence[Point], scenes: dict[str, Scene]) -> No
         rows.append((f"truth ({scene.with_}'s face)", scene.truth))
         frames = probe(scene.film).frames or 1
         write_image(folder / f"swap-{direction}.png", contact_sheet(rows, frames))
+    if len({point.minutes for point in points}) > 1:
+        write_image(folder / "swap-curves.png", picture(drawn))
     text = page("Swaps against the truth", "The higher the nearer.", sections)
     files.write_bytes(folder / "swap.html", text.encode())
     found = [(line.what, line.value, line.goal) for line in lines(points)]
