@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,12 @@ class Drawn:
         kept = max(1, round(self.count * held_out))
         return np.arange(self.count - kept), np.arange(self.count - kept, self.count)
 
-    def load(self, size: int, tell: Callable[[], None] | None = None) -> Arrays:
+    def load(
+        self,
+        size: int,
+        rows: Sequence[int] | None = None,
+        tell: Callable[[], None] | None = None,
+    ) -> Arrays:
         side = round(size / 0.8)
         colour = SKINS.get(self.person) or skin(self.person)
         images = np.full((self.count, side, side, 3), 60, np.uint8)
@@ -75,4 +80,5 @@ class Drawn:
         points = (head - head.mean(0)) / np.ptp(head[:, 1]) * (2 * side / 3) + side / 2
         landmarks = np.repeat(points[None].astype(np.float32), self.count, 0)
         landmarks[:, LIPS, 1] += (np.arange(self.count) % 7)[:, None]
-        return Arrays(images, masks, landmarks)
+        some = slice(None) if rows is None else list(rows)
+        return Arrays(images[some], masks[some], landmarks[some])

@@ -12,9 +12,12 @@ from understudy.course import Course
 from understudy.models.checkpoint import Snapshot, load_model
 from understudy.models.learner import build_first
 from understudy.models.people import first_decoder, with_person
-from understudy.models.pretrained import begin
+from understudy.models.pretrained import UNFAMILIAR, Base, begin
 from understudy.models.takeover import take_encoder
 from understudy.settings import TrainSettings
+
+COMPARED = 48
+"""Faces of each person that are compared with those that a base knows."""
 
 
 def first_snapshot(
@@ -46,3 +49,21 @@ def first_snapshot(
             first = first_decoder(average, faces[person], settings.decoder_from, settings.seed)
             whole = with_person(whole, person, first)
     return whole
+
+
+def strangers(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
+    """A sentence about everybody whose faces lie outside of what the base knows.
+
+    Args:
+        faces: of everybody who learns, uint8 (N, 4, S', S').
+    """
+    found = []
+    for person, own in faces.items():
+        some = own[torch.linspace(0, len(own) - 1, min(len(own), COMPARED)).long()]
+        far = base.distance(some)
+        if far > UNFAMILIAR:
+            found.append(
+                f"The faces of {person} are unlike those that the base knows (distance {far:.1f}; "
+                f"up to {UNFAMILIAR} is usual): it helps less with them, so train for longer."
+            )
+    return found

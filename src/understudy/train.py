@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from understudy import compute, files
-from understudy.beginning import first_snapshot
+from understudy.beginning import first_snapshot, strangers
 from understudy.course import Course, facesets, plan
 from understudy.data.augment import core
 from understudy.errors import TrainingError
@@ -203,6 +203,9 @@ class _Run:
         self.feed = Feed(course, found, self.recipe, batch, settings.seed, share, device, progress)
         self.device = device
         self._learn_from(snapshot)
+        if snapshot is None and course.base is not None:
+            for sentence in strangers(course.base, self.feed.faces):
+                progress.note(sentence)
         self.journal = Journal(folder, self.state.step)
         self.seen = 0
         self.bad = 0

@@ -9,11 +9,22 @@ import torch
 
 from understudy.errors import CheckpointError
 from understudy.models.modulated import Modulated
-from understudy.models.pretrained import SHIPPED, SHIPPED_SIZE, begin, read_base, write_base
+from understudy.models.pretrained import (
+    SHIPPED,
+    SHIPPED_SIZE,
+    UNFAMILIAR,
+    Known,
+    begin,
+    read_base,
+    write_base,
+)
 from understudy.models.swift import Swift
 
 PEOPLE = ("ada", "ben", "chen")
 MADE = {"count": 3, "minutes": 1.5}
+FACES = torch.randint(
+    0, 256, (60, 4, 120, 120), dtype=torch.uint8, generator=torch.Generator().manual_seed(3)
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +41,7 @@ def model() -> Modulated:
 @pytest.fixture(scope="module")
 def file(model: Modulated, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("base") / "base.safetensors"
-    write_base(path, model, MADE)
+    write_base(path, model, FACES, MADE)
     return path
 
 
@@ -83,7 +94,7 @@ def test_a_weight_takes_a_byte(model: Modulated, file: Path) -> None:
 def test_the_same_network_gives_the_same_bytes(
     model: Modulated, file: Path, tmp_path: Path
 ) -> None:
-    write_base(tmp_path / "again", model, MADE)
+    write_base(tmp_path / "again", model, FACES, MADE)
     assert (tmp_path / "again").read_bytes() == file.read_bytes()
 
 
@@ -102,6 +113,35 @@ def test_a_new_network_begins_with_the_base(file: Path) -> None:
         new.decoder("eve").get_parameter("head.bias").add_(1)
         assert torch.equal(average.swap(images, "fay")[0], meant)
         assert torch.equal(base.model.swap(images, "mean")[0], meant)
+
+
+def test_what_is_known_is_near_and_what_is_not_is_far() -> None:
+    source = torch.Generator().manual_seed(1)
+    mix = torch.randn(256, 256, generator=source) * torch.logspace(0, -1.5, 256)
+    usual = torch.randn(2000, 256, generator=source) @ mix + 3
+    known = Known.of(usual[:1500])
+    assert known.distance(usual[1500:]).median() == pytest.approx(1, abs=0.1)
+    assert known.distance(usual[1500:] * 2 - 3).median() == pytest.approx(2, abs=0.2)
+    assert float(known.distance(usual[1500:] + 10).median()) > UNFAMILIAR
+
+
+def test_what_never_differs_does_not_make_everything_strange() -> None:
+    flat = torch.randn(300, 256, generator=torch.Generator().manual_seed(1))
+    flat[:, 100:] = 1
+    known = Known.of(flat[:200])
+    assert float(known.distance(flat[200:]).median()) < UNFAMILIAR
+
+
+def test_a_base_tells_its_faces_from_others(file: Path) -> None:
+    base = read_base(file)
+    assert base.distance(FACES) == pytest.approx(1, abs=0.1)
+    assert base.distance(torch.full_like(FACES, 255)) > UNFAMILIAR
+
+
+def test_the_shipped_base_takes_noise_for_unfamiliar() -> None:
+    base = read_base(SHIPPED)
+    noise = torch.randint(0, 256, (8, 4, 160, 160), dtype=torch.uint8)
+    assert base.distance(noise) > UNFAMILIAR
 
 
 def test_the_shipped_base_is_small_and_knows_faces() -> None:
