@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from understudy import compute
 from understudy.data.augment import planes
@@ -39,6 +41,9 @@ FEWEST = 8
 
 JUDGED = 24
 """Faces of each person kept aside that are redrawn."""
+
+REMEMBERED, FEWEST_REMEMBERED = 20, 1000
+"""Faces of each person, and of all together at least, from which the base knows what it knows."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +114,25 @@ def pretrain(
         "settings": own.model_dump(mode="json"),
         "held_out": held_out,
     }
-    write_base(output, model, training)
+    write_base(output, model, _some_faces(project, learned, model.size), training)
     base = read_base(output).model
     compute.settle()
     judged = {}
     for person, faceset in strangers.items():
-        rows = np.linspace(0, len(faceset) - 1, min(len(faceset), JUDGED)).astype(int)
-        arrays = faceset.load(base.size)
-        faces = planes(arrays.images[rows], arrays.masks[rows])
-        judged[person] = measure(base, faces, base.people[0])
+        judged[person] = measure(base, _evenly(faceset, base.size, JUDGED), base.people[0])
     return PretrainReport(trained, output, judged)
+
+
+def _evenly(faceset: Faceset, size: int, count: int) -> Tensor:
+    """So many of somebody's faces, uint8 (N, 4, S', S')."""
+    rows = np.linspace(0, len(faceset) - 1, min(len(faceset), count)).astype(int)
+    arrays = faceset.load(size, rows=[int(row) for row in rows])
+    # Copies, because torch wants to be able to write to what it takes.
+    return planes(arrays.images.copy(), arrays.masks.copy())
+
+
+def _some_faces(project: Project, people: Sequence[str], size: int) -> Tensor:
+    """Some of everybody's."""
+    each = max(REMEMBERED, -(-FEWEST_REMEMBERED // len(people)))
+    found = [Faceset.open(project.person(one).faces_folder) for one in people]
+    return torch.cat([_evenly(faceset, size, each) for faceset in found])
