@@ -10,12 +10,13 @@ src/understudy/models/base.safetensors; docs/base.md tells how the shipped one w
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from rich.console import Console
 
 from benchmarks.common import OUT, SHARED, Missing, studio
-from understudy import Project
+from understudy import Project, files
 from understudy.models.pretrained import SHIPPED
 from understudy.terminal import Terminal
 
@@ -31,6 +32,45 @@ def crowd(folder: Path = PROJECT) -> Project:
     return studio(folder, films)
 
 
+TRAITS = {
+    "mouth open": ("mouth-open",),
+    "smile": ("mouth-corner-puller",),
+    "teeth": ("mouth-part-later", "mouth-upward-retraction"),
+    "eyes shut": ("eye-left-closure", "eye-right-closure"),
+    "eyes wide": ("eye-left-opened-up", "eye-right-opened-up"),
+    "brows up": ("eyebrows-left-up", "eyebrows-right-up"),
+    "brows out": ("eyebrows-left-extern-up", "eyebrows-right-extern-up"),
+}
+"""What the renderer's expressions are called here, each the mean of some of its weights, 0..1."""
+
+ANGLES = {"yaw": 0, "pitch": 1, "gaze aside": 3, "gaze up": 4}
+"""Places of angles in a frame's row, degrees."""
+
+
+def _mean(weights: dict[str, float], which: list[str]) -> float:
+    return sum(weights.get(one, 0.0) for one in which) / len(which)
+
+
+def labels(project: Project) -> Path:
+    """What the renderer knows of every frame, as a file that `understudy pretrain` takes."""
+    known = json.loads((CROWD / "crowd.json").read_text())
+    numbers = {name: str(number) for number, name in enumerate(known["expr_names"])}
+    people = {}
+    for one in known["identities"]:
+        rows = [
+            [
+                *(_mean(frame[5], [numbers[name] for name in names]) for names in TRAITS.values()),
+                *(frame[place] for place in ANGLES.values()),
+            ]
+            for frame in one["frames"]
+        ]
+        people[one["id"] if isinstance(one["id"], str) else f"id{one['id']:03d}"] = rows
+    path = project.folder / "labels.json"
+    names = [*TRAITS, *ANGLES]
+    files.write_json(path, {"schema_version": 1, "names": names, "people": people})
+    return path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -41,10 +81,17 @@ def main() -> None:
     project = crowd()
     with Terminal(Console(stderr=True)) as terminal:
         report = project.pretrain(
-            (), "base", given.output, terminal.progress, minutes=given.minutes
+            (),
+            "base",
+            given.output,
+            terminal.progress,
+            labels=labels(project),
+            minutes=given.minutes,
         )
     for person, figures in report.aside.items():
         print(f"{person}: {figures.psnr:.2f} dB / {figures.ssim:.3f}")
+    for name, value in report.readings.items():
+        print(f"reads {name}: {value:.2f}")
     print(report.file or "Stopped; run it again to go on.")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.errors import FacesError
@@ -47,6 +48,11 @@ class Drawn:
 
     def __len__(self) -> int:
         return self.count
+
+    @property
+    def table(self) -> pa.Table:
+        """Its frames, one face in each."""
+        return pa.table({"frame": pa.array(range(self.count), pa.int32())})
 
     @property
     def fingerprint(self) -> str:

@@ -76,6 +76,36 @@ def test_a_base_is_made_and_a_training_begins_with_it(project: Project, tmp_path
     assert json.loads((_last(project, "bare") / "state.json").read_text())["base"] is None
 
 
+def _labels(path: Path, frames: int = 40) -> Path:
+    rows = [[(number % 7) / 7, number % 2] for number in range(frames)]
+    people = dict.fromkeys(CROWD, rows)
+    text = {"schema_version": 1, "names": ["mouth open", "odd"], "people": people}
+    path.write_text(json.dumps(text))
+    return path
+
+
+def test_with_labels_a_base_reads_its_faces(project: Project, tmp_path: Path) -> None:
+    file = tmp_path / "crowd.safetensors"
+    labels = _labels(tmp_path / "labels.json")
+    report = project.pretrain(CROWD, "crowd", file, aside=2, labels=labels, **FEW)
+    # What is drawn changes with the mouth; nothing in it is odd.
+    assert report.readings["mouth open"] > 0.8
+    assert "odd" not in report.readings
+    readings = read_base(file).readings
+    assert readings is not None
+    assert readings.names == ("mouth open",)
+    assert read_base(file).training["readings"] == report.readings
+
+
+def test_labels_that_do_not_reach_are_refused_before_anything_is_done(
+    project: Project, tmp_path: Path
+) -> None:
+    labels = _labels(tmp_path / "labels.json", 39)
+    with pytest.raises(SettingsError, match="39 frames of p0, but there are faces up to frame 39"):
+        project.pretrain(CROWD, "crowd", tmp_path / "base", labels=labels, aside=2, **FEW)
+    assert not project.model_folder("crowd").exists()
+
+
 def _last(project: Project, name: str) -> Path:
     return project.model_folder(name) / "checkpoints" / "last"
 

@@ -12,12 +12,28 @@ from understudy.course import Course
 from understudy.models.checkpoint import Snapshot, load_model
 from understudy.models.learner import build_first
 from understudy.models.people import first_decoder, with_person
-from understudy.models.pretrained import UNFAMILIAR, Base, begin
+from understudy.models.pretrained import UNFAMILIAR, Base, begin, latents
 from understudy.models.takeover import take_encoder
 from understudy.settings import TrainSettings
 
 COMPARED = 48
 """Faces of each person that are compared with those that a base knows."""
+
+SIDE, DONE = 0.7, 0.4
+"""How much of what usual people do counts as having done it, as a share of the way from the least to
+the most: of what has a middle, such as a turn, and of what has none, such as a smile."""
+
+READ = 256
+"""Faces of each person from which a base reads what they do."""
+
+WORDS = {
+    "mouth open": ("", "an open mouth"),
+    "smile": ("", "a smile"),
+    "eyes shut": ("", "shut eyes"),
+    "yaw": ("the head turned to the picture's left", "the head turned to the picture's right"),
+    "pitch": ("the head bowed", "the head raised"),
+}
+"""What it is called when a reading never gets low, and when it never gets high."""
 
 
 def first_snapshot(
@@ -65,5 +81,43 @@ def strangers(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
             found.append(
                 f"The faces of {person} are unlike those that the base knows (distance {far:.1f}; "
                 f"up to {UNFAMILIAR} is usual): it helps less with them, so train for longer."
+            )
+    return found
+
+
+def lacks(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
+    """A sentence about everybody whose faces never do what those that the base knows do.
+
+    What somebody's own footage does not show can only be guessed by their decoder. Nothing is said
+    of people who lie outside of what the base knows, since it may misread them.
+
+    Args:
+        faces: of everybody who learns, uint8 (N, 4, S', S').
+    """
+    readings = base.readings
+    if readings is None:
+        return []
+    found = []
+    for person, own in faces.items():
+        seen = latents(base.model, own[torch.linspace(0, len(own) - 1, min(len(own), READ)).long()])
+        if float(base.known.distance(seen).median()) > UNFAMILIAR:
+            continue
+        values = readings.read(seen)
+        low, high = torch.quantile(values, torch.tensor((0.02, 0.98)), dim=0)
+        usual = readings.high - readings.low
+        missing = []
+        for number, name in enumerate(readings.names):
+            below, above = WORDS.get(name, ("", ""))
+            low_share, high_share = (
+                (value[number] - readings.low[number]) / usual[number] for value in (low, high)
+            )
+            if below and low_share > 1 - SIDE:
+                missing.append(below)
+            if above and high_share < (SIDE if below else DONE):
+                missing.append(above)
+        if missing:
+            found.append(
+                f"The footage of {person} hardly shows {', '.join(missing)}; more footage with it "
+                "makes swaps better there."
             )
     return found

@@ -11,10 +11,10 @@ does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,11 +23,15 @@ from torch import Tensor
 from understudy import compute
 from understudy.data.augment import planes
 from understudy.data.faceset import Faceset
+from understudy.data.labels import Labels, read_labels
+from understudy.data.sampling import Indices
 from understudy.errors import SettingsError
 from understudy.models.checkpoint import load_model
 from understudy.models.figures import Figures, measure
 from understudy.models.modulated import Modulated
-from understudy.models.pretrained import read_base, write_base
+from understudy.models.pretrained import Known, latents, mean_person, read_base, write_base
+from understudy.models.readings import POOR, Readings, fit
+from understudy.models.swift import Swift
 from understudy.progress import Progress, silent
 from understudy.settings import TrainSettings
 from understudy.train import TrainReport, train
@@ -42,6 +46,9 @@ FEWEST = 8
 JUDGED = 24
 """Faces of each person kept aside that are redrawn."""
 
+CHECKED = 180
+"""Faces of each person kept aside on which readings are checked."""
+
 REMEMBERED, FEWEST_REMEMBERED = 20, 1000
 """Faces of each person, and of all together at least, from which the base knows what it knows."""
 
@@ -52,11 +59,14 @@ class PretrainReport:
     trained: of the training.
     file: the base; None when the training was stopped before its end.
     aside: how well the mean person's decoder redraws those who were kept aside.
+    readings: correlation of what the base reads from faces of those kept aside with what is so;
+        empty without labels.
     """
 
     trained: TrainReport
     file: Path | None
     aside: dict[str, Figures]
+    readings: dict[str, float]
 
 
 def pretrain(
@@ -67,6 +77,7 @@ def pretrain(
     aside: int,
     output: Path,
     progress: Progress | None = None,
+    labels: Path | None = None,
 ) -> PretrainReport:
     """Train a base on the facesets of `people`, or go on with it, and write it to `output`.
 
@@ -75,9 +86,12 @@ def pretrain(
         name: of the model that is trained; the base is made of it.
         settings: of the training; its network is `modulated`, and it begins with nothing.
         aside: how many of them are kept out, evenly spread over the names in their order.
+        labels: what is known of the frames, see `data.labels`; from it the base learns to read
+            its latents.
 
     Raises:
-        SettingsError: too few people.
+        SettingsError: too few people, or labels that do not fit them.
+        ProjectError: the labels cannot be read.
         UnknownPerson, ConsentError, FacesError, ProjectLocked, TrainingError, StorageError: as
             `train.train`.
     """
@@ -91,21 +105,24 @@ def pretrain(
             f"here are {len(everybody)} in all, {aside} aside.",
             "Add and extract more people, or keep fewer aside.",
         )
-    strangers = {}
     for person in kept:
         require(project.person(person), "training")
-        strangers[person] = Faceset.open(project.person(person).faces_folder)
+        Faceset.open(project.person(person).faces_folder)
+    found = None
+    if labels is not None:
+        found = read_labels(labels)
+        _check_labels(project, found, everybody)
     own = settings.model_copy(update={"network": Modulated.network, "base": "none"})
     trained = train(project, learned, name, own, progress)
     if not trained.finished:
-        return PretrainReport(trained, None, {})
+        return PretrainReport(trained, None, {}, {})
     model = load_model(trained.folder, progress.note)
     assert isinstance(model, Modulated)
     held_out = {
         key: float(np.mean([getattr(one, key) for one in trained.held_out.values()]))
         for key in ("ssim", "psnr")
     }
-    training = {
+    training: dict[str, Any] = {
         "people": len(learned),
         "aside": len(kept),
         "faces": sum(len(Faceset.open(project.person(one).faces_folder)) for one in learned),
@@ -114,25 +131,69 @@ def pretrain(
         "settings": own.model_dump(mode="json"),
         "held_out": held_out,
     }
-    write_base(output, model, _some_faces(project, learned, model.size), training)
+    network = mean_person(model)
+    each = -(-FEWEST_REMEMBERED // len(learned))
+    some = {one: _some(project, one, model.size, max(REMEMBERED, each)) for one in learned}
+    seen = {one: latents(network, faces) for one, (faces, _) in some.items()}
+    readings: Readings | None = None
+    agreement: dict[str, float] = {}
+    if found is not None:
+        frames = {one: rows for one, (_, rows) in some.items()}
+        fitted = fit(found.names, torch.cat(list(seen.values())), _truth(found, frames))
+        readings, agreement = _checked(project, fitted, network, found, kept)
+    training["readings"] = agreement
+    write_base(output, network, Known.of(torch.cat(list(seen.values()))), readings, training)
     base = read_base(output).model
     compute.settle()
     judged = {}
-    for person, faceset in strangers.items():
-        judged[person] = measure(base, _evenly(faceset, base.size, JUDGED), base.people[0])
-    return PretrainReport(trained, output, judged)
+    for person in kept:
+        judged[person] = measure(base, _some(project, person, base.size, JUDGED)[0], base.people[0])
+    return PretrainReport(trained, output, judged, agreement)
 
 
-def _evenly(faceset: Faceset, size: int, count: int) -> Tensor:
-    """So many of somebody's faces, uint8 (N, 4, S', S')."""
+def _check_labels(project: Project, found: Labels, people: Sequence[str]) -> None:
+    """Raises SettingsError when a frame of somebody's faces has no label."""
+    for person in people:
+        frames = _frames(Faceset.open(project.person(person).faces_folder))
+        labelled = len(found.people.get(person, ()))
+        if len(frames) and frames.max() >= labelled:
+            raise SettingsError(
+                f"The labels have {labelled} frames of {person}, but there are faces up to frame "
+                f"{frames.max()}.",
+                "Give a row for every frame of everybody's film, or leave --labels out.",
+            )
+
+
+def _frames(faceset: Faceset) -> Indices:
+    """Of each face, its frame in the film."""
+    return np.asarray(faceset.table["frame"].to_numpy(), np.int64)
+
+
+def _some(project: Project, person: str, size: int, count: int) -> tuple[Tensor, Indices]:
+    """So many of somebody's faces, evenly spread, uint8 (N, 4, S', S'), and their frames."""
+    faceset = Faceset.open(project.person(person).faces_folder)
     rows = np.linspace(0, len(faceset) - 1, min(len(faceset), count)).astype(int)
     arrays = faceset.load(size, rows=[int(row) for row in rows])
     # Copies, because torch wants to be able to write to what it takes.
-    return planes(arrays.images.copy(), arrays.masks.copy())
+    return planes(arrays.images.copy(), arrays.masks.copy()), _frames(faceset)[rows]
 
 
-def _some_faces(project: Project, people: Sequence[str], size: int) -> Tensor:
-    """Some of everybody's."""
-    each = max(REMEMBERED, -(-FEWEST_REMEMBERED // len(people)))
-    found = [Faceset.open(project.person(one).faces_folder) for one in people]
-    return torch.cat([_evenly(faceset, size, each) for faceset in found])
+def _truth(found: Labels, frames: Mapping[str, Indices]) -> Tensor:
+    """The labels of these frames of these people, float32 (N, T)."""
+    return torch.cat([torch.from_numpy(found.people[one][rows]) for one, rows in frames.items()])
+
+
+def _checked(
+    project: Project, readings: Readings, network: Swift, found: Labels, people: Sequence[str]
+) -> tuple[Readings, dict[str, float]]:
+    """Those that hold for people whom the base has not seen, and how well they do (mean
+    correlation); all of them when there is nobody to check with."""
+    if not people:
+        return readings, {}
+    sums = dict.fromkeys(readings.names, 0.0)
+    for person in people:
+        faces, frames = _some(project, person, network.size, CHECKED)
+        own = readings.agreement(latents(network, faces), _truth(found, {person: frames}))
+        sums = {name: sums[name] + own[name] / len(people) for name in sums}
+    good = [name for name, value in sums.items() if value >= POOR]
+    return readings.only(good), {name: round(sums[name], 3) for name in good}

@@ -124,6 +124,7 @@ class Project(ProjectFolder):
         progress: Progress | None = None,
         *,
         aside: int = 6,
+        labels: Path | None = None,
         **given: Any,
     ) -> PretrainReport:
         """Train a base on the facesets of many people; see `pretrain.pretrain`.
@@ -133,6 +134,7 @@ class Project(ProjectFolder):
             name: of the model that is trained.
             output: the base; NAME.safetensors in the exports folder when None.
             aside: how many people are kept out, to judge by.
+            labels: what is known of the frames; see `data.labels`.
             given: fields of TrainSettings; they win over `project.toml`.
         """
         (own,) = take(given, _GIVEN, self.settings.train)
@@ -140,7 +142,7 @@ class Project(ProjectFolder):
         output = output or self.exports_folder / f"{name}.safetensors"
         from understudy.pretrain import pretrain
 
-        return pretrain(self, people, name, own, aside, output, progress)
+        return pretrain(self, people, name, own, aside, output, progress, labels)
 
     def convert(
         self,

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from understudy import compute, files
-from understudy.beginning import first_snapshot, strangers
+from understudy.beginning import first_snapshot, lacks, strangers
 from understudy.course import Course, facesets, plan
 from understudy.data.augment import core
 from understudy.errors import TrainingError
@@ -204,7 +204,8 @@ class _Run:
         self.device = device
         self._learn_from(snapshot)
         if snapshot is None and course.base is not None:
-            for sentence in strangers(course.base, self.feed.faces):
+            faces = self.feed.faces
+            for sentence in (*strangers(course.base, faces), *lacks(course.base, faces)):
                 progress.note(sentence)
         self.journal = Journal(folder, self.state.step)
         self.seen = 0

@@ -15,9 +15,12 @@ from understudy.models.pretrained import (
     UNFAMILIAR,
     Known,
     begin,
+    latents,
+    mean_person,
     read_base,
     write_base,
 )
+from understudy.models.readings import fit
 from understudy.models.swift import Swift
 
 PEOPLE = ("ada", "ben", "chen")
@@ -41,11 +44,13 @@ def model() -> Modulated:
 @pytest.fixture(scope="module")
 def file(model: Modulated, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("base") / "base.safetensors"
-    write_base(path, model, FACES, MADE)
+    network = mean_person(model)
+    seen = latents(network, FACES)
+    write_base(path, network, Known.of(seen), fit(("up",), seen, seen[:, :1]), MADE)
     return path
 
 
-def mean_person(model: Modulated) -> dict[str, torch.Tensor]:
+def meant_weights(model: Modulated) -> dict[str, torch.Tensor]:
     """Weights of the network that the base is."""
     mean = torch.stack([model.embedding(person) for person in PEOPLE]).mean(0)
     decoder = {f"decoders.0.{name}": value for name, value in model.folded(mean).items()}
@@ -58,7 +63,7 @@ def test_a_base_is_encoder_and_mean_person_but_for_rounding(model: Modulated, fi
     assert base.training == MADE
     assert len(base.model.decoders) == 1
     assert not base.model.training
-    found, meant = base.model.state_dict(), mean_person(model)
+    found, meant = base.model.state_dict(), meant_weights(model)
     assert set(found) == set(meant)
     for name, value in meant.items():
         step = value.flatten(1).abs().amax(1) / 127 if value.dim() > 1 else value.abs() / 1024
@@ -70,7 +75,7 @@ def test_rounding_cannot_be_seen(model: Modulated, file: Path) -> None:
     images = torch.rand(2, 3, 96, 96)
     base = read_base(file).model
     exact = Swift(96, ("mean",)).eval()
-    exact.load_state_dict(mean_person(model))
+    exact.load_state_dict(meant_weights(model))
     with torch.no_grad():
         before, after = exact.swap(images, "mean")[0], base.swap(images, "mean")[0]
         # Next to what moves the picture: another person's decoder.
@@ -87,14 +92,17 @@ def test_nobody_can_be_drawn_from_a_base(file: Path) -> None:
 
 
 def test_a_weight_takes_a_byte(model: Modulated, file: Path) -> None:
-    count = sum(value.numel() for value in mean_person(model).values())
+    count = sum(value.numel() for value in meant_weights(model).values())
     assert count < file.stat().st_size < 1.1 * count
 
 
 def test_the_same_network_gives_the_same_bytes(
     model: Modulated, file: Path, tmp_path: Path
 ) -> None:
-    write_base(tmp_path / "again", model, FACES, MADE)
+    network = mean_person(model)
+    seen = latents(network, FACES)
+    readings = fit(("up",), seen, seen[:, :1])
+    write_base(tmp_path / "again", network, Known.of(seen), readings, MADE)
     assert (tmp_path / "again").read_bytes() == file.read_bytes()
 
 
@@ -136,6 +144,24 @@ def test_a_base_tells_its_faces_from_others(file: Path) -> None:
     base = read_base(file)
     assert base.distance(FACES) == pytest.approx(1, abs=0.1)
     assert base.distance(torch.full_like(FACES, 255)) > UNFAMILIAR
+
+
+def test_a_base_reads_faces(file: Path, tmp_path: Path, model: Modulated) -> None:
+    base = read_base(file)
+    seen = latents(base.model, FACES)
+    assert base.readings is not None
+    assert base.readings.names == ("up",)
+    assert base.readings.agreement(seen, seen[:, :1])["up"] > 0.9
+    network = mean_person(model)
+    write_base(tmp_path / "mute", network, Known.of(latents(network, FACES)), None, MADE)
+    assert read_base(tmp_path / "mute").readings is None
+
+
+def test_the_shipped_base_reads_mouth_and_lids() -> None:
+    base = read_base(SHIPPED)
+    assert base.readings is not None
+    assert {"mouth open", "smile", "eyes shut", "yaw", "pitch"} <= set(base.readings.names)
+    assert min(base.training["readings"][name] for name in ("mouth open", "yaw")) > 0.9
 
 
 def test_the_shipped_base_takes_noise_for_unfamiliar() -> None:

@@ -18,6 +18,7 @@ def pretrain(
     name: str = "base",
     aside: int = 6,
     output: Path | None = None,
+    labels: Path | None = None,
     settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
     session: Own,
 ) -> int:
@@ -30,10 +31,12 @@ def pretrain(
         name: Of the model that is trained; the base is made of it.
         aside: So many of them are kept out, to judge the base by.
         output: The file; NAME.safetensors in the folder exports when not given.
+        labels: JSON with what is known of every frame, mouth, lids and so on; from it the base
+            learns to read faces.
     """
     with session.progress() as progress:
         report = session.project().pretrain(
-            people, name, output, progress, aside=aside, **given(settings)
+            people, name, output, progress, aside=aside, labels=labels, **given(settings)
         )
     trained = report.trained
     session.say(
@@ -47,6 +50,9 @@ def pretrain(
             f"{person}, kept aside: redrawn as the mean person, SSIM {figures.ssim:.3f} "
             f"({figures.psnr:.1f} dB)."
         )
+    if report.readings:
+        told = ", ".join(f"{name} {value:.2f}" for name, value in report.readings.items())
+        session.say(f"It reads from faces that it has not seen (correlation): {told}.")
     session.say(
         f"The base is {report.file}.",
         f"Next: understudy train PERSON PERSON --base {quote(str(report.file))}",

@@ -8,6 +8,7 @@ the file's metadata under "base", as JSON (schema 1):
 
     schema_version, network, size      to build it
     training                           what it was made from and how
+    readings                           names of what can be read from its latents
 
 A new `swift` of the same size begins with the base's encoder, and with its decoder for everybody.
 
@@ -36,6 +37,7 @@ from understudy.data.augment import core
 from understudy.errors import CheckpointError, SettingsError
 from understudy.models.base import SwapModel
 from understudy.models.modulated import Modulated
+from understudy.models.readings import Readings
 from understudy.models.swift import Swift
 
 SHIPPED = Path(__file__).with_name("base.safetensors")
@@ -47,7 +49,8 @@ SCALE = ".scale"
 LARGEST = 127
 AT_ONCE = 64
 MEAN = ("mean",)
-KNOWN = "known."
+KNOWN, READ = "known.", "readings."
+READINGS = ("weight", "bias", "low", "high")
 DIRECTIONS = 128
 """Principal directions of the latents of known faces that are kept, at most."""
 
@@ -93,12 +96,14 @@ class Base:
     """Attributes:
     model: one decoder, that of the mean person; in evaluation mode, without gradients.
     known: the faces that it has learned from.
+    readings: what can be read from its latents; None when it was made without labels.
     training: what it was made from and how, as JSON.
     sha256: of the file.
     """
 
     model: Swift
     known: Known
+    readings: Readings | None
     training: dict[str, Any]
     sha256: str
 
@@ -122,20 +127,29 @@ def latents(model: Swift, faces: Tensor) -> Tensor:
     return torch.cat(parts).float().cpu()
 
 
-def write_base(path: Path, source: Modulated, faces: Tensor, training: dict[str, Any]) -> None:
-    """Write what a network has learned as a base.
-
-    Args:
-        faces: uint8 (N, 4, S', S'), some of everybody whom it has learned from.
-
-    Raises:
-        StorageError
-    """
+def mean_person(source: Modulated) -> Swift:
+    """The network with the one decoder that a base keeps."""
     with torch.random.fork_rng(devices=[]):
         model = Swift(source.size, MEAN)
     model.encoder.load_state_dict(source.encoder.state_dict())
     mean = torch.stack([source.embedding(person) for person in source.people]).mean(0)
     model.decoders[0].load_state_dict(source.folded(mean))
+    return model.eval().requires_grad_(False)
+
+
+def write_base(
+    path: Path, model: Swift, known: Known, readings: Readings | None, training: dict[str, Any]
+) -> None:
+    """Write a base.
+
+    Args:
+        model: as `mean_person` makes it.
+        known, readings: of its latents.
+        training: what it was made from and how, as JSON.
+
+    Raises:
+        StorageError
+    """
     tensors: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():
         if value.dim() < 2:
@@ -145,13 +159,15 @@ def write_base(path: Path, source: Modulated, faces: Tensor, training: dict[str,
         scale = (rows.abs().amax(1) / LARGEST).clamp_min(1e-12)
         tensors[name] = (rows / scale[:, None]).round().to(torch.int8).view(value.shape)
         tensors[name + SCALE] = scale
-    known = Known.of(latents(model.eval(), faces))
     tensors |= {KNOWN + key: value.contiguous() for key, value in vars(known).items()}
+    if readings is not None:
+        tensors |= {READ + key: getattr(readings, key).contiguous() for key in READINGS}
     about = {
         "schema_version": SCHEMA,
         "network": model.network,
         "size": model.size,
         "training": training,
+        "readings": list(readings.names) if readings is not None else [],
     }
     data = safetensors.torch.save(tensors, {"base": json.dumps(about, sort_keys=True)})
     files.write_bytes(path, data)
@@ -182,8 +198,10 @@ def read_base(path: Path) -> Base:
     if about.get("schema_version") != SCHEMA or about.get("network") != Swift.network:
         raise unfit(f"it is of schema {about.get('schema_version')}, not {SCHEMA}")
     known = {key: tensors.pop(KNOWN + key, None) for key in ("mean", "directions")}
-    if any(value is None for value in known.values()):
-        raise unfit("it does not say which faces it knows")
+    read = {key: tensors.pop(READ + key, None) for key in READINGS}
+    names = tuple(about.get("readings", ()))
+    if any(value is None for value in (*known.values(), *(read.values() if names else ()))):
+        raise unfit("it does not say which faces it knows, or what it reads from them")
     weights = {
         name: value.float() * tensors[name + SCALE].view(-1, *[1] * (value.dim() - 1))
         if value.dtype == torch.int8
@@ -198,7 +216,8 @@ def read_base(path: Path) -> Base:
     except (KeyError, TypeError, RuntimeError, SettingsError) as error:
         raise unfit("it does not fit this version's networks") from error
     model = model.eval().requires_grad_(False)
-    return Base(model, Known(**known), dict(about["training"]), digest)
+    readings = Readings(names, **read) if names else None
+    return Base(model, Known(**known), readings, dict(about["training"]), digest)
 
 
 def begin(models: Sequence[SwapModel], base: Base) -> None:
