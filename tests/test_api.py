@@ -11,6 +11,7 @@ PUBLIC = {
     "CheckpointError",
     "Consent",
     "ConsentError",
+    "ContentError",
     "ConvertSettings",
     "EncodeSettings",
     "EvaluateSettings",

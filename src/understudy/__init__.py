@@ -12,6 +12,7 @@ What is named here is the public interface; everything else may change.
 from understudy.errors import (
     CheckpointError,
     ConsentError,
+    ContentError,
     FacesError,
     MediaError,
     ProjectError,
@@ -44,6 +45,7 @@ __all__ = [
     "CheckpointError",
     "Consent",
     "ConsentError",
+    "ContentError",
     "ConvertSettings",
     "EncodeSettings",
     "EvaluateSettings",

@@ -13,7 +13,8 @@
     |-- WeightsError        a third-party weight cannot be had or is not what it should be
     |-- CheckpointError     a checkpoint is damaged, cut short or of another kind
     |-- TrainingError       training cannot go on (for example the loss is no longer finite)
-    `-- TrustError          a key, signature, mark or ledger is damaged or cannot be made
+    |-- TrustError          a key, signature, mark or ledger is damaged or cannot be made
+    `-- ContentError        the content guard refuses what it was shown
 
 Every message says what is wrong, where, and what to do next: `problem` holds the
 first two, `remedy` the last. The command line prints both and exits with `exit_code`.
@@ -93,3 +94,7 @@ class TrainingError(UnderstudyError):
 
 class TrustError(UnderstudyError):
     exit_code = 10
+
+
+class ContentError(UnderstudyError):
+    exit_code = 11

@@ -1,0 +1,242 @@
+"""The visible label: words burnt into the picture that tell everybody who sees it that a face in
+it was made by a machine.
+
+Two forms. The corner label stays for the whole film, in the corner that faces leave free. The
+opening card is a band over the first seconds, on the film's own frames, so that sound stays in
+step. Letters are at least 5 % of the short side high and stand for 2 s or more, as GB 45438-2025
+asks of explicit labels; the words and the upper right corner follow the European Union's icons
+for Article 50 of Regulation (EU) 2024/1689, which asks for disclosure at first exposure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, Literal, cast
+
+import cv2
+import numpy as np
+
+from understudy.errors import SettingsError
+from understudy.trust import lettering
+from understudy.types import Box, Floats, Image, Patch
+
+Form = Literal["corner", "opening", "both"]
+"""What is shown; "none" is not among them: without a label nothing is laid over the film."""
+
+TEXT = "AI MODIFIED"
+SENTENCE = "Faces in this film were replaced by artificial intelligence."
+
+SHARE = 0.05
+"""Least height of a capital letter as a share of the picture's short side."""
+
+LONGEST = 60
+"""Letters in a label at most: more would not be read."""
+
+SECONDS = Fraction(3)
+FADE = Fraction(1, 4)
+"""How long the card is seen, and how long of that it takes to fade out."""
+
+TALL = 0.5
+"""A card that would hide more of the picture's height than this goes without its sentence."""
+
+MARGIN = 0.03
+"""Distance to the picture's border as a share of its short side."""
+
+HEAD = (0.15, 0.45, 0.15, 0.1)
+"""How far a head reaches past the box of its landmarks to the left, top, right and bottom, as
+shares of the box."""
+
+REASON_LETTERS = 10
+DISTINCT_LETTERS = 5
+"""A reason with fewer letters, or fewer different ones, says nothing."""
+
+
+def check_label(label: str, reason: str | None) -> str | None:
+    """The reason for going without a label, tidied up; None where there is a label.
+
+    Args:
+        label: "corner", "opening", "both" or "none".
+        reason: why there is none, in the user's words; it goes into the signed record.
+
+    Raises:
+        SettingsError: there is to be no label and no reason says why, or a reason is given
+            beside a label.
+    """
+    said = " ".join((reason or "").split())
+    if label != "none":
+        if said:
+            raise SettingsError(
+                f"A reason for having no label is given, but the label is `{label}`.",
+                "Leave the reason out, or set the label to none.",
+            )
+        return None
+    letters = [letter for letter in said.casefold() if letter.isalpha()]
+    if len(letters) < REASON_LETTERS or len(set(letters)) < DISTINCT_LETTERS:
+        given = f"{said!r} does not say why" if said else "no reason is given"
+        raise SettingsError(
+            f"A film without a visible label needs a reason, and {given}.",
+            "Say why in a few words, for example that the label is put on in the final edit: the "
+            "reason goes into the signed record. Or leave the label on.",
+        )
+    return said
+
+
+class Label:
+    """The label of one film or still, made once; `patches` depends on its time alone.
+
+    Args:
+        form: a still, which has no opening, gets the corner label whatever this says.
+        width, height: of the frames, pixels.
+        start: time of the first frame that is written, seconds.
+        end: time at which the film ends, seconds; None when unknown. `start` for a still.
+        faces: boxes of the faces in the film with their times, (seconds, box); the label keeps
+            clear of them as far as it can.
+        text: the label's words, at most 60 characters; they are made smaller only where they
+            would not fit otherwise.
+        sentence: what the card says below them; may be empty.
+        pixel_aspect: width over height of one pixel.
+
+    Attributes:
+        corner: where the corner label is, for example "upper right".
+        letters: height in pixels of a capital of the smallest `text` shown.
+        large_enough: whether that is 5 % of the short side or more.
+
+    Raises:
+        SettingsError: `text` has no words or is too long.
+    """
+
+    def __init__(
+        self,
+        form: Form,
+        width: int,
+        height: int,
+        start: Fraction = Fraction(0),
+        end: Fraction | None = None,
+        faces: Iterable[tuple[Fraction, Box]] = (),
+        text: str = TEXT,
+        sentence: str = SENTENCE,
+        pixel_aspect: Fraction = Fraction(1),
+    ) -> None:
+        self.text, self.sentence = " ".join(text.split()), " ".join(sentence.split())
+        if not any(letter.isalpha() for letter in self.text) or len(self.text) > LONGEST:
+            raise SettingsError(
+                f"{self.text[:80]!r} is no label that can be read: a label has 1 to {LONGEST} "
+                "characters, letters among them.",
+                "Correct it, or leave the label's words as they are.",
+            )
+        self.form: Form = "corner" if end is not None and end <= start else form
+        self._start = start
+        self.seconds = SECONDS if end is None else min(SECONDS, end - start)
+        self._whole = end is not None and end - start <= SECONDS
+
+        seen = [(time, _head(box)) for time, box in faces]
+        size = (float(width * pixel_aspect), height)
+        least = SHARE * min(size)
+        capital = max(math.ceil(least), lettering.LEAST)
+        words = lettering.fitted(self.text, capital, 0.86 * size[0])
+        self.letters = words.capital
+        self.large_enough = words.capital >= least
+        margin = round(MARGIN * min(size))
+
+        plate = _squeezed(lettering.plate(words), pixel_aspect)
+        places = _corners(plate, width, height, round(margin / pixel_aspect), margin)
+        best = _clearest(list(places.values()), [box for _, box in seen])
+        self.corner = list(places)[best]
+        self._corner = places[self.corner]
+
+        band = lettering.band(words, self.sentence, size)
+        if band.alpha.shape[0] > TALL * height:
+            band = lettering.band(words, "", size)
+        band = _squeezed(band, pixel_aspect)
+        bottom = replace(band, y=height - band.alpha.shape[0] - 2 * margin)
+        top = replace(band, y=2 * margin)
+        early = [box for time, box in seen if time < start + self.seconds]
+        self._card = (bottom, top)[_clearest([bottom, top], early)]
+
+    def patches(self, time: Fraction) -> list[Patch]:
+        """What to lay over the frame at `time` (seconds), after everything else.
+
+        With "both", the corner label comes when the card has gone.
+        """
+        card, corner = self._shares(time)
+        shown = ((self._card, card), (self._corner, corner))
+        return [
+            patch if share == 1 else replace(patch, alpha=patch.alpha * np.float32(share))
+            for patch, share in shown
+            if share > 0
+        ]
+
+    def facts(self) -> dict[str, Any]:
+        """What a record says of the label, as JSON."""
+        facts: dict[str, Any] = {
+            "form": self.form,
+            "text": self.text,
+            "letter_height": self.letters,
+            "large_enough": self.large_enough,
+        }
+        if self.form != "opening":
+            facts["corner"] = self.corner
+        if self.form != "corner":
+            facts |= {"sentence": self.sentence, "seconds": float(self.seconds)}
+        return facts
+
+    def _shares(self, time: Fraction) -> tuple[float, float]:
+        """How much of the card and of the corner label is seen, 0..1 each."""
+        if self.form == "corner":
+            return 0.0, 1.0
+        if self._whole:
+            return 1.0, 0.0
+        left = (self._start + self.seconds - time) / FADE
+        card, corner = (float(min(max(share, Fraction(0)), Fraction(1))) for share in (left, -left))
+        return card, corner if self.form == "both" else 0.0
+
+
+def _head(box: Box) -> Box:
+    x0, y0, x1, y1 = box
+    width, height = x1 - x0, y1 - y0
+    left, top, right, bottom = HEAD
+    return x0 - left * width, y0 - top * height, x1 + right * width, y1 + bottom * height
+
+
+def _squeezed(patch: Patch, pixel_aspect: Fraction) -> Patch:
+    """A patch of square pixels made one of the frame's pixels."""
+    if pixel_aspect == 1:
+        return patch
+    height, width = patch.alpha.shape
+    size = (max(1, round(width / pixel_aspect)), height)
+    image = cv2.resize(patch.image, size, interpolation=cv2.INTER_AREA)
+    alpha = cv2.resize(patch.alpha, size, interpolation=cv2.INTER_AREA)
+    return replace(patch, image=cast(Image, image), alpha=cast(Floats, alpha))
+
+
+def _corners(plate: Patch, width: int, height: int, across: int, down: int) -> dict[str, Patch]:
+    """The plate in each corner, the best first."""
+    h, w = plate.alpha.shape
+    left, right, top, bottom = across, width - w - across, down, height - h - down
+    if right < left:
+        left = right = (width - w) // 2
+    places = {
+        "upper right": (right, top),
+        "upper left": (left, top),
+        "lower right": (right, bottom),
+        "lower left": (left, bottom),
+    }
+    return {name: replace(plate, x=x, y=y) for name, (x, y) in places.items()}
+
+
+def _clearest(places: Sequence[Patch], faces: Sequence[Box]) -> int:
+    """Which place hides least of the faces; the first of equals."""
+    if not faces:
+        return 0
+    x0, y0, x1, y1 = np.array(faces, np.float64).T
+    area = np.maximum((x1 - x0) * (y1 - y0), 1e-9)
+    hidden = []
+    for place in places:
+        h, w = place.alpha.shape
+        across = np.minimum(x1, place.x + w) - np.maximum(x0, place.x)
+        down = np.minimum(y1, place.y + h) - np.maximum(y0, place.y)
+        hidden.append(float((np.maximum(across, 0) * np.maximum(down, 0) / area).sum()))
+    return int(np.argmin(hidden))
