@@ -20,8 +20,8 @@ COMPARED = 48
 """Faces of each person that are compared with those that a base knows."""
 
 SIDE, DONE = 0.7, 0.4
-"""How much of what usual people do counts as having done it, as a share of the way from the least to
-the most: of what has a middle, such as a turn, and of what has none, such as a smile."""
+"""How much of what usual people do counts as having done it, as a share of the way from the least
+to the most: of what has a middle, such as a turn, and of what has none, such as a smile."""
 
 READ = 256
 """Faces of each person from which a base reads what they do."""
