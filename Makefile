@@ -5,6 +5,7 @@
 #   make test     all tests                    (ARGS="tests/test_project.py -k name" for some)
 #   make check    lint, types and tests
 #   make bench    the table of measurements
+#   make bench-trust  what marks, signatures, the ledger and `verify` withstand
 #   make bench-base   what the base that trainings begin with is worth; some hours
 #
 # PYTHON=...       the interpreter to build the environment with
@@ -20,7 +21,7 @@ CODE := src tests benchmarks examples
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup weights demo test lint format check bench bench-base clean
+.PHONY: help setup weights demo test lint format check bench bench-trust bench-base clean
 
 help:
 	@sed -n '1,/^$$/s/^#\{1,\} \{0,1\}//p' Makefile
@@ -73,6 +74,9 @@ check: lint test
 
 bench: $(WEIGHTS)
 	$(BIN)/python -m benchmarks
+
+bench-trust: $(WEIGHTS)
+	$(BIN)/python -m benchmarks.trust
 
 bench-base: $(WEIGHTS)
 	$(BIN)/python -m benchmarks.base

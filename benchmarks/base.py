@@ -65,6 +65,9 @@ MOVING = ("mouth-open", "closure", "slit", "puller")
 
 BASES = {"with the base": "shipped", "from scratch": "none"}
 FEW = 60
+PRETRAINING = 0.6
+"""Faces a second in pretraining over those in training two people."""
+
 AFTER = 1
 """Minutes that ada and chen are trained with each base of the ablation."""
 
@@ -114,6 +117,15 @@ def _budget(options: argparse.Namespace, minutes: float) -> dict[str, Any]:
     if options.rate is None:
         return {"minutes": minutes}
     return {"steps": round(60 * minutes * options.rate / (2 * network_class("swift").recipe.batch))}
+
+
+def _pretraining(options: argparse.Namespace) -> dict[str, Any]:
+    """So many minutes of pretraining, or the steps that stand for them."""
+    if options.rate is None:
+        return {"minutes": options.pretrain}
+    recipe = network_class("modulated").recipe
+    faces = 60 * options.pretrain * options.rate * PRETRAINING
+    return {"steps": round(faces / (recipe.batch * (recipe.at_once or 1)))}
 
 
 def _trained(project: Project, people: Sequence[str], model: str, **given: Any) -> TrainReport:
@@ -292,7 +304,7 @@ def ablation(options: argparse.Namespace, folder: Path) -> Result:
         name = f"ablation-{count}"
         shutil.rmtree(crowd.model_folder(name), ignore_errors=True)
         file = folder / "work" / f"{name}.safetensors"
-        crowd.pretrain(chosen, name, file, telling(), aside=0, minutes=options.pretrain)
+        crowd.pretrain(chosen, name, file, telling(), aside=0, **_pretraining(options))
         _trained(project, swap.PEOPLE, name, **_budget(options, AFTER), base=str(file))
         found = {}
         for direction, scene in scenes.items():

@@ -20,9 +20,9 @@ from torch.nn import functional
 
 from understudy import Project
 from understudy.contact import Row, sheet, write_still
-from understudy.convert import marking
 from understudy.data.faceset import Faceset
 from understudy.demo import SAMPLE
+from understudy.finishing import marking
 
 SIZE, LATENT, BATCH = 64, 128, 16
 

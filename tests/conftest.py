@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared footage beside this repository")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _first_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For what is built once for several tests, before any of them has a home of its own."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("UNDERSTUDY_HOME", str(tmp_path_factory.mktemp("home") / "understudy"))
+        yield
 
 
 @pytest.fixture(autouse=True)

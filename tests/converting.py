@@ -5,8 +5,10 @@ Run as a program it converts, for tests that limit what it may write: FOLDER FIL
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 
 from painted import Act, ColourTracker, film
 from understudy import convert as stage
+from understudy import finishing, finishing_stills
 from understudy.collect import add
 from understudy.convert import ConvertReport
 from understudy.data.augment import Augmentation
@@ -25,11 +28,13 @@ from understudy.progress import Progress, silent
 from understudy.project import Project
 from understudy.scan import Scan, scan
 from understudy.settings import ScanSettings
+from understudy.trust import credentials
 from understudy.types import Face
 
 SIZE = 64
 SEGMENT = 10
 PEOPLE = ("red", "blue", "green")
+UNLABELLED = {"label": "none", "label_reason": "Pixels are compared in this test."}
 
 
 class Inverter(SwapModel):
@@ -90,21 +95,63 @@ def faces_of(project: Project, source: Path, index: int) -> list[Face]:
     return found.faces(index)
 
 
+@contextmanager
+def unmarked() -> Iterator[None]:
+    """Films and pictures made within carry no invisible mark, for who compares their pixels."""
+    with (
+        mock.patch.object(finishing, "SMALLEST", 10**6),
+        mock.patch.object(finishing_stills, "SMALLEST", 10**6),
+    ):
+        yield
+
+
 def convert(
     project: Project,
     source: Path,
     replace: str | Mapping[str, str] = "red",
     with_: str | None = "green",
     progress: Progress | None = None,
+    plain: bool = True,
     **given: Any,
 ) -> ConvertReport:
-    """Convert with the inverter and the painted people's tracker; `given` as for `Project`."""
+    """Convert with the inverter and the painted people's tracker; `given` as for `Project`.
+
+    What is `plain` has neither label nor mark: nothing but faces is changed in it.
+    """
     values = {"segment": SEGMENT, "color": "none", "preset": "ultrafast", **given}
+    if plain:
+        values = {**UNLABELLED, **values}
     with (
+        unmarked() if plain else nullcontext(),
         mock.patch.object(stage, "scan", _scan),
         mock.patch.object(stage, "load_model", return_value=Inverter(PEOPLE)),
     ):
         return project.convert(source, replace, with_, "duo", progress=progress, **values)
+
+
+def essence(folder: Path) -> dict[str, Any]:
+    """What lies in a renders folder, but for signatures, which differ each time.
+
+    Of films and pictures the hash from before they were signed, as their credentials tell it,
+    which must hold; of records what they say.
+    """
+    found: dict[str, Any] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() or path.suffix == ".lock":
+            continue
+        if path.suffix == ".json":
+            record = json.loads(path.read_bytes())
+            for output in record["outputs"].values():
+                del output["sha256"]
+            found[path.name] = record
+        elif path.suffix == credentials.SIDECAR:
+            found[path.name] = path.stat().st_size > 0
+        else:
+            seen = credentials.read(path)
+            assert seen.intact, (path, seen.reasons)
+            assert seen.facts is not None
+            found[path.name] = seen.facts.unsigned_sha256
+    return found
 
 
 def main(folder: str, source: str) -> None:

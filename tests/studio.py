@@ -28,6 +28,7 @@ from painted import Act, ColourTracker, film
 from understudy.cli import main
 from understudy.models import base
 from understudy.settings import ScanSettings
+from understudy.trust.home import VARIABLE
 
 FRAMES = 45
 FILMS = {"red": [Act("red", 0, FRAMES, 60)], "blue": [Act("blue", 0, FRAMES, 120)]}
@@ -70,7 +71,8 @@ def build(folder: Path) -> Path:
     return project
 
 
-def _child(project: str, words: Sequence[str]) -> None:
+def _child(home: str, project: str, words: Sequence[str]) -> None:
+    os.environ[VARIABLE] = home
     with open(os.devnull, "w") as nowhere:
         sys.stdout = sys.stderr = nowhere
         os._exit(command(Path(project), *words))
@@ -82,7 +84,9 @@ def start(project: Path, *words: str | Path) -> ForkServerProcess:
     context.set_forkserver_preload(
         ["studio", "understudy.convert", "understudy.train", "tinynet", "torch._dynamo"]
     )
-    process = context.Process(target=_child, args=(str(project), [str(word) for word in words]))
+    # The server has the environment of the test that started it.
+    args = (os.environ[VARIABLE], str(project), [str(word) for word in words])
+    process = context.Process(target=_child, args=args)
     process.start()
     return process
 

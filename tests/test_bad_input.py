@@ -244,6 +244,31 @@ def test_a_read_only_project(words: tuple[str, ...], folder: Path, project: Path
     assert results(project) == before
 
 
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_read_only_home(begun: bool, folder: Path, project: Path, home: Path) -> None:
+    """Where films cannot be entered and signed none is begun."""
+    words = ("convert", str(folder / "scene.mp4"), *CONVERT)
+    home.mkdir(parents=True)
+    if begun:
+        assert command(project, *words) == 0
+        shutil.rmtree(project / "renders")
+    before = results(project)
+    places = [home, *home.rglob("*")]
+    modes = [(path, path.stat().st_mode) for path in places]
+    for path, mode in modes:
+        path.chmod(mode & ~0o222)
+    try:
+        code, said = process(project, -1, *words)
+    finally:
+        for path, mode in modes:
+            path.chmod(mode)
+    assert code == StorageError.exit_code, said
+    told_plainly(said)
+    assert "may not be written" in said
+    assert str(home) in said
+    assert results(project) == before
+
+
 @pytest.mark.parametrize(
     ("section", "key", "meant", "words"),
     [

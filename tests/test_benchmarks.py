@@ -18,7 +18,9 @@ from benchmarks.make_sample import PARTS, RATE, tune
 from understudy.demo import SAMPLE
 from understudy.media.video import probe
 
-POINT = swap.Point("swift", 2, "ada-on-chen", 10, 20.0, 0.70, 17.0, 0.65, 1.0, 0.4, 0.9, None, "x.mp4")
+POINT = swap.Point(
+    "swift", 2, "ada-on-chen", 10, 20.0, 0.70, 17.0, 0.65, 1.0, 0.4, 0.9, None, "x.mp4"
+)
 
 
 @pytest.mark.parametrize("name", sorted(ALL))

@@ -313,6 +313,7 @@ SCRIPT = textwrap.dedent(
 
 
 def test_a_full_disk_keeps_what_was_there(project: Project, source: Path) -> None:
+    project.add("ada", [write_film(source / "first.mp4", 3)], "self")
     small = write_film(source / "small.mp4")
     large = write_film(source / "large.mp4", 10)
     with open(large, "ab") as file:
@@ -327,8 +328,8 @@ def test_a_full_disk_keeps_what_was_there(project: Project, source: Path) -> Non
     assert done.returncode == StorageError.exit_code, done.stderr
     assert "no room" in done.stdout
     place = project.person("ada")
-    assert names(place.footage_folder) == ["small.mp4"]
-    assert [path.name for path in place.footage] == ["small.mp4"]
+    assert names(place.footage_folder) == ["first.mp4", "small.mp4"]
+    assert [path.name for path in place.footage] == ["first.mp4", "small.mp4"]
     report = project.add("ada", [small, large])
     assert [entry.file for entry in report.added] == ["large.mp4"]
 

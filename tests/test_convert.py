@@ -18,10 +18,9 @@ import numpy as np
 import pytest
 
 import converting
-from converting import SEGMENT, convert, faces_of, studio
+from converting import SEGMENT, convert, essence, faces_of, studio
 from painted import Act, film, paint, seconds
 from understudy import render
-from understudy.convert import marking
 from understudy.errors import (
     ConsentError,
     FacesError,
@@ -36,6 +35,7 @@ from understudy.errors import (
 )
 from understudy.faces.masks import face_mask
 from understudy.files import only_writer
+from understudy.finishing import marking
 from understudy.media.video import SegmentWriter, VideoReader, join
 from understudy.models import SwapModel
 from understudy.progress import Event, Progress
@@ -230,7 +230,7 @@ def test_sound_is_copied_packet_for_packet(here: Stage) -> None:
     report = convert(here.project, here.clip)
     assert report.output.suffix == ".mp4"
     assert packets(report.output, "audio") == packets(here.clip, "audio")
-    assert report.notes == ()
+    assert report.notes == (f"Films under {10**6} pixels cannot carry the invisible mark.",)
 
 
 def test_a_part_is_that_part_of_the_whole(here: Stage) -> None:
@@ -275,12 +275,14 @@ def test_the_record_says_what_went_in(here: Stage) -> None:
 def test_again_with_other_settings_keeps_the_first_film(here: Stage) -> None:
     first = convert(here.project, here.clip)
     kept = contents(here.project)
+    made = essence(here.project.renders_folder)
     second = convert(here.project, here.clip, feather=0.2)
     assert second.output.name == "clip-green-for-red-2.mp4"
     assert {name: contents(here.project)[name] for name in kept} == kept
     third = convert(here.project, here.clip)
     assert third.output == first.output
-    assert {name: contents(here.project)[name] for name in kept} == kept
+    again = essence(here.project.renders_folder)
+    assert {name: again[name] for name in made} == made
 
 
 class _Stop(Exception):
@@ -288,18 +290,18 @@ class _Stop(Exception):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(made: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def uninterrupted(made: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("whole") / "project"
     shutil.copytree(made.project.folder, folder)
     project = Project.open(folder)
     convert(project, made.clip, **BESIDES)
-    return contents(project)
+    return essence(project.renders_folder)
 
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, _Stop])
 def test_an_interrupted_conversion_comes_out_the_same(
-    here: Stage, uninterrupted: dict[str, bytes], seed: int, kind: type[BaseException]
+    here: Stage, uninterrupted: dict[str, Any], seed: int, kind: type[BaseException]
 ) -> None:
     chance = random.Random(seed)
     frames_done: list[int] = []
@@ -331,11 +333,11 @@ def test_an_interrupted_conversion_comes_out_the_same(
     report = convert(here.project, here.clip, progress=stopper(FRAMES + 1), **BESIDES)
     assert frames_done[0] == (at[-1] - 1) // SEGMENT * SEGMENT + 1, "finished ones are kept"
     assert (report.frames, report.swapped) == (FRAMES, RED_UNTIL)
-    assert contents(here.project) == uninterrupted
+    assert essence(here.project.renders_folder) == uninterrupted
 
 
 def test_killed_between_film_and_clean_up(
-    here: Stage, uninterrupted: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    here: Stage, uninterrupted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dies(path: Path) -> None:
         raise _Stop
@@ -346,7 +348,7 @@ def test_killed_between_film_and_clean_up(
             convert(here.project, here.clip, **BESIDES)
     report = convert(here.project, here.clip, **BESIDES)
     assert report.frames_per_second == 0
-    assert contents(here.project) == uninterrupted
+    assert essence(here.project.renders_folder) == uninterrupted
     assert not work_folders(here.project)
 
 
@@ -446,10 +448,10 @@ def test_a_full_disk_is_seen_beforehand(here: Stage, monkeypatch: pytest.MonkeyP
     expect(StorageError, here, "GB left")
 
 
-def test_a_disk_that_fills_up_loses_nothing(here: Stage, uninterrupted: dict[str, bytes]) -> None:
+def test_a_disk_that_fills_up_loses_nothing(here: Stage, uninterrupted: dict[str, Any]) -> None:
     faces_of(here.project, here.clip, 0)
     program = Path(__file__).with_name("converting.py")
-    limited = 'ulimit -f 30; exec "$0" "$@"'
+    limited = 'ulimit -f 60; exec "$0" "$@"'
     command = ["bash", "-c", limited, sys.executable, str(program)]
     done = subprocess.run(
         [*command, str(here.project.folder), str(here.clip)],
@@ -462,7 +464,7 @@ def test_a_disk_that_fills_up_loses_nothing(here: Stage, uninterrupted: dict[str
     assert "no room left" in done.stderr
     assert not contents(here.project)
     convert(here.project, here.clip, **BESIDES)
-    assert contents(here.project) == uninterrupted
+    assert essence(here.project.renders_folder) == uninterrupted
 
 
 def test_odd_sizes_come_out_as_they_are(here: Stage, tmp_path: Path) -> None:
@@ -501,6 +503,7 @@ def stop_at(frame: int) -> Any:
 
 
 def test_the_given_output_is_written_there(here: Stage, tmp_path: Path) -> None:
+    here.project.renders_folder.rmdir()
     output = tmp_path / "new" / "swap.mov"
     report = convert(here.project, here.clip, output=output, **BESIDES)
     assert report.output == output
@@ -508,6 +511,7 @@ def test_the_given_output_is_written_there(here: Stage, tmp_path: Path) -> None:
     assert report.matte == tmp_path / "new" / "swap-matte.mkv"
     assert sorted(path.name for path in output.parent.iterdir()) == [
         "swap-matte.mkv",
+        "swap-matte.mkv.c2pa",
         "swap-side-by-side.mov",
         "swap.json",
         "swap.mov",

@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / "examples" / "from_scratch.py"
 TAKEN = {
     "understudy",
     "understudy.contact",
-    "understudy.convert",
+    "understudy.finishing",
     "understudy.data.faceset",
     "understudy.demo",
 }

@@ -209,6 +209,9 @@ def test_whoever_is_not_in_the_model_cannot_be_exported(
     assert "no person `nobody`" in refused(UnknownPerson, "export", "nobody")
     opened = Project.open(project)
     shutil.copytree(opened.person("red").folder, opened.people_folder / "eva")
+    assert "is that of red" in refused(ConsentError, "export", "eva")
+    record = consent.state("eva", "synthetic")
+    consent.write(opened.person("eva").consent_file, record)
     assert "not trained on eva" in refused(SettingsError, "export", "eva")
 
 

@@ -12,17 +12,22 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from converting import essence
 from studio import CONVERT, TRAIN, build, command, painted, start
 from understudy.data.faceset import Faceset
 from understudy.models import load_model
 from understudy.models.checkpoint import checkpoints, load
+from understudy.trust import credentials
+from understudy.trust.home import Home
+from understudy.trust.ledger import Ledger
 
 KILLS = int(os.environ.get("UNDERSTUDY_KILLS", "20"))
 
-Result = dict[str, bytes]
+Result = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
@@ -146,12 +151,17 @@ def test_convert(built: Path, tmp_path: Path) -> None:
     whole: Result = {}
 
     def look() -> None:
-        for name, content in contents(renders).items():
-            if not name.startswith("."):
-                assert whole.setdefault(name, content) == content, "half a file looks whole"
+        for path in renders.glob("[!.]*"):
+            if path.suffix in (".mp4", ".mkv"):
+                seen = credentials.read(path)
+                assert seen.intact, "half a file looks whole"
+                assert seen.facts is not None
+                unsigned = seen.facts.unsigned_sha256
+                assert whole.setdefault(path.name, unsigned) == unsigned
 
     def result() -> Result:
-        found = contents(renders)
+        found = essence(renders)
+        assert not list(renders.glob(".*.*")), "leftovers"
         whole.update(found)
         return found
 
@@ -160,3 +170,7 @@ def test_convert(built: Path, tmp_path: Path) -> None:
         shutil.rmtree(project / "cache", ignore_errors=True)
 
     kill_again_and_again(project, words, 3, look, result, wipe)
+    with Ledger.open(Home.from_environment(), write=False) as ledger:
+        assert ledger.audit().intact
+        last = {str(entry.values["kind"]) for entry in ledger.latest(2)}
+    assert last == {"render", "finished"}

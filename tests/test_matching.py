@@ -7,9 +7,12 @@ import pytest
 
 from understudy.errors import FacesError, SettingsError
 from understudy.matching import (
+    Match,
     check_swaps,
+    in_name,
     match_tracks,
     mean_identity,
+    named,
     parse_swaps,
     require_match,
     summary,
@@ -130,3 +133,43 @@ def test_mean_identity_leaves_out_unmeasured_rows() -> None:
     np.testing.assert_allclose(mean_identity(rows), identity(2))
     with pytest.raises(FacesError):
         mean_identity(rows[2:])
+
+
+def test_nobody_is_in_two_places_at_once() -> None:
+    tracks = [track(0, identity(0.8, 0.3)), track(1, identity(0.9, 0)), track(2, identity(0.7, 0))]
+    apart = match_tracks(tracks, PEOPLE, ["ada"], 0.6)
+    assert [match.as_ for match in apart] == ["ada"] * 3
+    matches = match_tracks(tracks, PEOPLE, ["ada"], 0.6, together=[(0, 1)])
+    assert [match.as_ for match in matches] == [None, "ada", "ada"]
+    assert [match.doubt for match in matches] == ["taken", None, None]
+    assert "track 0 looks like ada, who is in view elsewhere" in summary(
+        matches, {"ada": "eva"}, "film.mp4"
+    )
+    everybody = match_tracks(tracks, PEOPLE, ["ada", "any"], 0.6, together=[(0, 1)])
+    assert [match.as_ for match in everybody] == ["any", "ada", "ada"]
+
+
+def test_two_people_who_look_alike_are_told_apart_by_who_is_left_and_called_uncertain() -> None:
+    twins = {"ada": identity(1, 0.02), "eva": identity(1, -0.02)}
+    tracks = [track(0, identity(1, 0.02, 0.1)), track(1, identity(1, 0.01, 0.2))]
+    matches = match_tracks(tracks, twins, ["ada", "eva"], 0.6, together=[(0, 1)])
+    assert [match.as_ for match in matches] == ["ada", "eva"]
+    assert [match.doubt for match in matches] == ["close", "close"]
+    told = summary(matches, {"ada": "ben", "eva": "chen"}, "film.mp4")
+    assert "uncertain: track 0 could be ada or eva, track 1 could be eva or ada" in told
+
+
+def test_what_would_only_flash_stays() -> None:
+    matches = match_tracks([track(0, None), track(1, None)], PEOPLE, ["any"], 0.6, brief=[1])
+    assert [match.as_ for match in matches] == ["any", None]
+    assert "1 too brief" in summary(matches, {"any": "ada"}, "film.mp4")
+    seen = match_tracks([track(0, identity(0.9, 0))], PEOPLE, ["ada"], 0.6, brief=[0])
+    with pytest.raises(FacesError, match=r"ada shows too briefly .* in track 0"):
+        require_match(seen, ["ada"], 0.6, "film.mp4")
+
+
+def test_tracks_by_order_are_nobody_in_particular() -> None:
+    swaps = {"ben": "ada", "any": "eva", "#eva": "eva", "#chen": "chen"}
+    assert named(swaps) == ["ben"]
+    assert in_name(swaps) == {"ben": "ada", "any": "eva", "tracks": "chen-eva"}
+    require_match([Match(0, 0, 9, None, None, "#eva")], ["#eva", "any"], 0.6, "film.mp4")

@@ -13,6 +13,7 @@ from understudy.errors import (
     FacesError,
     ProjectError,
     SettingsError,
+    StorageError,
     UnknownModel,
     UnknownPerson,
 )
@@ -78,9 +79,10 @@ def test_a_project_may_be_made_where_other_things_are(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for folder in (tmp_path / "file" / "inside", Path("/proc/understudy")):
-        with pytest.raises(ProjectError, match="cannot be made"):
-            Project.create(folder)
+    with pytest.raises(StorageError, match="a file is in the way of a folder"):
+        Project.create(tmp_path / "file" / "inside")
+    with pytest.raises(ProjectError, match="cannot be made"):
+        Project.create(Path("/proc/understudy"))
 
 
 def test_a_misspelt_setting_is_named(project: Project) -> None:
@@ -212,25 +214,25 @@ class TestConsent:
         place = _person(project, "ada")
         consents.write(place.consent_file, record)
         assert place.consent == record
-        assert json.loads(place.consent_file.read_text())["schema_version"] == 1
+        assert json.loads(place.consent_file.read_text())["schema_version"] == 2
         assert record.stated_at.utcoffset() == timedelta(0)
-        assert consents.require(place, "training") == record
+        assert consents.require(place, "train") == record
 
     def test_none_is_refused(self, project: Project) -> None:
         with pytest.raises(ConsentError, match="which training needs") as caught:
-            consents.require(_person(project, "ada"), "training")
+            consents.require(_person(project, "ada"), "train")
         assert "understudy add ada --consent" in caught.value.remedy
 
     def test_expired_or_taken_back_is_refused(self, project: Project) -> None:
         place = self.write(project, expires_at=self.now, revoked_at=None)
-        assert consents.require(place, "conversion", self.now - timedelta(seconds=1))
+        assert consents.require(place, "convert", self.now - timedelta(seconds=1))
         with pytest.raises(ConsentError, match="ended on 2026-05-01"):
-            consents.require(place, "conversion", self.now)
+            consents.require(place, "convert", self.now)
 
     def test_taken_back_is_refused(self, project: Project) -> None:
         place = self.write(project, revoked_at=self.now)
         with pytest.raises(ConsentError, match="took the consent back"):
-            consents.require(place, "training", self.now)
+            consents.require(place, "train", self.now)
 
     @pytest.mark.parametrize(
         "text", ["", "{", "[]", "{}", '{"person": "ada", "footing": "mine"}', "\udcff"]
@@ -239,7 +241,7 @@ class TestConsent:
         place = _person(project, "ada")
         place.consent_file.write_bytes(text.encode(errors="surrogateescape"))
         with pytest.raises(ConsentError, match=r"consent\.json"):
-            consents.require(place, "training")
+            consents.require(place, "train")
 
     def test_a_time_without_zone_is_refused(self) -> None:
         with pytest.raises(ValueError, match="timezone"):

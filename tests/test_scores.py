@@ -7,10 +7,8 @@ import pytest
 
 from understudy.measure import Look, Moment, Nearness
 from understudy.scores import (
-    Reach,
     Reconstruction,
     beside,
-    missing_reach,
     summarise,
     verdict,
 )
@@ -136,32 +134,6 @@ def test_a_lost_expression_and_lost_faces_are_called_bad() -> None:
     assert "mouth does not follow" in bad
     assert "pose of the head does not follow" in bad
     assert "In 20 of 40 frames no face is found" in bad
-
-
-def test_missing_poses_are_named_with_both_angles() -> None:
-    faces = Reach((-39.0, 25.0), (-15.0, 15.0))
-    assert missing_reach(Reach((-36.0, 29.0), (-13.0, 12.0)), faces, "chen") == []
-    said = missing_reach(Reach((-36.0, 37.4), (-13.0, 24.0)), faces, "chen")
-    assert said == [
-        (
-            "bad",
-            "Missing pose range: no faces of chen beyond yaw +25 degrees, "
-            "while the film turns to +37.",
-        ),
-        (
-            "bad",
-            "Missing pose range: no faces of chen beyond pitch +15 degrees, "
-            "while the film turns to +24.",
-        ),
-    ]
-
-
-def test_a_reach_leaves_out_strays() -> None:
-    yaw = [*np.linspace(-10, 10, 200), 80.0]
-    reach = Reach.of(yaw, [0.0] * len(yaw), stray=2)
-    assert reach is not None
-    assert reach.yaw[1] < 12
-    assert Reach.of([], []) is None
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,19 +19,28 @@ import converting
 from converting import studio
 from painted import Act, ColourTracker, film, paint
 from understudy import convert as stage
+from understudy import files, finishing_stills, sealing
 from understudy.cli import main
 from understudy.convert import ConvertReport
 from understudy.errors import (
     ConsentError,
+    ContentError,
     FacesError,
     MediaError,
     SettingsError,
     UnknownPerson,
 )
+from understudy.looking import Look, look
 from understudy.media.images import encode_image, read_image, write_image
 from understudy.media.video import VideoReader
 from understudy.project import Project
 from understudy.settings import ScanSettings
+from understudy.trust import credentials
+from understudy.trust.certificates import anchors
+from understudy.trust.guard import Verdict
+from understudy.trust.home import Home
+from understudy.trust.ledger import Ledger
+from understudy.trust.records import find
 from understudy.types import Face, Floats, Frame, Image
 
 BOTH = [Act("red", 0, 99, 50), Act("blue", 0, 99, 140)]
@@ -94,12 +104,13 @@ def description(path: Path) -> str:
     return "".join(ElementTree.fromstring(packet[0]).itertext())
 
 
-PLAIN: dict[str, Any] = {"color": "none"}
+PLAIN: dict[str, Any] = {"color": "none", **converting.UNLABELLED}
 
 
 def convert(project: Project, *words: Any, **given: Any) -> ConvertReport:
     run: Any = project.convert
-    report: ConvertReport = run(*words, **PLAIN, **given)
+    with converting.unmarked():
+        report: ConvertReport = run(*words, **PLAIN, **given)
     return report
 
 
@@ -112,7 +123,7 @@ def test_a_photos_face_comes_into_a_film(project: Project, red: Path, tmp_path: 
         for frame in reader:
             x = 90 + 6 * np.sin(frame.index / 5)
             r, _, b = middle(frame.image, x)
-            assert r > b + 60
+            assert r > b + 50
     record = json.loads(report.record.read_text())
     assert record["model"]["name"] == "warp"
     assert record["model"]["people"] == ["red"]
@@ -163,6 +174,79 @@ def test_a_picture_becomes_a_marked_picture(
     record = json.loads(report.record.read_text())
     assert record["outputs"]["film"]["file"] == report.output.name
     assert record["consents"]["red"]["footing"] == "synthetic"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+def test_a_picture_is_labelled_marked_and_signed(
+    project: Project, red: Path, home: Path, tmp_path: Path, suffix: str
+) -> None:
+    picture = tmp_path / f"sealed{suffix}"
+    picture.write_bytes(encode_image(paint(BOTH, 3), suffix))
+    report = project.convert(
+        picture, "blue", "red", face=red, color="none", side_by_side=True, matte=True
+    )
+    told = json.loads(report.record.read_text())
+    assert set(told["outputs"]) == {"film", "side", "matte"}
+    trusted = anchors(Home(home))
+    for name, one in told["outputs"].items():
+        path = report.output.with_name(one["file"])
+        found = credentials.read(path, trusted=trusted)
+        assert (found.state, found.sidecar, one["credentials"]) == ("trusted", False, "embedded")
+        assert one["sha256"] == files.sha256(path)
+        assert found.facts is not None
+        assert found.facts.record == told["number"]
+        assert found.facts.source_sha256 == files.sha256(picture)
+        assert found.facts.label == "corner"
+        assert (found.facts.mark is None) == (name == "matte")
+        marked = name != "matte"
+        number = int(told["number"], 16) if marked else None
+        assert look(path).reading.record_id == number
+        assert one["mark"] == ("found" if marked else "none")
+    assert sorted(one.kind for one in find(Home(home), int(told["number"], 16))) == [
+        "matte",
+        "still",
+        "still",
+    ]
+    with Ledger.open(Home(home), write=False) as ledger:
+        assert len(ledger.by_record(int(told["number"], 16))) == 6
+        assert ledger.audit().intact
+    plain = convert(project, picture, "blue", "red", face=red)
+    apart = np.abs(read_image(report.output).astype(int) - read_image(plain.output)).max(2) > 60
+    rows, columns = np.nonzero(apart)
+    assert np.ptp(columns) > 20
+    assert rows.max() < 48, "the label is in an upper corner"
+
+
+def test_a_picture_without_a_label_needs_a_reason(project: Project, red: Path, two: Path) -> None:
+    kept = sorted(project.renders_folder.iterdir())
+    with pytest.raises(SettingsError, match="without a visible label needs a reason"):
+        project.convert(two, "blue", "red", face=red, label="none")
+    assert sorted(project.renders_folder.iterdir()) == kept
+
+
+def test_a_picture_that_the_guard_refuses_gets_no_name(
+    project: Project, red: Path, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = Verdict("output", "refused", "nudenet 3.4.2", 1, ("exposed, score 0.90",))
+    monkeypatch.setattr(sealing, "guarded", lambda *_: refused)
+    kept = sorted(project.renders_folder.glob("[!.]*"))
+    with pytest.raises(ContentError, match="guard refuses"):
+        project.convert(two, "blue", "red", face=red, feather=0.11)
+    assert sorted(project.renders_folder.glob("[!.]*")) == kept
+
+
+def test_a_mark_that_no_picture_keeps_is_called_weak(
+    project: Project, red: Path, two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blind(path: Path) -> Look:
+        seen = look(path)
+        return replace(seen, reading=replace(seen.reading, record_id=None))
+
+    monkeypatch.setattr(finishing_stills, "look", blind)
+    monkeypatch.setattr(sealing, "look", blind)
+    report = project.convert(two, "blue", "red", face=red, output=tmp_path / "weak.png")
+    assert any("could not be read back" in note for note in report.notes)
+    assert json.loads(report.record.read_text())["outputs"]["film"]["mark"] == "weak"
 
 
 def test_a_trained_model_turns_a_picture_into_a_picture(project: Project, two: Path) -> None:

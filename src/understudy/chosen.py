@@ -13,7 +13,7 @@ from typing import Any
 
 from understudy import files
 from understudy.errors import MediaError, ProjectError, SettingsError
-from understudy.matching import EVERYBODY, check_swaps, tell_swaps
+from understudy.matching import EVERYBODY, ORDERED, check_swaps, tell_swaps
 from understudy.models import SwapModel
 from understudy.project import Project
 from understudy.scan import film_hash
@@ -48,7 +48,8 @@ def _record(swap: Path) -> dict[str, Any]:
 def _swaps(record: Mapping[str, Any]) -> dict[str, str]:
     """Who was replaced by whom, as a record says; {} when it does not."""
     swaps = record.get("swaps")
-    return dict(swaps) if isinstance(swaps, dict) else {}
+    known = swaps if isinstance(swaps, dict) else {}
+    return {goes: comes for goes, comes in known.items() if not goes.startswith(ORDERED)}
 
 
 def _render_of(

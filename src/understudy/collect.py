@@ -33,6 +33,7 @@ from understudy.progress import Progress, Task
 from understudy.project import Project
 from understudy.trust import consent as consents
 from understudy.trust.consent import Consent, Footing
+from understudy.trust.consent_entry import enter
 
 FILMS = frozenset(
     {".avi", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
@@ -100,6 +101,8 @@ def add(
     with files.only_writer(place.lock_file, f"footage of {person}"):
         on_file = place.consent
         record = consents.settle(person, on_file, footing, statement)
+        if on_file is None and record.adult:
+            progress.note(declaration(record))
         if on_file is None and place.folder.is_dir():
             keep(place.folder, record, statement)
         index = {entry.sha256: entry for entry in place.index()}
@@ -225,8 +228,20 @@ class _Run:
         self._saved = time.monotonic()
 
 
+def declaration(record: Consent) -> str:
+    """What the user says of a real person by stating their consent, in a sentence."""
+    if record.footing == "self":
+        said = "this is your own face and you are an adult"
+    else:
+        said = f"{record.person} is an adult and agreed, as the statement shows"
+    return (
+        f"By this you declare: {said}. It is signed with the key of this installation; read it "
+        f"with: understudy consent show {record.person}"
+    )
+
+
 def keep(folder: Path, record: Consent, statement: Path | None) -> None:
-    """Write the record into `folder`, its statement first."""
+    """Enter the record in the ledger and write it into `folder`, its statement first."""
     if statement is not None and record.statement is not None:
         with files.atomic(folder / record.statement.file) as temporary:
             digest = _copy(statement, temporary)
@@ -235,6 +250,7 @@ def keep(folder: Path, record: Consent, statement: Path | None) -> None:
                 f"The statement {statement} changed while it was being copied.",
                 "Run the same command again.",
             )
+    enter(record, "consent")
     consents.write(Person(record.person, folder).consent_file, record)
 
 

@@ -43,10 +43,10 @@ from understudy.apart import Runs, run_apart
 from understudy.compute import choose_device, cores
 from understudy.contact import Row, sheet, write_still
 from understudy.contest import Contest, Scene, settle
-from understudy.convert import marking
 from understudy.data.faceset import Faceset
 from understudy.demo import contact_sheet
 from understudy.errors import ProjectError, StorageError
+from understudy.finishing import marking
 from understudy.held_out import Judged, judge
 from understudy.matching import WARP
 from understudy.models import load_model, network_class

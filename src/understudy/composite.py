@@ -192,9 +192,9 @@ def cloned(face: Image, original: Image, weights: Floats) -> Image:
 def match_colour(face: Image, original: Image, weights: Floats, settings: ConvertSettings) -> Image:
     """`face` in the colours of `original`, the way that the settings say."""
     match settings.color:
-        case "auto" | "linear-gain":
+        case "linear-gain":
             return apply_gains(face, linear_gains(face, original, weights))
-        case "light":
+        case "auto" | "light":
             even = apply_gains(face, linear_gains(face, original, weights))
             return lit(even, original, weights)
         case "seamless":

@@ -23,10 +23,10 @@ from understudy.media.images import read_image
 from understudy.media.video import MediaInfo, probe
 from understudy.models.base import NETWORKS, network_class
 from understudy.models.checkpoint import KEEP, checkpoints
+from understudy.permission import permit
 from understudy.person import Portrait
 from understudy.settings import CompareSettings, TrainSettings, override
 from understudy.train import DEFAULT_MINUTES
-from understudy.trust.consent import require
 
 if TYPE_CHECKING:
     from understudy.project import Project
@@ -222,7 +222,7 @@ def _scene(
                 f"{person} is not among the people who are compared: {', '.join(people)}.",
                 f"Name {person} too: understudy compare {' '.join((*people, person))}",
             )
-        require(project.person(person), "conversion")
+        permit(project, person, "convert", "shown" if person == with_ else "replaced")
     scene = Scene(film.absolute(), replace, with_, face=face, **_absolute(others))
     info = _film(scene.film)
     if scene.truth is None and scene.others:

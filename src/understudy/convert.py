@@ -34,44 +34,46 @@ from understudy.data.faceset import Faceset
 from understudy.errors import ProjectError, SettingsError
 from understudy.exchange.card import is_exported
 from understudy.exported import ExportedArtist
+from understudy.finishing import Work, finish, source_notes
+from understudy.looking import guarded
 from understudy.matching import (
-    EVERYBODY,
     WARP,
     Match,
     check_swaps,
+    in_name,
     match_tracks,
     mean_identity,
+    named,
     require_match,
     summary,
 )
 from understudy.media.video import (
     SEGMENT_SUFFIX,
-    MediaInfo,
     SegmentWriter,
-    VideoReader,
-    join,
     probe,
 )
+from understudy.mending import mend
 from understudy.models import load_model
+from understudy.orders import Wanted, obey, read_orders
+from understudy.permission import permit
 from understudy.person import Portrait
 from understudy.portrait import sit
 from understudy.progress import Progress, silent
 from understudy.project import Project
 from understudy.render import (
-    FILM,
     MATTE,
-    MATTE_ENCODE,
     SIDE,
     Artist,
     Cast,
     Trained,
-    write_segments,
 )
-from understudy.scan import Scan, scan
-from understudy.segments import Segments
+from understudy.scan import film_hash, scan
+from understudy.sealing import Origin, check_ready, clear_leftovers, pictured, record_number
 from understudy.settings import ConvertSettings, EncodeSettings, ScanSettings
 from understudy.targets import Target, check, check_part, check_space, choose
-from understudy.trust.consent import Consent, require
+from understudy.trust.consent import Consent, Role
+from understudy.trust.guard import require
+from understudy.trust.label import check_label
 from understudy.types import Floats
 from understudy.warp import Warp
 
@@ -105,11 +107,6 @@ class ConvertReport:
     notes: tuple[str, ...]
 
 
-def marking(what: str = "Face replaced") -> dict[str, str]:
-    """Container tags that say what the film is; every output carries them."""
-    return {"comment": f"{what} with understudy {version('understudy')}; ai-generated"}
-
-
 def convert(
     project: Project,
     film: Path,
@@ -123,6 +120,7 @@ def convert(
     end: Fraction | None = None,
     progress: Progress | None = None,
     portrait: Portrait | None = None,
+    tracks: Path | None = None,
 ) -> ConvertReport:
     """Put other faces in the place of people's faces in `film`.
 
@@ -134,6 +132,7 @@ def convert(
         output: film to write; named after film and people in the renders folder when None.
         start, end: part of the film in seconds, end excluded.
         portrait: a photo whose face comes, without a network; `model` is "warp" or None.
+        tracks: a tracks file, whose orders win over `swaps`; these may be none then.
 
     Raises:
         UnknownPerson, UnknownModel, ProjectError: no such person or model.
@@ -149,22 +148,50 @@ def convert(
     """
     began = time.monotonic()
     progress = progress or silent()
+    check_part(start, end)
+    orders = None
+    if tracks is not None:
+        probe(film)  # says what is wrong with a film that is none
+        people = {*project.people, *swaps.values(), *([portrait.name] if portrait else [])}
+        sha256 = film_hash(film, project.cache_folder)
+        wanted = Wanted(film.name, sha256, scan_settings, people, start, end)
+        orders = read_orders(tracks, wanted)
+        swaps = orders.joined(swaps, tracks)
     check_swaps(swaps)
     swaps = dict(sorted(swaps.items()))
-    check_part(start, end)
     artist, consents = choose_artist(
         project, model, swaps, portrait, settings, scan_settings, progress
     )
     drawers = {goes: artist.drawer(goes, comes) for goes, comes in swaps.items()}
-    identities = mean_identities(project, [goes for goes in swaps if goes != EVERYBODY])
+    identities = mean_identities(project, named(swaps))
+    trust = project.settings.trust
+    reason = check_label(settings.label, settings.label_reason)
+    check_ready(trust)
     info = probe(film)
-    target = Target.named(project.renders_folder, film, swaps, output, settings, encode)
+    target = Target.named(project.renders_folder, film, in_name(swaps), output, settings, encode)
     check(target, film)
+    with files.storage_errors(project.renders_folder):
+        project.renders_folder.mkdir(exist_ok=True)
     check_space(target, project.renders_folder, info, start, end)
     notes = SegmentWriter(target.film.with_suffix(SEGMENT_SUFFIX), info, encode).notes
 
-    found = scan(film, project.cache_folder, scan_settings, progress, start, end)
-    matches = match_tracks(found.tracks, identities, swaps, settings.same_person)
+    part = (start, end) if orders is None else orders.part
+    of_source = source_notes(film)
+    for sentence in of_source:
+        progress.note(sentence)
+    verdict = guarded(film, "film", start, end)
+    require(verdict, film.name)
+    found = mend(scan(film, project.cache_folder, scan_settings, progress, *part))
+    matches = match_tracks(
+        found.tracks,
+        identities,
+        swaps,
+        settings.same_person,
+        together=found.together,
+        brief=found.brief,
+    )
+    if orders is not None and tracks is not None:
+        found, matches = obey(orders, tracks, found, matches)
     require_match(matches, swaps, settings.same_person, film.name)
     progress.note(summary(matches, swaps, film.name))
     cast = Cast({match.track: drawers[match.as_] for match in matches if match.as_ is not None})
@@ -185,37 +212,58 @@ def convert(
             "scan": scan_settings.model_dump(mode="json"),
             "convert": settings.model_dump(mode="json"),
             "encode": encode.model_dump(mode="json"),
+            "trust": pictured(trust),
         },
         "tracks": [asdict(match) for match in matches],
     }
     key = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:32]
-    work = project.renders_folder / ".work" / key
-    with files.only_writer(work.with_suffix(".lock"), f"the conversion of {film.name}"):
+    folder = project.renders_folder / ".work" / key
+    with files.only_writer(folder.with_suffix(".lock"), f"the conversion of {film.name}"):
         target = choose(target, key, given=output is not None)
-        segments = Segments(work, list(target.outputs))
-        segments.clear_leftovers()
-        files.write_json(work / "job.json", {"output": str(target.film), **job})
-        had, rendering = segments.frames, time.monotonic()
-        _render(film, info, found, cast, settings, segments, encode, start, end, progress)
-        elapsed, rendered = time.monotonic() - rendering, segments.frames - had
-        record = {**job, "key": key}
+        files.write_json(folder / "job.json", {"output": str(target.film), **job})
+        origin = Origin(
+            record_number(key),
+            film,
+            found.sha256,
+            artist.facts().get("weights_sha256"),
+            consents,
+            settings.label,
+            reason,
+            trust.strength,
+        )
+        work = Work(
+            folder,
+            film,
+            info,
+            found,
+            cast,
+            start,
+            end,
+            target,
+            origin,
+            settings,
+            encode,
+            trust,
+        )
+        rendering = time.monotonic()
         lock = hashlib.sha256(str(target.film.absolute()).encode()).hexdigest()[:32]
-        with files.only_writer(work.with_name(f"{lock}.lock"), str(target.film)):
+        with files.only_writer(folder.with_name(f"{lock}.lock"), str(target.film)):
             for path in (*target.outputs.values(), target.record):
-                files.clear_leftovers(path)
-            notes = _publish(target, segments, film, start, end, encode, record, notes)
-        shutil.rmtree(work)
+                clear_leftovers(path)
+            finished = finish(work, {**job, "key": key}, [*of_source, *notes], progress)
+        elapsed = time.monotonic() - rendering
+        shutil.rmtree(folder)
     return ConvertReport(
         output=target.film,
         side_by_side=target.outputs.get(SIDE),
         matte=target.outputs.get(MATTE),
         record=target.record,
-        frames=segments.frames,
-        swapped=segments.swapped,
+        frames=finished.frames,
+        swapped=finished.swapped,
         seconds=time.monotonic() - began,
-        frames_per_second=rendered / elapsed if rendered else 0.0,
+        frames_per_second=finished.rendered / elapsed if finished.rendered else 0.0,
         matches=tuple(matches),
-        notes=tuple(notes),
+        notes=finished.notes,
     )
 
 
@@ -248,8 +296,13 @@ def choose_artist(
             "The warp needs a photo of who comes.",
             "Give it: --face PHOTO, with --with NAME for whose face it shows.",
         )
-    people = sorted({*swaps, *swaps.values()} - {EVERYBODY})
-    consents = {name: require(project.person(name), "conversion") for name in people}
+    people = sorted({*named(swaps), *swaps.values()})
+    consents = {name: permit(project, name, "convert", *_roles(name, swaps)) for name in people}
+    for name, consent in consents.items():
+        if "publish" not in consent.purposes:
+            progress.note(
+                f"The consent of {name} does not cover publishing: keep what is made to yourself."
+            )
     if stills:
         return Warp(stills, settings), consents
     if model is not None and is_exported(model):
@@ -260,6 +313,16 @@ def choose_artist(
     name = project.model(model)
     network = load_model(project.model_folder(name), progress.note)
     return Trained(name, network, settings, choose_device(settings.device)), consents
+
+
+def _roles(name: str, swaps: Mapping[str, str]) -> list[Role]:
+    """In which roles somebody is in `swaps`."""
+    roles: list[Role] = []
+    if name in swaps.values():
+        roles.append("shown")
+    if name in swaps:
+        roles.append("replaced")
+    return roles
 
 
 def check_warp(model: str | None, swaps: Mapping[str, str]) -> None:
@@ -291,81 +354,3 @@ def mean_identities(project: Project, wanted: Sequence[str]) -> dict[str, Floats
         if len(embeddings) or name in wanted:
             found[name] = mean_identity(embeddings)
     return found
-
-
-def _render(
-    film: Path,
-    info: MediaInfo,
-    found: Scan,
-    cast: Cast,
-    settings: ConvertSettings,
-    segments: Segments,
-    encode: EncodeSettings,
-    start: Fraction | None,
-    end: Fraction | None,
-    progress: Progress,
-) -> None:
-    """Bring the segments to completion."""
-    if segments.complete:
-        return
-
-    if segments.frames:
-        progress.note(f"Going on after {segments.frames} of {found.frames} frames.")
-    with (
-        progress.task(f"convert {film.name}", "frames", found.frames) as task,
-        VideoReader(film, segments.next or start, end) as reader,
-    ):
-        task.done = segments.frames
-        try:
-            length = settings.segment
-            write_segments(reader, found.faces, cast, length, segments, info, encode, task)
-            for sentence in reader.damage:
-                task.note(sentence)
-        except KeyboardInterrupt:
-            task.note(
-                f"Stopped. {segments.frames} of {found.frames} frames are finished and kept; "
-                "the same command goes on after them."
-            )
-            raise
-
-
-def _publish(
-    target: Target,
-    segments: Segments,
-    film: Path,
-    start: Fraction | None,
-    end: Fraction | None,
-    encode: EncodeSettings,
-    record: dict[str, Any],
-    notes: Sequence[str],
-) -> list[str]:
-    """Join the segments into the outputs and write the record; returns `notes` and new ones.
-
-    The record comes before the film, so that a film that is there always has its own.
-    """
-    told = list(notes)
-    hashes = {}
-    for name, path in target.outputs.items():
-        if name == FILM:
-            continue
-        matte = name == MATTE
-        join(
-            segments.files(name),
-            path,
-            None if matte else film,
-            start,
-            end,
-            MATTE_ENCODE if matte else encode,
-            metadata=marking(),
-        )
-        hashes[name] = files.sha256(path)
-    with files.atomic(target.film) as temporary:
-        told += join(segments.files(FILM), temporary, film, start, end, encode, metadata=marking())
-        hashes[FILM] = files.sha256(temporary)
-        outputs = {
-            name: {"file": path.name, "sha256": hashes[name]}
-            for name, path in target.outputs.items()
-        }
-        record |= {"frames": segments.frames, "swapped": segments.swapped}
-        files.write_json(target.record, {**record, "outputs": outputs, "notes": told})
-    return told

@@ -20,8 +20,8 @@ from understudy.models.checkpoint import Tell, load_state
 from understudy.models.people import check_decoders
 from understudy.models.pretrained import SHIPPED, SHIPPED_SIZE, Base, read_base
 from understudy.models.swift import Swift
+from understudy.permission import permit
 from understudy.settings import TrainSettings
-from understudy.trust.consent import require
 
 if TYPE_CHECKING:
     from understudy.project import Project
@@ -83,7 +83,7 @@ def plan(
     else:
         course = _together(project, known, people, folder, settings)
     for person in course.learning:
-        require(project.person(person), "training")
+        permit(project, person, "train")
     for person in course.learning:
         faceset = Faceset.open(project.person(person).faces_folder)
         if len(faceset) < MIN_FACES:
@@ -192,7 +192,7 @@ def facesets(project: Project, course: Course, tell: Tell) -> dict[str, Faceset]
             found[person] = Faceset.open(project.person(person).faces_folder)
             continue
         try:
-            require(project.person(person), "training")
+            permit(project, person, "train")
             found[person] = Faceset.open(project.person(person).faces_folder)
         except (UnknownPerson, ConsentError, FacesError) as error:
             tell(f"{person} lends no pictures: {error.problem}")

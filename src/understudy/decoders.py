@@ -28,6 +28,7 @@ from understudy.models.checkpoint import (
 )
 from understudy.models.decoder_file import Label, read, write
 from understudy.models.people import check_decoders, digest, encoder_digest, with_person
+from understudy.permission import permit
 from understudy.person import check_name
 from understudy.progress import Progress
 from understudy.project import Project
@@ -69,7 +70,8 @@ def export_person(
         CheckpointError: the model is damaged.
         StorageError: the file cannot be written.
     """
-    consent = consents.require(project.person(person), "conversion")
+    consent = permit(project, person, "convert", "shown")
+    consents.require(project.person(person), "publish")
     network = load_model(project.model_folder(model), progress.note)
     network.check_swaps()
     network.decoder(person)
@@ -174,15 +176,10 @@ def _settle(project: Project, label: Label, statement: Path | None) -> None:
     """See that the person is in the project with a consent that holds. Raises ConsentError."""
     name = label.person
     if name in project.people:
-        consents.require(project.person(name), "conversion")
+        permit(project, name, "convert", "shown")
         return
     record = label.consent
-    consents.require(_Named(name, record), "conversion")
-    if record.person != name:
-        raise ConsentError(
-            f"The consent in the file is that of {record.person}, not of {name}.",
-            "Get the file again from where it came from.",
-        )
+    consents.require(_Named(name, record), "convert", roles=["shown"])
     folder = project.place_of(name).folder
     if record.statement is not None:
         if statement is None:
@@ -190,7 +187,7 @@ def _settle(project: Project, label: Label, statement: Path | None) -> None:
                 f"{name} granted the use in writing, and the agreement is not here.",
                 "Give it with --statement FILE.",
             )
-        if consents.state(name, "granted", statement).statement != record.statement:
+        if consents.evidence(statement).sha256 != record.statement.sha256:
             raise ConsentError(
                 f"{statement} is not the agreement that the consent of {name} speaks of.",
                 "Give the very file that the consent was stated with.",

@@ -33,15 +33,17 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
-from understudy import files
+from understudy import files, metrics
 from understudy.chosen import Chosen, choose
 from understudy.compute import bfloat16_pays, choose_device
 from understudy.data.faceset import Faceset
 from understudy.errors import FacesError, SettingsError
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
+from understudy.lacking import Openings, Reach, missing_expressions, missing_reach
 from understudy.matching import EVERYBODY, match_tracks, mean_identity, require_match
 from understudy.measure import Embed, Films, Finders, Moment, counterpart, walk
+from understudy.mending import mend
 from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
 from understudy.progress import Progress, silent
@@ -51,12 +53,10 @@ from understudy.render import Swapper
 from understudy.report import Curve, Plot
 from understudy.scan import Scan, scan
 from understudy.scores import (
-    Reach,
     Reconstruction,
     Sentence,
     SwapScores,
     beside,
-    missing_reach,
     summarise,
     verdict,
 )
@@ -265,7 +265,18 @@ def _missing(measured: Measured, faceset: Faceset | None) -> list[Sentence]:
     )
     columns = (faceset.table[axis].to_numpy() for axis in ("yaw", "pitch"))
     faces = Reach.of(*columns)
-    return missing_reach(film, faces, measured.with_name) if film and faces else []
+    said = missing_reach(film, faces, measured.with_name) if film and faces else []
+    looks = [moment.source for moment in measured.moments if moment.source is not None]
+    played = Openings([look.eyes for look in looks], [look.mouth for look in looks])
+    return said + missing_expressions(played, _openings(faceset), measured.with_name)
+
+
+def _openings(faceset: Faceset) -> Openings:
+    meshes = faceset.meshes
+    return Openings(
+        [sum(metrics.eye_opening(mesh)) / 2 for mesh in meshes],
+        [metrics.mouth_opening(mesh) for mesh in meshes],
+    )
 
 
 def _measure(
@@ -278,7 +289,7 @@ def _measure(
     embed: Embed | None,
 ) -> Measured:
     cache, how = project.cache_folder, project.settings.scan
-    source = scan(films.film, cache, how, progress, films.start, films.end)
+    source = mend(scan(films.film, cache, how, progress, films.start, films.end))
     swapped = scan(films.swap, cache, how, progress)
     true = scan(films.truth, cache, how, progress) if films.truth and not films.masks else None
     identities = {
@@ -292,7 +303,14 @@ def _measure(
         )
     limit = project.settings.convert.same_person
     wanted = (chosen.replace or EVERYBODY,)
-    matches = match_tracks(source.tracks, identities, wanted, limit)
+    matches = match_tracks(
+        source.tracks,
+        identities,
+        wanted,
+        limit,
+        together=source.together,
+        brief=source.brief,
+    )
     require_match(matches, wanted, limit, chosen.film.name)
     tracks = {match.track for match in matches if match.chosen}
 

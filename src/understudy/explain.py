@@ -31,9 +31,9 @@ from understudy.inside import Look, draw_decoders
 from understudy.models import load_model
 from understudy.models.anatomy import Anatomy, dissect
 from understudy.models.checkpoint import load_state
+from understudy.permission import permit
 from understudy.progress import Progress, silent
 from understudy.settings import ExplainSettings
-from understudy.trust.consent import require
 
 if TYPE_CHECKING:
     from understudy.project import Project
@@ -92,7 +92,7 @@ def explain(
     network = load_model(home, progress.note)
     state = load_state(home) or {}
     for name in network.people:
-        require(project.person(name), "conversion")
+        permit(project, name, "convert", "shown")
     network.to(choose_device(settings.device))
     folder = output or project.renders_folder / f"explain-{model}"
     groups = [(name,) for name in network.people] if network.swaps else [network.people]

@@ -29,6 +29,7 @@ from understudy.exchange.running import Graph
 from understudy.exchange.whole_face import window
 from understudy.exchange.writing import graph, module, write
 from understudy.models import SwapModel, load_model
+from understudy.permission import permit
 from understudy.progress import Progress
 from understudy.project import Project
 from understudy.render import weights_hash
@@ -86,7 +87,10 @@ def export(
         StorageError: the disk said no.
     """
     people = [person, *([replaced] if replaced else [])]
-    consents = {name: require(project.person(name), "conversion") for name in people}
+    consents = {}
+    for name in people:
+        consents[name] = permit(project, name, "convert", "shown" if name == person else "replaced")
+        require(project.person(name), "publish")
     network = load_model(project.model_folder(model), progress.note).plain()
     network.check_swaps()
     for name in people:

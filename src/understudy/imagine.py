@@ -27,20 +27,20 @@ import torch
 from understudy import files, latents
 from understudy.compute import choose_device
 from understudy.contact import Row, grid, sheet, write_film, write_still
-from understudy.convert import marking
 from understudy.data.augment import planes
 from understudy.encoded import Encoded, encode_people, tensor
 from understudy.faces.analyser import FaceAnalyser
 from understudy.finding import Finder
+from understudy.finishing import marking
 from understudy.latents import Direction
 from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
 from understudy.models.figures import CHUNK, measure
+from understudy.permission import permit
 from understudy.preview import pixels
 from understudy.progress import Progress, Task, silent
 from understudy.settings import ImagineSettings, ScanSettings
 from understudy.traits import TRAITS
-from understudy.trust.consent import require
 from understudy.types import Float64s, Image
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def imagine(
     chosen = network.people if person is None else (person,)
     # A decoder for everybody draws everybody, whoever is asked for.
     for name in dict.fromkeys(chosen if network.swaps else (*network.people, *chosen)):
-        require(project.person(name), "conversion")
+        permit(project, name, "convert", "shown")
     device = choose_device(settings.device)
     network.to(device)
     folder = output or project.renders_folder / f"imagine-{model}"

@@ -11,9 +11,9 @@ import torch
 
 from understudy import latents, metrics
 from understudy.contact import Row, sheet, write_still
-from understudy.convert import marking
 from understudy.data.sampling import Indices
 from understudy.encoded import Encoded
+from understudy.finishing import marking
 from understudy.heat import heat_map
 from understudy.models import SwapModel
 from understudy.models.figures import CHUNK

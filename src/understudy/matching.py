@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,16 @@ from understudy.types import Floats, Track
 
 EVERYBODY = "any"
 """Instead of a name: every face that no other name claims."""
+
+ORDERED = "#"
+"""Before a name: the faces that a tracks file gives to that person."""
+
+CLOSE = 0.05
+"""Embedding distances to two people that differ by less than this leave it open who it is."""
+
+Doubt = Literal["close", "taken", "brief"]
+"""Why a match is uncertain or left out: two people are as near; the person is in view already as
+another track; the face shows too shortly, so that a swap would flash."""
 
 WARP = "warp"
 """Instead of a model's name: the face of a photo, warped."""
@@ -29,6 +40,8 @@ class Match:
         distance: of the track's mean embedding to that person's; None likewise.
         as_: whose place in the swaps its face has: a name or `EVERYBODY`; None when the face
             stays as it is.
+        second: the next nearest known person; None when fewer than two people are known.
+        doubt: what speaks against the match, if anything does.
     """
 
     track: int
@@ -37,6 +50,8 @@ class Match:
     person: str | None
     distance: float | None
     as_: str | None
+    second: str | None = None
+    doubt: Doubt | None = None
 
     @property
     def chosen(self) -> bool:
@@ -106,6 +121,18 @@ def parse_swaps(
     return swaps
 
 
+def named(swaps: Iterable[str]) -> list[str]:
+    """Who of those that go is a person of the project: not everybody, not a track by order."""
+    return [goes for goes in swaps if goes != EVERYBODY and not goes.startswith(ORDERED)]
+
+
+def in_name(swaps: Mapping[str, str]) -> dict[str, str]:
+    """Swaps as they stand in the name of a file: tracks by order are taken together."""
+    comes = sorted({swaps[goes] for goes in swaps if goes.startswith(ORDERED)})
+    rest = {goes: comes for goes, comes in swaps.items() if not goes.startswith(ORDERED)}
+    return {**rest, **({"tracks": "-".join(comes)} if comes else {})}
+
+
 def tell_swaps(swaps: Mapping[str, str]) -> str:
     """In words: "ben by ada, eva by chen"."""
     return ", ".join(f"{goes} by {comes}" for goes, comes in swaps.items())
@@ -132,6 +159,9 @@ def match_tracks(
     identities: Mapping[str, Floats],
     replace: Collection[str],
     same_person: float,
+    *,
+    together: Collection[tuple[int, int]] = (),
+    brief: Collection[int] = (),
 ) -> list[Match]:
     """Decide for every track whose face it is, and whether that is replaced.
 
@@ -140,24 +170,69 @@ def match_tracks(
     other tracks, also those whose identity was never measured, are chosen when `EVERYBODY` is
     in `replace`.
 
+    Nobody is in two places at once: of tracks that are together in view the nearest is taken
+    for the person, the others for the next nearest whom they may be.
+
     Args:
         identities: mean embedding (128,) of every known person.
         replace: names in `identities`, or `EVERYBODY`.
         same_person: largest distance.
+        together: pairs of tracks in view at the same time, see `MendedScan`.
+        brief: tracks that are left as they are because they would only flash.
     """
     names = list(identities)
     others = EVERYBODY if EVERYBODY in replace else None
+    near = {
+        track.number: sorted(
+            (float(np.linalg.norm(track.embedding - identities[name])), place)
+            for place, name in enumerate(names)
+        )
+        for track in tracks
+        if track.embedding is not None and names
+    }
+    who = _one_place_each(near, same_person, together)
     matches = []
     for track in tracks:
-        person, distance, as_ = None, None, others
-        if track.embedding is not None and names:
-            distances = [float(np.linalg.norm(track.embedding - identities[n])) for n in names]
-            nearest = int(np.argmin(distances))
-            person, distance = names[nearest], distances[nearest]
-            if person in replace and distance <= same_person:
+        person, distance, as_, second = None, None, others, None
+        doubt: Doubt | None = None
+        if found := near.get(track.number):
+            distance, place = who.get(track.number, found[0])
+            person = names[place]
+            rest = [other for other in found if other[1] != place]
+            second = names[rest[0][1]] if rest else None
+            if distance <= same_person and rest and rest[0][0] - distance < CLOSE:
+                doubt = "close"
+            if track.number not in who and distance <= same_person:
+                doubt = "taken"
+            elif person in replace and distance <= same_person:
                 as_ = person
-        matches.append(Match(track.number, track.first, track.last, person, distance, as_))
+        if track.number in brief:
+            as_, doubt = None, "brief"
+        matches.append(
+            Match(track.number, track.first, track.last, person, distance, as_, second, doubt)
+        )
     return matches
+
+
+def _one_place_each(
+    near: Mapping[int, Sequence[tuple[float, int]]],
+    same_person: float,
+    together: Collection[tuple[int, int]],
+) -> dict[int, tuple[float, int]]:
+    """Distance and person of every track that is somebody, the surest first."""
+    beside: dict[int, set[int]] = {}
+    for one, two in together:
+        beside.setdefault(one, set()).add(two)
+        beside.setdefault(two, set()).add(one)
+    who: dict[int, tuple[float, int]] = {}
+    ranked = sorted((d, place, track) for track, found in near.items() for d, place in found)
+    for distance, place, track in ranked:
+        if distance > same_person:
+            break
+        taken = any(who[other][1] == place for other in beside.get(track, ()) if other in who)
+        if track not in who and not taken:
+            who[track] = distance, place
+    return who
 
 
 def require_match(
@@ -170,22 +245,27 @@ def require_match(
             "Choose a film or a part of it with a face; lower `min_face` if faces are small.",
         )
     found = {match.as_ for match in matches}
-    if missing := [name for name in replace if name != EVERYBODY and name not in found]:
+    if missing := [name for name in named(replace) if name not in found]:
         nearest = "; ".join(_nearest(matches, name, same_person) for name in missing)
         rest = [name for name in replace if name not in missing]
         leave = f", or leave {' and '.join(missing)} out" if rest else ""
         raise FacesError(
             f"{' and '.join(missing)} {'were' if len(missing) > 1 else 'was'} not found in "
             f"{film}: {nearest}.",
-            f"Take --replace any to replace every face, or a larger --same-person{leave}.",
+            f"Take --replace any to replace every face, a larger --same-person{leave}, or say who "
+            f"is who: understudy tracks {film}",
         )
 
 
 def _nearest(matches: Sequence[Match], name: str, same_person: float) -> str:
     """What came nearest to somebody who was not found, in words."""
-    near = sorted(m.distance for m in matches if m.person == name and m.distance is not None)
+    near = [m for m in matches if m.person == name and m.distance is not None]
+    brief = [m.track for m in near if m.doubt == "brief" and (m.distance or 0) <= same_person]
+    if brief:
+        return f"{name} shows too briefly to be replaced without a flash, in track {brief[0]}"
     if near:
-        shown = ", ".join(f"{distance:.2f}" for distance in near[:5])
+        distances = sorted(m.distance for m in near if m.distance is not None)
+        shown = ", ".join(f"{distance:.2f}" for distance in distances[:5])
         return f"nearest distances to {name} {shown}, limit {same_person:.2f}"
     others = sorted({m.person for m in matches if m.person is not None})
     if others:
@@ -201,7 +281,9 @@ def summary(matches: Sequence[Match], swaps: Mapping[str, str], film: str) -> st
     for goes, comes in swaps.items():
         own = [match for match in chosen if match.as_ == goes]
         tracks = "1 track" if len(own) == 1 else f"{len(own)} tracks"
-        if goes == EVERYBODY:
+        if goes.startswith(ORDERED):
+            parts.append(f"{tracks} of the tracks file by {comes}")
+        elif goes == EVERYBODY:
             parts.append(f"{tracks}, whoever they show, by {comes}")
         else:
             reach = [match.distance for match in own if match.distance is not None]
@@ -216,4 +298,17 @@ def summary(matches: Sequence[Match], swaps: Mapping[str, str], film: str) -> st
         text += f"; nearer to others: {', '.join(others)}"
     if unmeasured:
         text += f"; {unmeasured} too small or short to measure"
+    if brief := sum(match.doubt == "brief" for match in matches):
+        text += f"; {brief} too brief to replace without a flash"
+    if told := [doubtful(match) for match in matches if match.doubt in ("close", "taken")]:
+        text += f"; uncertain: {', '.join(told)} (`understudy tracks` shows and corrects this)"
     return f"{text}."
+
+
+def doubtful(match: Match) -> str:
+    """What is uncertain about a match with a doubt, in words."""
+    if match.doubt == "close":
+        return f"track {match.track} could be {match.person} or {match.second}"
+    if match.doubt == "taken":
+        return f"track {match.track} looks like {match.person}, who is in view elsewhere"
+    return f"track {match.track} is brief"

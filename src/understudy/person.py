@@ -1,6 +1,8 @@
 """A person in a project: their name, their footage, their folder.
 
 people/NAME/consent.json          on what footing this face may be used
+people/NAME/statement.*           the evidence for it, where there is some
+people/NAME/earlier-consents/     records that others took the place of
 people/NAME/footage.json          what was added, from where, with its hash
 people/NAME/footage/              the films and pictures
 people/NAME/faces/                the faceset
@@ -127,6 +129,11 @@ class Person:
     @property
     def consent_file(self) -> Path:
         return self.folder / "consent.json"
+
+    @property
+    def earlier_folder(self) -> Path:
+        """Consent records that others took the place of."""
+        return self.folder / "earlier-consents"
 
     @property
     def footage_folder(self) -> Path:

@@ -8,19 +8,22 @@ with the photo; then the person is added to the project with this photo, as `add
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from understudy import files
 from understudy.collect import add
 from understudy.data.faceset import Faceset
 from understudy.errors import ConsentError, FacesError
 from understudy.matching import mean_identity
 from understudy.media.images import read_image
+from understudy.permission import permit
 from understudy.person import Portrait
 from understudy.progress import Progress
 from understudy.project import Project
-from understudy.trust.consent import require, settle
+from understudy.trust.consent import Consent, settle
 from understudy.types import Face, Floats, Image
 from understudy.warp import Still
 
@@ -77,6 +80,13 @@ def pick(portrait: Portrait, faces: Sequence[Face]) -> Face:
     return ordered[(number or 1) - 1]
 
 
+def _covered(photo: Path, consent: Consent) -> dict[str, str]:
+    """The photo by its hash, where the consent names what the face may be taken from."""
+    if consent.footage is None or not photo.is_file():
+        return {}
+    return {files.sha256(photo): photo.name}
+
+
 def sit(
     project: Project,
     portrait: Portrait,
@@ -101,7 +111,7 @@ def sit(
     on_file = place.consent
     settle(person, on_file, portrait.consent, portrait.statement)
     if on_file is not None:
-        require(place, "conversion")
+        permit(project, person, "convert", "shown", footage=_covered(portrait.photo, on_file))
     image = read_image(portrait.photo)
     face = pick(portrait, analyser.faces(image))
     if place.has_faces:

@@ -32,10 +32,10 @@ from understudy.models.modulated import Modulated
 from understudy.models.pretrained import Known, latents, mean_person, read_base, write_base
 from understudy.models.readings import POOR, Readings, fit
 from understudy.models.swift import Swift
+from understudy.permission import permit
 from understudy.progress import Progress, silent
 from understudy.settings import TrainSettings
 from understudy.train import TrainReport, train
-from understudy.trust.consent import require
 
 if TYPE_CHECKING:
     from understudy.project import Project
@@ -106,7 +106,7 @@ def pretrain(
             "Add and extract more people, or keep fewer aside.",
         )
     for person in kept:
-        require(project.person(person), "training")
+        permit(project, person, "train")
         Faceset.open(project.person(person).faces_folder)
     found = None
     if labels is not None:

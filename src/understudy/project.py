@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from understudy.import_faces import ImportReport
     from understudy.pretrain import PretrainReport
     from understudy.removal import RemovalReport
+    from understudy.tracks import TracksReport
     from understudy.train import TrainReport
 
 _GIVEN = "the settings given"
@@ -157,6 +158,7 @@ class Project(ProjectFolder):
         face: Path | str | None = None,
         consent: Footing | None = None,
         statement: Path | None = None,
+        tracks: Path | None = None,
         **given: Any,
     ) -> ConvertReport:
         """Put other faces in the place of people's faces in `film`; see `convert.convert`. A
@@ -174,6 +176,8 @@ class Project(ProjectFolder):
                 face from the left; it shows `with_`, or somebody called as the file is.
             consent, statement: on what footing the photo's face may be used, as for `add`; not
                 needed for a person of the project.
+            tracks: a file that `tracks` made, which says who comes in each track; with
+                `replace` and `with_` left out nobody else goes.
             given: fields of ConvertSettings, EncodeSettings and ScanSettings; they win over
                 `project.toml`.
         """
@@ -189,7 +193,8 @@ class Project(ProjectFolder):
                 "A footing was given, but no photo that it is for.", "Give the photo with --face."
             )
         words = [replace] if isinstance(replace, str) else [f"{a}={b}" for a, b in replace.items()]
-        swaps = parse_swaps(words, with_, portrait.name if portrait else None)
+        rules = tracks is None or replace not in ("any", {}) or with_ is not None
+        swaps = parse_swaps(words, with_, portrait.name if portrait else None) if rules else {}
         if portrait is None and model != WARP and not is_exported(model):
             model = self.model(model)
         progress = progress or silent()
@@ -199,14 +204,55 @@ class Project(ProjectFolder):
                     f"{film.name} is a picture and has no part from a start to an end.",
                     "Leave --start and --end out.",
                 )
+            if tracks is not None:
+                raise SettingsError(
+                    f"{film.name} is a picture and has no tracks.", "Leave --tracks out."
+                )
             from understudy.stills import convert_still
 
             return convert_still(self, film, swaps, model, output, own, scan, progress, portrait)
         from understudy.convert import convert
 
         return convert(
-            self, film, swaps, model, output, own, encode, scan, start, end, progress, portrait
+            self,
+            film,
+            swaps,
+            model,
+            output,
+            own,
+            encode,
+            scan,
+            start,
+            end,
+            progress,
+            portrait,
+            tracks=tracks,
         )
+
+    def tracks(
+        self,
+        film: Path,
+        swaps: Mapping[str, str] | None = None,
+        output: Path | None = None,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        progress: Progress | None = None,
+        **given: Any,
+    ) -> TracksReport:
+        """List the tracks of `film` in a file that `convert` obeys; see `tracks.list_tracks`.
+
+        Args:
+            swaps: who goes: who comes; written into the file.
+            output: the file, .toml; in the renders folder when not given.
+            start, end: part of the film in seconds, end excluded; all of it when not given.
+            given: fields of ScanSettings; they win over `project.toml`.
+        """
+        (scan,) = take(given, _GIVEN, self.settings.scan)
+        from understudy.tracks import list_tracks
+
+        same_person = self.settings.convert.same_person
+        progress = progress or silent()
+        return list_tracks(self, film, swaps or {}, output, same_person, scan, progress, start, end)
 
     def swap_faces(
         self,

@@ -6,6 +6,7 @@
     people/NAME/footage/              the films and pictures
     people/NAME/faces/                the faceset
     people/removed.json               who was removed, and when
+    revoked/                          consents that were taken back, as proof of what was made
     models/NAME/                      checkpoints, previews and logs of one training
     exports/                          people as files for other programs and projects
     renders/                          converted films and reports
@@ -110,6 +111,11 @@ class ProjectFolder:
     @property
     def renders_folder(self) -> Path:
         return self.folder / "renders"
+
+    @property
+    def revoked_folder(self) -> Path:
+        """Consents that were taken back, a folder for each."""
+        return self.folder / "revoked"
 
     @property
     def exports_folder(self) -> Path:

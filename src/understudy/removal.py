@@ -226,6 +226,9 @@ class _Removal:
                 continue
             stem = note.name.removesuffix(".json").removesuffix(".report")
             found |= {path for path in note.parent.iterdir() if path.is_file() and _of(path, stem)}
+        for tracks in folder.rglob("*.tracks.toml"):
+            if f'"{self.place.name}"' in tracks.read_text(encoding="utf-8", errors="replace"):
+                found |= {path for path in (tracks, tracks.with_suffix(".png")) if path.is_file()}
         for model in self.learned:
             if (folder / f"imagine-{model}").is_dir():
                 found.add(folder / f"imagine-{model}")

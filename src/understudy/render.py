@@ -6,13 +6,14 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import av
 import numpy as np
 import torch
 from torch import nn
@@ -292,16 +293,38 @@ def _through(
         yield frame, laid
 
 
+@dataclass(frozen=True)
+class Laid:
+    """What goes over and into the pictures of a film besides faces.
+
+    Attributes:
+        label: what is laid over the frame shown at a time (seconds); None for nothing.
+        marks: by output, what makes a marked picture of a finished one.
+    """
+
+    label: Callable[[Fraction], Sequence[Patch]] | None = None
+    marks: Mapping[str, Callable[[av.VideoFrame], av.VideoFrame]] = field(default_factory=dict)
+
+
+PLAIN = Laid()
+
+
 class _Writers:
     """The writers of one segment's outputs; a context manager, as each of them is."""
 
-    def __init__(self, paths: dict[str, Path], info: MediaInfo, encode: EncodeSettings) -> None:
+    def __init__(
+        self, paths: dict[str, Path], info: MediaInfo, encode: EncodeSettings, laid: Laid
+    ) -> None:
         forms = {
             FILM: (info, encode),
             SIDE: (replace(info, width=2 * canvas.even(info.width)), encode),
             MATTE: (info.reshaped(info.width, info.height, grey=True), MATTE_ENCODE),
         }
-        self._writers = {name: SegmentWriter(path, *forms[name]) for name, path in paths.items()}
+        self._label = laid.label
+        self._writers = {
+            name: SegmentWriter(path, *forms[name], mark=laid.marks.get(name))
+            for name, path in paths.items()
+        }
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -320,9 +343,10 @@ class _Writers:
         self._stack.__exit__(kind, error, trace)
 
     def write(self, frame: Frame, patches: Sequence[Patch]) -> None:
-        self._writers[FILM].write(frame, patches)
+        shown = [*patches, *(self._label(frame.time) if self._label else ())]
+        self._writers[FILM].write(frame, shown)
         if side := self._writers.get(SIDE):
-            side.write(canvas.doubled(frame), canvas.moved(patches, frame))
+            side.write(canvas.doubled(frame), canvas.moved(shown, frame))
         if matte := self._writers.get(MATTE):
             matte.write_rgb(canvas.matte(frame, patches), frame.time)
 
@@ -336,6 +360,7 @@ def write_segments(
     info: MediaInfo,
     encode: EncodeSettings,
     task: Task,
+    laid: Laid = PLAIN,
 ) -> None:
     """Render what is missing in `segments`.
 
@@ -345,6 +370,7 @@ def write_segments(
         length: frames in a segment.
         info: of the film.
         task: is told of every frame.
+        laid: label and mark.
 
     Raises:
         MediaError: the film cannot be read or the outputs cannot be written.
@@ -356,7 +382,7 @@ def write_segments(
         following = next(rendered, None)
         while following is not None:
             count = changed = 0
-            with _Writers(segments.new_files(), info, encode) as writers:
+            with _Writers(segments.new_files(), info, encode, laid) as writers:
                 for frame, patches in islice(chain([following], rendered), length):
                     writers.write(frame, patches)
                     count += 1

@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 __all__ = ["Observer", "Scan", "film_hash", "scan", "scan_key", "trackers"]
 
 FRAMES_AHEAD = 8
+TRACKING = 2
+"""Goes up when the same film and settings come to give other faces or tracks; only then are the
+scans of earlier versions made anew."""
+
 STEP = 25
 """Frames between two progress events."""
 
@@ -97,6 +101,7 @@ def scan_key(
     """Name of the folder that a scan lies in: equal exactly when the result is."""
     facts = {
         "schema_version": SCHEMA_VERSION,
+        "tracking": TRACKING,
         "film": sha256,
         "settings": settings.model_dump(mode="json"),
         "part": [None if time is None else str(time) for time in (start, end)],

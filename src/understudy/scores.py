@@ -27,9 +27,6 @@ SMOOTH, GOOD_STEADINESS, BAD_STEADINESS = 0.8, 1.3, 1.8
 """Ratio of the residuals; the film's own motion is 1. Below the first, detail is missing that
 would move."""
 
-REACH = 5.0
-"""Degrees that a film may turn beyond a faceset's faces before that is worth saying."""
-
 LOST = 0.02
 """Share of the frames whose face may be gone in the swap before that is worth saying."""
 
@@ -119,24 +116,6 @@ class SwapScores:
     frames: int
     faces: int
     both: int
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far heads turn: lowest and highest angle in degrees."""
-
-    yaw: tuple[float, float]
-    pitch: tuple[float, float]
-
-    @classmethod
-    def of(cls, yaw: Sequence[float], pitch: Sequence[float], stray: float = 0) -> Reach | None:
-        """From angles, leaving out `stray` per cent at either end; None without angles."""
-        if not len(yaw):
-            return None
-        low, high = (
-            [float(np.percentile(v, p)) for v in (yaw, pitch)] for p in (stray, 100 - stray)
-        )
-        return cls((low[0], high[0]), (low[1], high[1]))
 
 
 def _distances(embeddings: Sequence[Floats], person: Floats | None) -> list[float] | None:
@@ -259,28 +238,6 @@ def beside(scores: SwapScores, baseline: SwapScores, name: str, with_: str) -> l
             )
         )
     return said
-
-
-def missing_reach(film: Reach, faces: Reach, person: str) -> list[Sentence]:
-    """Where the film turns further than any face of the person."""
-    sentences: list[Sentence] = []
-    for axis, (low, high), (has_low, has_high) in (
-        ("yaw", film.yaw, faces.yaw),
-        ("pitch", film.pitch, faces.pitch),
-    ):
-        for turns, has, beyond in (
-            (low, has_low, has_low - low),
-            (high, has_high, high - has_high),
-        ):
-            if beyond > REACH:
-                sentences.append(
-                    (
-                        "bad",
-                        f"Missing pose range: no faces of {person} beyond {axis} {has:+.0f} "
-                        f"degrees, while the film turns to {turns:+.0f}.",
-                    )
-                )
-    return sentences
 
 
 def verdict(

@@ -134,8 +134,12 @@ class ConvertSettings(Settings):
     """Softness of the mask's edge, as a share of the face's width."""
 
     color: Literal["auto", "linear-gain", "light", "reinhard", "seamless", "none"] = "auto"
-    """How the swapped face takes on the colour of the face it replaces; auto is linear-gain for
-    a network, which draws the film's light, and light for a still, which has its own."""
+    """How the swapped face takes on the colour of the face it replaces; auto is light, which also
+    takes on where the light comes from; linear-gain is one gain for each channel."""
+
+    steady: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Seconds over which the place of a face is smoothed, forwards and backwards (standard
+    deviation); 0 leaves it as it was found."""
 
     segment: Annotated[int, Field(ge=10)] = 250
     """Frames in a segment; a stopped conversion goes on after the last finished segment."""
@@ -149,8 +153,42 @@ class ConvertSettings(Settings):
     matte: bool = False
     """Also write the alpha matte as a lossless grey film."""
 
+    label: Literal["corner", "opening", "both", "none"] = "corner"
+    """Visible label: corner (the whole film), opening (a card over the first three seconds), both,
+    or none, which needs --label-reason."""
+
+    label_reason: str | None = None
+    """Why there is no visible label; it goes into the signed record."""
+
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
+
+
+class TrustSettings(Settings):
+    """How films are signed."""
+
+    certificate: str | None = None
+    """PEM file with a certificate chain to sign with, leaf first; with `key`. Otherwise this
+    installation signs with a certificate of its own, which nobody else knows."""
+
+    key: str | None = None
+    """PEM file with the private key of `certificate`."""
+
+    time_stamps: str | None = None
+    """Address of an RFC 3161 time-stamp authority, which confirms when a film was signed."""
+
+    without_time_stamp: bool = False
+    """Sign without a time-stamp when the authority cannot be reached, instead of stopping."""
+
+    strength: Annotated[float, Field(ge=38, le=52)] = 46.0
+    """PSNR in dB that the invisible mark leaves at first; less is stronger. Where it cannot be read
+    back, the film is marked again more strongly."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together: give both or neither")
+        return self
 
 
 class EvaluateSettings(Settings):
@@ -225,6 +263,7 @@ class AllSettings(Settings):
     encode: EncodeSettings = EncodeSettings()
     train: TrainSettings = TrainSettings()
     convert: ConvertSettings = ConvertSettings()
+    trust: TrustSettings = TrustSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     imagine: ImagineSettings = ImagineSettings()
     explain: ExplainSettings = ExplainSettings()

@@ -10,52 +10,43 @@ renders/PICTURE-A-for-B.json      what went into it
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from fractions import Fraction
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 
-from understudy import canvas, files
 from understudy.convert import (
-    SCHEMA_VERSION,
     ConvertReport,
     choose_artist,
-    marking,
     mean_identities,
 )
 from understudy.errors import ConsentError, FacesError, MediaError
 from understudy.faces.analyser import FaceAnalyser
+from understudy.finishing_stills import PICTURES, Changed, publish_still
 from understudy.matching import (
     EVERYBODY,
-    Match,
     check_swaps,
     match_tracks,
     require_match,
     summary,
 )
-from understudy.media.images import encode_image, read_image
-from understudy.media.lay import lay
+from understudy.media.images import read_image
+from understudy.permission import permit
 from understudy.person import Portrait
 from understudy.portrait import from_left, places
-from understudy.progress import Progress
+from understudy.progress import Progress, silent
 from understudy.project import Project
 from understudy.render import FILM, MATTE, SIDE, Cast
 from understudy.settings import ConvertSettings, ScanSettings
-from understudy.targets import Target, check, choose
-from understudy.trust.consent import Consent, Footing, require, settle
-from understudy.types import Face, Frame, Image, Patch, Track
+from understudy.targets import Target, check
+from understudy.trust.consent import Consent, Footing, settle
+from understudy.types import Face, Frame, Image, Track
 from understudy.warp import Still, Warp, Warper
-
-PICTURES = (".png", ".webp", ".jpg", ".jpeg")
-"""What a result can be written as; a picture of another kind becomes a PNG."""
 
 
 def convert_still(
@@ -103,8 +94,19 @@ def convert_still(
         "tracks": [asdict(match) for match in matches],
     }
     patches = cast.patches([(frame, faces)])[0]
-    return _publish(
-        target, picture, frame, patches, job, settings, scan_settings, output, began, matches
+    return publish_still(
+        project,
+        target,
+        picture,
+        frame,
+        Changed(tuple(patches), tuple(faces), consents, artist.facts().get("weights_sha256")),
+        job,
+        settings,
+        scan_settings,
+        given=output is not None,
+        began=began,
+        matches=matches,
+        progress=progress,
     )
 
 
@@ -139,7 +141,7 @@ def swap_faces(
             f"Two faces are needed to change places; {picture} shows {found}.",
             "Give a picture of two people, or cut it to two faces.",
         )
-    consents = _consents_of(project, image, faces, analyser, settings, consent, statement)
+    consents, told = _consents_of(project, image, faces, analyser, settings, consent, statement)
     left, right = (
         Still(name, image, face) for name, face in zip(("left", "right"), faces, strict=True)
     )
@@ -151,10 +153,21 @@ def swap_faces(
     job = {
         "swaps": {"left": "right", "right": "left"},
         "model": Warp([left, right], settings).facts(),
-        "consents": consents,
+        "consents": told,
     }
-    return _publish(
-        target, picture, _frame(image), patches, job, settings, scan_settings, output, began, ()
+    return publish_still(
+        project,
+        target,
+        picture,
+        _frame(image),
+        Changed(tuple(patches), tuple(faces), consents, None),
+        job,
+        settings,
+        scan_settings,
+        given=output is not None,
+        began=began,
+        matches=(),
+        progress=silent(),
     )
 
 
@@ -166,11 +179,11 @@ def _consents_of(
     settings: ConvertSettings,
     footing: Footing | None,
     statement: Path | None,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Consent], dict[str, Any]]:
     """Consent for the left and the right face: the person's, where it is one of the project's,
-    else the one stated now. Raises ConsentError."""
+    else the one stated now; and what a record says of them. Raises ConsentError."""
     identities = mean_identities(project, [])
-    told = {}
+    consents, told = {}, {}
     for side, face in zip(("left", "right"), faces, strict=True):
         known = None
         if identities:
@@ -179,7 +192,8 @@ def _consents_of(
             nearest = min(distances, key=lambda name: distances[name])
             known = nearest if distances[nearest] <= settings.same_person else None
         if known is not None:
-            told[side] = _told(require(project.person(known), "conversion"))
+            consents[side] = permit(project, known, "convert", "shown", "replaced")
+            told[side] = _told(consents[side])
             continue
         if footing is None and statement is None:
             raise ConsentError(
@@ -187,13 +201,15 @@ def _consents_of(
                 "Say on what footing the faces may be used: --consent self, "
                 "granted --statement FILE, or synthetic.",
             )
-        told[side] = _told(settle(side, None, footing, statement))
-    return told
+        consents[side] = stated = settle(side, None, footing, statement)
+        # A record that is made for this picture alone is another each time it is made.
+        told[side] = _told(stated, "stated_at", "id", "signature")
+    return consents, told
 
 
-def _told(consent: Consent) -> dict[str, Any]:
-    """What a record says of a consent; the hour in which it was stated anew does not matter."""
-    return consent.model_dump(mode="json", exclude_none=True, exclude={"stated_at"})
+def _told(consent: Consent, *but: str) -> dict[str, Any]:
+    """What a record says of a consent, but for some fields."""
+    return consent.model_dump(mode="json", exclude_none=True, exclude=set(but))
 
 
 def _frame(image: Image) -> Frame:
@@ -222,62 +238,3 @@ def _target(
     target = Target(outputs)
     check(target, picture)
     return target
-
-
-def _publish(
-    target: Target,
-    picture: Path,
-    frame: Frame,
-    patches: Sequence[Patch],
-    job: dict[str, Any],
-    settings: ConvertSettings,
-    scan_settings: ScanSettings,
-    output: Path | None,
-    began: float,
-    matches: Sequence[Match],
-) -> ConvertReport:
-    """Write the pictures and their record; the record first."""
-    laid = lay(frame.picture, patches).to_ndarray(format="rgb24")
-    result = np.asarray(laid, np.uint8)
-    record: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "understudy": version("understudy"),
-        "film": {"name": picture.name, "sha256": files.sha256(picture)},
-        **job,
-        "settings": {
-            "scan": scan_settings.model_dump(mode="json"),
-            "convert": settings.model_dump(mode="json"),
-        },
-    }
-    key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]
-    target = choose(target, key, given=output is not None)
-    images = {
-        FILM: result,
-        SIDE: np.hstack([frame.image, result]),
-        MATTE: canvas.matte(frame, patches),
-    }
-    description = marking()["comment"]
-    encoded = {
-        name: encode_image(images[name], path.suffix, description=description)
-        for name, path in target.outputs.items()
-    }
-    record |= {"key": key, "frames": 1, "swapped": int(bool(patches))}
-    record["outputs"] = {
-        name: {"file": path.name, "sha256": hashlib.sha256(encoded[name]).hexdigest()}
-        for name, path in target.outputs.items()
-    }
-    files.write_json(target.record, record)
-    for name, path in target.outputs.items():
-        files.write_bytes(path, encoded[name])
-    return ConvertReport(
-        output=target.film,
-        side_by_side=target.outputs.get(SIDE),
-        matte=target.outputs.get(MATTE),
-        record=target.record,
-        frames=1,
-        swapped=int(bool(patches)),
-        seconds=time.monotonic() - began,
-        frames_per_second=0.0,
-        matches=tuple(matches),
-        notes=(),
-    )

@@ -19,6 +19,7 @@ from understudy.evaluate import evaluate
 from understudy.frontal import best_photo
 from understudy.matching import EVERYBODY, WARP, match_tracks, require_match
 from understudy.media.video import probe
+from understudy.mending import mend
 from understudy.models import network_class
 from understudy.models.checkpoint import checkpoints, load_state
 from understudy.progress import Progress
@@ -85,10 +86,17 @@ class Trials:
         info = probe(scene.film)
         target = Target.of(self.folder / f"film{self._suffix(scene)}", how.convert)
         check_space(target, project.renders_folder, info, None, None)
-        found = scan(scene.film, project.cache_folder, how.scan, self.progress)
+        found = mend(scan(scene.film, project.cache_folder, how.scan, self.progress))
         wanted = (scene.replace,)
         identities = mean_identities(project, [n for n in wanted if n != EVERYBODY])
-        matches = match_tracks(found.tracks, identities, wanted, how.convert.same_person)
+        matches = match_tracks(
+            found.tracks,
+            identities,
+            wanted,
+            how.convert.same_person,
+            together=found.together,
+            brief=found.brief,
+        )
         require_match(matches, wanted, how.convert.same_person, scene.film.name)
         if not self.contest.warp or scene.face is not None:
             return scene

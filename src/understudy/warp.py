@@ -107,9 +107,7 @@ class Warper:
 
     def __init__(self, still: Still, settings: ConvertSettings) -> None:
         self.still = still
-        self.settings = settings.model_copy(update={"color": "light"})
-        if settings.color != "auto":
-            self.settings = settings
+        self.settings = settings
 
     def patch(self, image: Image, face: Face) -> Patch | None:
         """What to lay over `image`, RGB uint8 (height, width, 3), to replace `face` in it; None

@@ -78,3 +78,14 @@ def test_films(shared_data: Path, film: str, expected: list[int]) -> None:
             for picture in source.decode(video=0)
         ]
     assert cuts(frames) == expected
+
+
+def test_frames_of_another_size_begin_a_shot() -> None:
+    large = [cv2.resize(scene(1, 2 * k), (960, 720)) for k in range(4)]
+    frames = [scene(1, 2 * k) for k in range(12)] + [np.asarray(one, np.uint8) for one in large]
+    assert cuts(frames) == [12]
+
+
+def test_a_shot_of_one_frame() -> None:
+    frames = [scene(1)] * 10 + [scene(2)] + [scene(3)] * 10
+    assert cuts(frames) == [10, 11]

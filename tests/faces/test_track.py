@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -79,6 +79,10 @@ def frame(index: int, *people: tuple[int, int, int], ground: int = 0) -> Frame:
     return Frame(index, Fraction(index, 25), picture, lambda _: image)
 
 
+def showing(image: Image) -> Callable[[av.VideoFrame], Image]:
+    return lambda _: image
+
+
 def run(
     frames: list[Frame], settings: ScanSettings | None = None
 ) -> tuple[list[list[int]], Tracker, Known]:
@@ -133,6 +137,70 @@ def test_two_tracks_on_one_face_become_the_older() -> None:
     numbers, _, _ = run(apart + [frame(3 + k, (145, 100, 1)) for k in range(9)])
     assert numbers[0] == [0, 1]
     assert numbers[-1] == [0]
+
+
+class Lagging(Known):
+    """Its mesh moves a third of the way to the face in one look."""
+
+    def mesh(self, image: Image, start: Detection | Face) -> Face | None:
+        face = super().mesh(image, start)
+        if face is None or not isinstance(start, Face):
+            return face
+        x = (start.box[0] + start.box[2]) / 2 + (face.box[0] - start.box[0]) * 2 / 3
+        shift = np.array([x - (face.box[0] + face.box[2]) / 2, 0, 0], np.float32)
+        landmarks = face.landmarks + shift
+        low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+        box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+        return replace(face, landmarks=landmarks, box=box)
+
+
+def test_a_mesh_that_lags_behind_looks_again() -> None:
+    tracker = Tracker(Lagging(), ScanSettings())
+    for k in range(20):
+        x = 60 + 14 * max(0, k - 5)
+        (face,) = tracker.update(frame(k, (x, 100, 1)))
+        middle = (face.box[0] + face.box[2]) / 2
+        assert abs(middle - x) < 0.1 * (face.box[2] - face.box[0])
+        assert face.track == 0
+
+
+class Restless(Known):
+    """Its mesh finds no rest after frame 5."""
+
+    def mesh(self, image: Image, start: Detection | Face) -> Face | None:
+        face = super().mesh(image, start)
+        if face is None or not isinstance(start, Face) or image[0, 0, 2] != 255:
+            return face
+        away = 12 if start.landmarks[0, 0] < face.landmarks[0, 0] + 1 else -12
+        landmarks = face.landmarks + np.array([away, 0, 0], np.float32)
+        x0, y0, x1, y1 = face.box
+        return replace(face, landmarks=landmarks, box=(x0 + away, y0, x1 + away, y1))
+
+
+def test_a_mesh_without_rest_is_lost_not_laid_beside_the_face() -> None:
+    tracker = Tracker(Restless(), ScanSettings())
+    for k in range(12):
+        shown = frame(k, (100, 100, 1))
+        shown.image[0, 0, 2] = 255 if k > 5 else 0
+        for face in tracker.update(shown):
+            assert abs((face.box[0] + face.box[2]) / 2 - 100) < 1
+
+
+def test_fast_motion_is_searched_more_often() -> None:
+    still = run([frame(k, (60, 100, 1)) for k in range(30)])[2]
+    moving = run([frame(k, (40 + 8 * k, 100, 1)) for k in range(30)])[2]
+    assert len(moving.detections) > 2 * len(still.detections)
+
+
+def test_frames_of_another_size_end_all_tracks() -> None:
+    frames = [frame(k, (100, 100, 1)) for k in range(6)]
+    for k in range(6, 12):
+        picture = np.repeat(np.repeat(frame(k).image, 2, axis=0), 2, axis=1)
+        picture[200, 200] = (255, 1, 0)
+        frames.append(Frame(k, Fraction(k, 25), frames[0].picture, showing(picture)))
+    numbers, tracker, _ = run(frames)
+    assert numbers == [[0]] * 6 + [[1]] * 6
+    assert tracker.shot == 1
 
 
 def test_a_cut_ends_all_tracks_and_counts_a_shot() -> None:

@@ -172,6 +172,7 @@ def convert(
     consent: Footing | None = None,
     statement: Path | None = None,
     output: Path | None = None,
+    tracks: Path | None = None,
     start: Time | None = None,
     end: Time | None = None,
     settings: Annotated[ConvertSettings | None, Parameter(name="*")] = None,
@@ -201,11 +202,13 @@ def convert(
             `add`.
         statement: The written agreement, for granted.
         output: The film to write; in the renders folder when not given.
+        tracks: A file of `understudy tracks` that says who comes in each track; it wins over
+            --replace, which may be left out then.
         start: Begin here, in seconds or as 1:02.5.
         end: End before here.
     """
     if swap_faces:
-        if any((replace, with_, face, start, end)) or model not in (None, WARP):
+        if any((replace, with_, face, tracks, start, end)) or model not in (None, WARP):
             raise SettingsError(
                 "With --swap-faces two faces of one picture change places; nobody else is named.",
                 f"Leave the rest out: understudy convert PICTURE --model {WARP} --swap-faces",
@@ -215,7 +218,9 @@ def convert(
         )
         session.say(f"{done.output}: two faces changed places.")
         return
-    swaps = parse_swaps(replace or [], with_, Portrait.parse(face).name if face else None)
+    sitter = Portrait.parse(face).name if face else None
+    rules = tracks is None or replace or with_
+    swaps = parse_swaps(replace or [], with_, sitter) if rules else {}
     project = session.project()
     with session.progress() as progress:
         report = project.convert(
@@ -230,6 +235,7 @@ def convert(
             face,
             consent,
             statement,
+            tracks,
             **given(settings, encode, scan),
         )
     session.say(*(f"Note: {note}" for note in report.notes))
@@ -242,7 +248,7 @@ def convert(
         session.say(f"Alpha matte: {report.matte}")
     if face is not None or report.frames == 1:
         return
-    if is_exported(model):
+    if is_exported(model) or tracks is not None:
         return
     # One pair is measured at a time; the record beside the film knows who came for whom.
     which = f" --replace {next(iter(swaps))}" if len(swaps) > 1 else ""

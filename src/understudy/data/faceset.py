@@ -197,6 +197,11 @@ class Faceset:
         moved = np.einsum("nij,nkj->nki", matrix[..., :2], points) + matrix[:, None, :, 2]
         return np.asarray(moved, dtype=np.float32)
 
+    @property
+    def meshes(self) -> Floats:
+        """float32 (N, 468, 3): as they were found, pixels of the films' frames."""
+        return records.unvectors(self.table["landmarks"]).reshape(-1, LANDMARKS, 3)
+
     def split(self, held_out: float) -> tuple[Indices, Indices]:
         """Rows to train on and rows to measure with; see `sampling.split`."""
         return sampling.split(self.sources, held_out)

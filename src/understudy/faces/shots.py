@@ -62,9 +62,11 @@ class Shots:
         self._last: Floats | None = None
         self._colours: Floats | None = None
         self._usual: list[tuple[float, float]] = []
+        self._size: tuple[int, int] | None = None
 
     def update(self, image: Image) -> bool:
-        """Whether this frame begins a new shot (the first frame does not).
+        """Whether this frame begins a new shot (the first frame does not; one of another size
+        than the last does, because nothing lies where it was).
 
         Args:
             image: RGB uint8 (height, width, 3).
@@ -73,8 +75,12 @@ class Shots:
         colours = histogram(small)
         last, before = self._last, self._colours
         self._last, self._colours = small, colours
+        size, self._size = self._size, (image.shape[0], image.shape[1])
         if last is None or before is None:
             return False
+        if size != self._size:
+            self._usual = []
+            return True
         difference = float(np.abs(small - last).mean()) / 255
         change = float(np.abs(colours - before).sum()) / 2
         usual = self._usual or [UNUSUAL]
@@ -89,7 +95,8 @@ class Shots:
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on exactly here, as plain JSON values."""
         last = None if self._last is None else self._last.ravel().tolist()
-        return {"last": last, "usual": [list(pair) for pair in self._usual]}
+        usual = [list(pair) for pair in self._usual]
+        return {"last": last, "usual": usual, "size": self._size and list(self._size)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken."""
@@ -97,3 +104,4 @@ class Shots:
         self._last = None if last is None else np.array(last, np.float32).reshape(SIDE, SIDE, 3)
         self._colours = None if self._last is None else histogram(self._last)
         self._usual = [(float(a), float(b)) for a, b in state["usual"]]
+        self._size = None if state["size"] is None else (state["size"][0], state["size"][1])

@@ -40,6 +40,16 @@ GROWN = 1.5
 STRANGER = 0.75
 """Embedding distance from which a track has slipped onto another person."""
 
+FAST = 0.1
+"""Shares of its width that a face moves in a frame from which the mesh, which looks where the face
+was, lags behind it: then it looks again from where it came to lie."""
+
+SETTLED = 0.05
+"""Shares of its width that a mesh which lies right moves, at most, when it looks again."""
+
+LOOKS = 4
+"""Most further looks of a mesh at a face that moves fast."""
+
 EMBEDDINGS = 12
 """Most embeddings measured in one track."""
 
@@ -86,6 +96,7 @@ class Tracker:
         self._previous: int | None = None
         self._searched: int | None = None
         self._searched_well: int | None = None
+        self._fast = False
 
     def update(self, frame: Frame) -> list[Face]:
         """The faces of the next frame, oldest track first, numbered; some with embedding."""
@@ -113,11 +124,11 @@ class Tracker:
         """
         kept: list[Face] = []
         merged: set[int] = set()
-        lost = False
+        lost = self._fast = False
         for live in self._live:
             if live.index != self._previous:
                 continue
-            face = self._analyser.mesh(image, live.face)
+            face = self._settle(image, live.face)
             if face is None or not _plausible(live.face, face, MOVED, GROWN):
                 lost = True
                 continue
@@ -130,11 +141,25 @@ class Tracker:
         self._live = [live for live in self._live if live.face.track not in merged]
         return lost
 
+    def _settle(self, image: Image, before: Face) -> Face | None:
+        """The face in the next frame; None when there is none or the mesh finds no rest on it."""
+        face = self._analyser.mesh(image, before)
+        if face is None or _step(before, face) < FAST:
+            return face
+        self._fast = True
+        for _ in range(LOOKS):
+            again = self._analyser.mesh(image, face)
+            if again is None or _step(face, again) < SETTLED:
+                return again
+            face = again
+        return None
+
     def _must_search(self, frame: Frame) -> bool:
         if self._searched is None:
             return True
         every = self._settings.detect_every
-        if not self._live or any(live.index != frame.index for live in self._live):
+        lost = any(live.index != frame.index for live in self._live)
+        if self._fast or lost or not self._live:
             every = min(every, SEARCH_EVERY)
         return frame.index - self._searched >= every
 
@@ -229,6 +254,7 @@ class Tracker:
             "previous": self._previous,
             "searched": self._searched,
             "searched_well": self._searched_well,
+            "fast": self._fast,
             "shots": self._shots.state(),
             "live": [_pack(live) for live in self._live],
         }
@@ -240,12 +266,19 @@ class Tracker:
         self._previous = state["previous"]
         self._searched = state["searched"]
         self._searched_well = state["searched_well"]
+        self._fast = bool(state["fast"])
         self._shots.restore(state["shots"])
         self._live = [_unpack(values) for values in state["live"]]
 
 
 def _overlap(a: Face, b: Face) -> float:
     return float(overlap(np.array(a.box), np.array([b.box]))[0])
+
+
+def _step(before: Face, after: Face) -> float:
+    """How far the mesh moved, in widths of the face."""
+    way = after.landmarks[:, :2].mean(0) - before.landmarks[:, :2].mean(0)
+    return float(np.linalg.norm(way)) / max(before.box[2] - before.box[0], 1.0)
 
 
 def _plausible(before: Face, after: Face, near: float, grown: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -53,6 +53,8 @@ class SegmentWriter:
             `MediaInfo.reshaped` for films made from RGB or grey images.
         settings: encoder, quality, preset.
         time_base: unit of the written times in seconds; the film's own when not given.
+        mark: makes of each picture, as it would be encoded, the one that is; it must not change
+            what it is given.
 
     Attributes:
         notes: what differs from the source, in sentences.
@@ -68,7 +70,9 @@ class SegmentWriter:
         info: MediaInfo,
         settings: EncodeSettings,
         time_base: Fraction | None = None,
+        mark: Callable[[av.VideoFrame], av.VideoFrame] | None = None,
     ) -> None:
+        self._mark = mark
         self.path, self.info, self.settings = Path(path), info, settings
         self.time_base = Fraction(time_base or info.time_base)
         if self.path.suffix.lower() not in FORMATS:
@@ -172,6 +176,8 @@ class SegmentWriter:
                 "Write frames in order of time.",
             )
         self._last = ticks
+        if self._mark is not None:
+            picture = self._mark(picture)
         picture = self._fitted(picture)
         picture.pts, picture.time_base = ticks, self.time_base
         # Else the encoder would repeat the source's choice of key frames.

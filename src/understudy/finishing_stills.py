@@ -1,0 +1,187 @@
+"""A changed picture to a finished one: label, mark, seal; see `finishing`, which does films."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy import canvas, files
+from understudy.convert import SCHEMA_VERSION, ConvertReport
+from understudy.finishing import STRONGER, TRIES, marking, source_notes
+from understudy.looking import guarded, look
+from understudy.marking import Marker
+from understudy.matching import Match
+from understudy.media.images import encode_image
+from understudy.media.lay import lay
+from understudy.progress import Progress
+from understudy.project import Project
+from understudy.render import FILM, MATTE, SIDE
+from understudy.sealing import (
+    Origin,
+    Sealed,
+    check_ready,
+    clear_leftovers,
+    facts_of,
+    pictured,
+    record_number,
+    seal,
+    sealed_file,
+)
+from understudy.settings import ConvertSettings, ScanSettings
+from understudy.targets import Target, choose
+from understudy.trust import records
+from understudy.trust.consent import Consent
+from understudy.trust.guard import require
+from understudy.trust.label import Label, check_label
+from understudy.trust.watermark import SMALLEST
+from understudy.types import Face, Frame, Image, Patch
+
+PICTURES = (".png", ".webp", ".jpg", ".jpeg")
+"""What a result can be written as; a picture of another kind becomes a PNG."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What is changed in a picture.
+
+    Attributes:
+        patches: what is laid over it.
+        faces: in it, all of them.
+        consents: of everybody who is shown or replaced, by name.
+        model_sha256: hash of the weights that drew, if a network did.
+    """
+
+    patches: tuple[Patch, ...]
+    faces: tuple[Face, ...]
+    consents: Mapping[str, Consent]
+    model_sha256: str | None
+
+
+def publish_still(
+    project: Project,
+    target: Target,
+    picture: Path,
+    frame: Frame,
+    changed: Changed,
+    job: Mapping[str, Any],
+    settings: ConvertSettings,
+    scan_settings: ScanSettings,
+    *,
+    given: bool,
+    began: float,
+    matches: Sequence[Match],
+    progress: Progress,
+) -> ConvertReport:
+    """Write a picture, what goes beside it, and their records.
+
+    Raises: as `sealing.seal`.
+    """
+    trust = project.settings.trust
+    reason = check_label(settings.label, settings.label_reason)
+    check_ready(trust)
+    told = source_notes(picture)
+    require(guarded(picture, "film"), picture.name)
+    record: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "understudy": version("understudy"),
+        "film": {"name": picture.name, "sha256": files.sha256(picture)},
+        **job,
+        "settings": {
+            "scan": scan_settings.model_dump(mode="json"),
+            "convert": settings.model_dump(mode="json"),
+            "trust": pictured(trust),
+        },
+    }
+    key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]
+    target = choose(target, key, given=given)
+    origin = Origin(
+        record_number(key),
+        picture,
+        record["film"]["sha256"],
+        changed.model_sha256,
+        changed.consents,
+        settings.label,
+        reason,
+        trust.strength,
+    )
+    patches = list(changed.patches)
+    if settings.label != "none":
+        boxes = [(Fraction(0), face.box) for face in changed.faces]
+        height, width = frame.image.shape[:2]
+        label = Label(settings.label, width, height, Fraction(0), Fraction(0), boxes)
+        patches += label.patches(Fraction(0))
+        if not label.large_enough:
+            told.append("The picture is too small for a label of the size that some rules ask for.")
+    plain = np.asarray(lay(frame.picture, patches).to_ndarray(format="rgb24"), np.uint8)
+    images = {
+        FILM: plain,
+        SIDE: np.hstack([frame.image, plain]),
+        MATTE: canvas.matte(frame, changed.patches),
+    }
+    folder = project.renders_folder / ".work" / key
+    for path in (*target.outputs.values(), target.record):
+        clear_leftovers(path)
+    with files.only_writer(folder.with_suffix(".lock"), f"the conversion of {picture.name}"):
+        sealed: dict[str, Sealed] = {}
+        outputs = target.outputs
+        for name in (*(one for one in outputs if one != FILM), FILM):
+            path = outputs[name]
+            unsigned = folder / f"{name}{path.suffix}"
+            marked = name != MATTE and min(images[name].shape[:2]) >= SMALLEST
+            _marked(images[name], unsigned, origin if marked else None)
+            with sealed_file(path) as temporary:
+                sealed[name] = seal(unsigned, temporary, path.name, origin, trust, marked=marked)
+                if name == FILM:
+                    if not marked:
+                        told.append(f"Pictures under {SMALLEST} pixels cannot carry the mark.")
+                    told += dict.fromkeys(note for one in sealed.values() for note in one.notes)
+                    record |= {
+                        "key": key,
+                        "number": records.number_text(origin.number),
+                        "frames": 1,
+                        "swapped": int(bool(changed.patches)),
+                        "outputs": {
+                            one: {"file": outputs[one].name, **facts_of(sealed[one])}
+                            for one in outputs
+                        },
+                        "notes": told,
+                    }
+                    files.write_json(target.record, record)
+        shutil.rmtree(folder)
+    return ConvertReport(
+        output=target.film,
+        side_by_side=target.outputs.get(SIDE),
+        matte=target.outputs.get(MATTE),
+        record=target.record,
+        frames=1,
+        swapped=int(bool(changed.patches)),
+        seconds=time.monotonic() - began,
+        frames_per_second=0.0,
+        matches=tuple(matches),
+        notes=tuple(told),
+    )
+
+
+def _marked(image: Image, path: Path, origin: Origin | None) -> None:
+    """Write a picture, with the mark as strong as it has to be to be read back."""
+    description = marking()["comment"]
+    if origin is None:
+        files.write_bytes(path, encode_image(image, path.suffix, description=description))
+        return
+    height, width = image.shape[:2]
+    for attempt in range(TRIES):
+        strength = origin.strength - attempt * STRONGER
+        marked = Marker(width, height, origin.number, strength).rgb(image)
+        files.write_bytes(path, encode_image(marked, path.suffix, description=description))
+        if look(path).carries(origin.number):
+            return

@@ -1,0 +1,118 @@
+"""Look at a finished film or picture: the mark in it, and what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+
+from understudy.marking import SAMPLED, luma
+from understudy.media.images import read_image
+from understudy.media.video import VideoReader, probe
+from understudy.trust.fingerprint import Fingerprint, of_still
+from understudy.trust.fingerprint import Sampler as FingerprintSampler
+from understudy.trust.guard import Sampler, Verdict, What, check
+from understudy.trust.mark_reading import Reader, Reading
+from understudy.types import Floats, Image
+
+STILLS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".gif"})
+
+SURE = 0.7
+"""Likeness that the mark of a finished file has to have; from 0.6 on it is read, so that some of it
+may be lost later."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen.
+
+    Attributes:
+        kind: "film" or "still".
+        width, height: pixels.
+        seconds: length; 0 for a still.
+        reading: the invisible mark, if there is one.
+        fingerprint: how it looks.
+    """
+
+    kind: str
+    width: int
+    height: int
+    seconds: float
+    reading: Reading
+    fingerprint: Fingerprint
+
+    def carries(self, number: int) -> bool:
+        """Whether the mark of this record stands in it, with something to spare."""
+        return self.reading.record_id == number and self.reading.likeness >= SURE
+
+
+def look(path: Path, closely: bool = False, step: Callable[[], None] | None = None) -> Look:
+    """Look at any film or picture.
+
+    Args:
+        closely: for a film under examination; see `fingerprint.Sampler`.
+        step: called after each frame.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    if path.suffix.lower() in STILLS:
+        grey = _grey(read_image(path))
+        reader = Reader()
+        reader.add(grey)
+        height, width = grey.shape
+        return Look("still", width, height, 0.0, reader.read(), of_still(grey))
+    info = probe(path)
+    every = (info.duration or Fraction(SAMPLED, 25)) / SAMPLED
+    reader, prints = Reader(), FingerprintSampler(closely)
+    size: tuple[int, int] | None = None
+    due = begin = last = None
+    with VideoReader(path) as frames:
+        for frame in frames:
+            begin = frame.time if begin is None else begin
+            size = size or (frame.picture.width, frame.picture.height)
+            last, since = frame.time, float(frame.time - begin)
+            sampled = due is None or frame.time >= due
+            if sampled or prints.wants(since):
+                grey = luma(frame.picture)
+                prints.add(grey, since)
+                if sampled and (grey.shape[1], grey.shape[0]) == size:
+                    reader.add(grey)
+                    due = frame.time + every
+            if step is not None:
+                step()
+    seconds = 0.0 if begin is None or last is None else float(last - begin)
+    width, height = size or (info.width, info.height)
+    return Look("film", width, height, seconds, reader.read(), prints.fingerprint())
+
+
+def _grey(image: Image) -> Floats:
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype("float32")
+
+
+def guarded(
+    path: Path, what: What, start: Fraction | None = None, end: Fraction | None = None
+) -> Verdict:
+    """What the content guard says of a film or picture; nothing is read where there is no guard.
+
+    Raises:
+        MediaError: it cannot be read.
+        TrustError: the guard failed.
+    """
+    return check(_shown(path, start, end), what)
+
+
+def _shown(
+    path: Path, start: Fraction | None, end: Fraction | None
+) -> Iterator[tuple[Fraction, Image]]:
+    if path.suffix.lower() in STILLS:
+        yield Fraction(0), read_image(path)
+        return
+    sampler = Sampler()
+    with VideoReader(path, start, end) as frames:
+        for frame in frames:
+            if sampler.takes(frame.index, frame.time):
+                yield frame.time, frame.image

@@ -1,0 +1,70 @@
+"""The metadata tag `AIGC` that GB 45438-2025 (annex E) wants in generated films and pictures.
+
+The value is JSON text with seven strings. It goes into the file's metadata under the key `AIGC`
+before the file is signed, so that the signature covers it:
+
+    {"Label": "1", "ContentProducer": "...", "ProduceID": "...", "ReservedCode1": "...",
+     "ContentPropagator": "", "PropagateID": "", "ReservedCode2": ""}
+
+Label 1 says that the content is generated or synthesised (2: possibly, 3: suspected). The last
+three belong to whoever spreads the film. What is private to the user does not belong here.
+"""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_pascal
+
+KEY = "AIGC"
+GENERATED = "1"
+PRODUCER = "Understudy"
+
+
+class Tag(BaseModel):
+    """What the text says; a text of another maker may say less or more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_pascal)
+
+    label: str
+    """1, 2 or 3; anything else comes from a maker who does not follow the standard."""
+    content_producer: str = ""
+    """Name or code of the service that made it."""
+    produce_id: str = Field(default="", alias="ProduceID")
+    """The producer's number for this film or picture."""
+    reserved_code1: str = ""
+    """The producer's own, for security and integrity."""
+    content_propagator: str = ""
+    propagate_id: str = Field(default="", alias="PropagateID")
+    reserved_code2: str = ""
+
+
+def text(record: str, source_sha256: str | None = None, producer: str = PRODUCER) -> str:
+    """The value for the key `AIGC`, on one line, ASCII only.
+
+    Args:
+        record: the number of the record, as in the watermark.
+        source_sha256: hash of the film that was changed, in hex; kept in ReservedCode1.
+        producer: name or code of the service; a provider in China has a registered code.
+    """
+    tag = Tag.model_validate(
+        {
+            "Label": GENERATED,
+            "ContentProducer": producer,
+            "ProduceID": record,
+            "ReservedCode1": source_sha256 or "",
+        }
+    )
+    return json.dumps(tag.model_dump(by_alias=True), separators=(",", ":"))
+
+
+def parse(value: str) -> Tag | None:
+    """Read such a text; None when it is none. Some makers wrap it in {"AIGC": ...}."""
+    try:
+        found = json.loads(value)
+        if isinstance(found, dict) and isinstance(found.get(KEY), dict):
+            found = found[KEY]
+        return Tag.model_validate(found)
+    except (ValueError, RecursionError, ValidationError):
+        return None

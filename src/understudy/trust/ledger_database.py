@@ -1,0 +1,150 @@
+"""The ledger's database file: its tables, how it is opened, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from understudy.errors import ProjectLocked, StorageError, TrustError
+
+BUSY = 30.0
+"""Seconds to wait for another process that is writing."""
+
+_SCHEMA = (
+    "CREATE TABLE entries (leaf INTEGER PRIMARY KEY, entry TEXT NOT NULL)",
+    "CREATE INDEX by_record ON entries (json_extract(entry, '$.record')) "
+    "WHERE json_extract(entry, '$.record') IS NOT NULL",
+    "CREATE INDEX by_sha256 ON entries (json_extract(entry, '$.sha256')) "
+    "WHERE json_extract(entry, '$.sha256') IS NOT NULL",
+    "CREATE TABLE nodes (level INTEGER, number INTEGER, hash BLOB NOT NULL, "
+    "PRIMARY KEY (level, number)) WITHOUT ROWID",
+    "CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL, public TEXT NOT NULL)",
+    "CREATE TABLE anchors (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, kind TEXT NOT NULL, "
+    "urls TEXT NOT NULL, proof BLOB)",
+)
+"""The indexes are over the entries' text, so that there is no second copy to be edited. A proof
+that is NULL waits for a service to be reached; addresses stand in lines."""
+
+_VERSION = 1
+
+
+@contextmanager
+def database_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite says into this package's errors."""
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter over a damaged name in it
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            raise StorageError(
+                f"There is no room left to write {path}.",
+                "Free some disk space and run the same command again; finished work is kept.",
+            ) from error
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise ProjectLocked(
+                f"Another process has been writing {path} for long.",
+                "Wait until it has finished, then run the same command again.",
+            ) from error
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            raise StorageError(
+                f"{path} may not be written here ({error}).",
+                "Give yourself write permission, or name another folder in UNDERSTUDY_HOME.",
+            ) from error
+        if code == sqlite3.SQLITE_IOERR:
+            raise StorageError(
+                f"The disk failed at {path} ({error}).",
+                "Free some space and check the disk, then run the same command again.",
+            ) from error
+        raise TrustError(
+            f"The ledger {path} is damaged ({error}).",
+            "Put a copy back, or move it away to begin a new one.",
+        ) from error
+
+
+def _connected(address: str) -> sqlite3.Connection:
+    database = sqlite3.connect(address, uri=True, timeout=BUSY, isolation_level=None)
+    database.text_factory = lambda data: data.decode(errors="surrogateescape")
+    return database
+
+
+def begun(path: Path) -> sqlite3.Connection:
+    """To write; the tables are made when there are none."""
+    database = _connected(f"{path.absolute().as_uri()}?mode=rwc")
+    try:
+        _to_wal(database)
+        database.execute("PRAGMA synchronous = FULL")
+        if database.execute("PRAGMA user_version").fetchone()[0] == 0:
+            database.execute("BEGIN IMMEDIATE")
+            if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                for statement in _SCHEMA:
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+            database.execute("COMMIT")
+        _of_ours(database, path)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _to_wal(database: sqlite3.Connection) -> None:
+    """SQLite does not wait for others at this one statement."""
+    end = time.monotonic() + BUSY
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+def opened_to_read(path: Path) -> sqlite3.Connection:
+    """To read, also where nothing can be written beside the file and nobody is writing."""
+    address = path.absolute().as_uri()
+    database = _connected(f"{address}?mode=ro")
+    try:
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        database.close()
+        wal = path.with_name(f"{path.name}-wal")
+        read_only = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if error.sqlite_errorcode & 0xFF not in read_only or (wal.exists() and wal.stat().st_size):
+            raise
+        database = _connected(f"{address}?immutable=1")
+    try:
+        _of_ours(database, path)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _of_ours(database: sqlite3.Connection, path: Path) -> None:
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version != _VERSION:
+        raise TrustError(
+            f"{path} is not a ledger that this version can read (version {version}).",
+            "Use the version that wrote it, or move it away to begin a new one.",
+        )
+
+
+def unexpected(database: sqlite3.Connection) -> list[str]:
+    """What SQLite finds damaged, and what there is beside or instead of the tables made here."""
+    problems = [str(row[0]) for row in database.execute("PRAGMA integrity_check(5)").fetchall()]
+    found = set(database.execute("SELECT type, name, sql FROM sqlite_master").fetchall())
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        for statement in _SCHEMA:
+            fresh.execute(statement)
+        meant = set(fresh.execute("SELECT type, name, sql FROM sqlite_master").fetchall())
+    return [
+        *(text for text in problems if text != "ok"),
+        *(
+            f"{kind} `{name}` is not as it was made"
+            for kind, name, _ in sorted(found ^ meant, key=str)
+        ),
+    ]

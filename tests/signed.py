@@ -1,0 +1,160 @@
+"""Marked and signed films and pictures without a model, for tests of what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.video.stream import VideoStream
+
+from understudy import files
+from understudy.looking import look
+from understudy.marking import ALGORITHM, Marker
+from understudy.trust import aigc, credential_signing, records
+from understudy.trust.certificates import local_signer
+from understudy.trust.home import Home
+from understudy.trust.ledger import Ledger
+from understudy.trust.manifest import Facts, LedgerLeaf, Mark
+from understudy.trust.records import RenderRecord
+from understudy.types import Image
+from understudy.vouching import appearance
+
+WIDTH, HEIGHT = 320, 240
+NUMBER = 0xC0FFEE42
+Frames = Sequence[Image]
+
+
+def scene(seed: int, count: int = 40) -> list[Image]:
+    """A blurred patchwork that is panned over, with grain."""
+    source = np.random.default_rng(seed)
+    small = source.integers(30, 225, (20, 28, 3), np.uint8)
+    wide = cv2.resize(small, (WIDTH + 2 * count, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    wide = wide.astype(np.float32)
+    frames = []
+    for at in range(count):
+        picture = wide[:, 2 * at : 2 * at + WIDTH] + source.normal(0, 2, (HEIGHT, WIDTH, 3))
+        frames.append(np.clip(np.rint(picture), 0, 255).astype(np.uint8))
+    return frames
+
+
+def film(path: Path, frames: Frames, crf: int = 14, metadata: dict[str, str] | None = None) -> Path:
+    options = {"movflags": "use_metadata_tags"} if metadata else {}
+    with av.open(str(path), "w", options=options) as writing:
+        writing.metadata.update(metadata or {})
+        quality = {"crf": str(crf), "preset": "veryfast"}
+        stream = writing.add_stream("libx264", rate=20, options=quality)
+        assert isinstance(stream, VideoStream)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for number, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 20)
+            writing.mux(stream.encode(frame))
+        writing.mux(stream.encode(None))
+    return path
+
+
+def read_frames(path: Path) -> list[Image]:
+    with av.open(str(path)) as reading:
+        return [np.asarray(one.to_ndarray(format="rgb24"), np.uint8) for one in reading.decode(0)]
+
+
+def remux(path: Path, target: Path) -> Path:
+    with av.open(str(path)) as reading, av.open(str(target), "w") as writing:
+        stream = writing.add_stream_from_template(reading.streams.video[0])
+        for packet in reading.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                writing.mux(packet)
+    return target
+
+
+@dataclass(frozen=True)
+class Made:
+    """An installation, the film that it made, and of what."""
+
+    home: Home
+    path: Path
+    source: Path
+    record: RenderRecord
+
+
+def sealed(home: Home, unsigned: Path, target: Path, source: Path | None) -> RenderRecord:
+    """Enter, sign and keep the record of a marked film or picture."""
+    seen = look(unsigned)
+    assert seen.reading.record_id == NUMBER
+    digest = files.sha256(unsigned)
+    origin = files.sha256(source) if source else None
+    with Ledger.open(home) as ledger:
+        entry = ledger.append(
+            "render",
+            {
+                "record": NUMBER,
+                "unsigned": digest,
+                "source": origin,
+                "model": None,
+                "consents": [],
+                "guard": "unscanned",
+                "label": "corner",
+                "mark": "found",
+                "form": seen.kind,
+                "fingerprint": appearance(seen.fingerprint),
+            },
+        )
+        facts = Facts(
+            record=records.number_text(NUMBER),
+            made_at=datetime.now(UTC).replace(microsecond=0),
+            unsigned_sha256=digest,
+            source_sha256=origin,
+            mark=Mark(algorithm=ALGORITHM, state="found"),
+            ledger=LedgerLeaf(index=entry.leaf, hash=entry.hash.hex()),
+            label="corner",
+        )
+        credential_signing.sign(unsigned, target, facts, local_signer(home), source=source)
+        sha256 = files.sha256(target)
+        ledger.append("finished", {"record": NUMBER, "sha256": sha256, "leaf": entry.leaf})
+        record = RenderRecord(
+            number=NUMBER,
+            kind="film" if seen.kind == "film" else "still",
+            file=target.name,
+            sha256=sha256,
+            seconds=seen.seconds,
+            width=seen.width,
+            height=seen.height,
+            facts=facts,
+            fingerprint=seen.fingerprint,
+            proof=ledger.prove(entry.leaf),
+        )
+    records.write(home, record)
+    return record
+
+
+def marked(frames: Frames, strength: float = 42.0) -> list[Image]:
+    height, width = frames[0].shape[:2]
+    marker = Marker(width, height, NUMBER, strength)
+    return [marker.rgb(one) for one in frames]
+
+
+def swapped(frames: Frames) -> list[Image]:
+    """Frames with an ellipse of another film in the middle: as little of a swap as it takes."""
+    other = scene(77, len(frames))
+    mask = np.zeros((HEIGHT, WIDTH, 1), np.uint8)
+    cv2.ellipse(mask, (WIDTH // 2, HEIGHT // 2), (40, 50), 0, 0, 360, (1,), -1)
+    return [np.where(mask > 0, new, old) for old, new in zip(frames, other, strict=True)]
+
+
+def studio(folder: Path) -> Made:
+    """An installation of its own, and its film."""
+    home = Home(folder / "home")
+    frames = scene(1)
+    source = film(folder / "source.mp4", frames)
+    tag = {aigc.KEY: aigc.text(records.number_text(NUMBER))}
+    unsigned = film(folder / "unsigned.mp4", marked(swapped(frames)), metadata=tag)
+    path = folder / "film.mp4"
+    return Made(home, path, source, sealed(home, unsigned, path, source))
