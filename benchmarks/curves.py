@@ -53,7 +53,9 @@ def _plot(plot: Plot) -> Image:
         _write(canvas, f"{value:g}", x - 5, HEIGHT - BOTTOM + 18, SOFT)
     _write(canvas, plot.x_label, WIDTH - RIGHT - 9 * len(plot.x_label), HEIGHT - BOTTOM + 34, SOFT)
     at = float(LEFT)
-    for curve, ink in zip(plot.curves, INKS, strict=False):
+    # Grey is for what is only there to compare with.
+    inks = INKS if plot.curves[0].label == "untouched" else INKS[1:]
+    for curve, ink in zip(plot.curves, inks, strict=False):
         points = [
             (round(x * 16), round(up(value) * 16))
             for x, value in zip(places, curve.values, strict=True)

@@ -327,14 +327,14 @@ def curves(points: Sequence[Point], direction: str, key: str) -> Plot:
 def write(folder: Path, points: Sequence[Point], scenes: dict[str, Scene]) -> None:
     """Write curves, pictures and the table of all points so far."""
     sections: list[Section] = []
-    drawn: list[Plot] = []
+    drawn: list[list[Plot]] = []
     for direction, scene in scenes.items():
         there = [point for point in points if point.direction == direction]
         if not there:
             continue
         plots = [curves(points, direction, key) for key in FIGURES]
         sections.append(Section(direction.replace("-", " "), "Inside the face.", plots))
-        drawn += plots[:-1]
+        drawn.append(plots)
         rows = [(f"film ({scene.replace})", scene.film)]
         rows += [
             (f"{one.network}, {one.minutes:g} min", Path(one.film))
@@ -344,7 +344,8 @@ def write(folder: Path, points: Sequence[Point], scenes: dict[str, Scene]) -> No
         frames = probe(scene.film).frames or 1
         write_image(folder / f"swap-{direction}.png", contact_sheet(rows, frames))
     if len({point.minutes for point in points}) > 1:
-        write_image(folder / "swap-curves.png", picture(drawn))
+        together = [plot for each in zip(*drawn, strict=True) for plot in each]
+        write_image(folder / "swap-curves.png", picture(together, len(drawn)))
     text = page("Swaps against the truth", "The higher the nearer.", sections)
     files.write_bytes(folder / "swap.html", text.encode())
     found = [(line.what, line.value, line.goal) for line in lines(points)]
