@@ -7,17 +7,20 @@ import json
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import av
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+import understudy.scan
 from converting import UNLABELLED, convert, studio
-from painted import SIZE, Act, film, paint
-from understudy import convert as stage
+from painted import SIZE, Act, ColourTracker, film, paint
+from understudy import casting as stage
 from understudy import files, finishing, sealing
 from understudy.convert import ConvertReport
 from understudy.errors import ContentError, SettingsError, StorageError
@@ -36,6 +39,7 @@ from understudy.trust.ledger import Ledger
 from understudy.trust.proofs import verify_proof
 from understudy.trust.signing import write_private
 from understudy.types import Image
+from understudy.verify import verify
 
 FRAMES = 24
 ACTS = [Act("red", 0, FRAMES, 60), Act("blue", 4, FRAMES, 130)]
@@ -247,6 +251,39 @@ def test_everybody_sees_the_label(here: Here) -> None:
         assert np.ptp(rows) >= SHARE * SIZE
         assert rows.max() < SIZE / 4, "the label stays in its corner"
         assert columns.min() > SIZE / 4
+
+
+def test_the_opening_is_that_of_the_part(here: Here) -> None:
+    """The tracks of a whole film serve a part of it, whose first second is another one."""
+    clip = film(here.clip.with_name("long.mp4"), 150, [Act("red", 0, 150, 90)])
+    lossless: dict[str, Any] = {"codec": "ffv1", "start": Fraction(4), "end": Fraction("4.4")}
+    with mock.patch.object(understudy.scan, "trackers", return_value=ColourTracker):
+        listed = here.project.tracks(clip)
+    plain = convert(here.project, clip, **lossless)
+    card = convert(
+        here.project,
+        clip,
+        **lossless,
+        tracks=listed.file,
+        label="opening",
+        label_reason=None,
+    )
+    for with_card, without in zip(pictures(card.output), pictures(plain.output), strict=True):
+        touched = (np.abs(with_card.astype(int) - without).max(2) > 40).any(1)
+        assert touched.sum() > 0.1 * SIZE
+
+
+def test_a_film_of_this_program_can_be_changed_again(here: Here) -> None:
+    """Two marks in one film: the newer one is read, and the older record is told of."""
+    home = Home.from_environment()
+    first = convert(here.project, here.clip, plain=False)
+    again = convert(here.project, first.output, {"any": "green"}, None, plain=False)
+    older, newer = (json.loads(one.record.read_text())["number"] for one in (first, again))
+    found = verify(again.output, home)
+    assert older != newer
+    assert (found.outcome, found.mark) == ("intact", newer)
+    (told,) = [text for text in found.told("proved") if "was made from" in text]
+    assert told.endswith(f"had not been changed. It was the film of the record {older}.")
 
 
 def test_who_signs_makes_no_other_film(here: Here, tmp_path: Path) -> None:

@@ -42,13 +42,21 @@ def edit(home: Home) -> None:
 def test_entries_are_shown(filled: Home, capsys: pytest.CaptureFixture[str]) -> None:
     lines = say(capsys, "show").splitlines()
     assert [line.split()[0] for line in lines] == ["0", "1", "2"]
-    assert f"render: record 71, sha256 {HASHES[1]}" in lines[1]
-    for words in (("--leaf", "1"), ("--record", "71"), ("--sha256", HASHES[1])):
+    assert f"render: record 00000047, sha256 {HASHES[1]}" in lines[1]
+    for words in (
+        ("--leaf", "1"),
+        ("--record", "00000047"),
+        ("--record", "0x47"),
+        ("--sha256", HASHES[1]),
+    ):
         assert say(capsys, "show", *words).splitlines() == lines[1:2]
         (value,) = [json.loads(line) for line in say(capsys, "show", *words, "--json").splitlines()]
         assert (value["leaf"], value["record"], value["kind"]) == (1, 71, "render")
     assert say(capsys, "show", "--last", "1").splitlines() == lines[2:]
     assert say(capsys, "show", "--record", "1") == "There is no such entry.\n"
+    for wrong in ("seventy", "-1", "100000000"):
+        told = say(capsys, "show", f"--record={wrong}", code=SettingsError.exit_code)
+        assert "eight hexadecimal digits" in told
 
 
 def test_an_audit_says_which_row(filled: Home, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +92,7 @@ def test_a_kept_checkpoint_is_audited_against(
 
 
 def test_a_proof_goes_round(filled: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    say(capsys, "prove", "--record", "71", "--output", "one.json")
+    say(capsys, "prove", "--record", "47", "--output", "one.json")
     assert json.loads(Path("one.json").read_text())["leaf"] == 1
     say(capsys, "prove", "--sha256", HASHES[2], "--output", "two.json")
     say(capsys, "prove", "--leaf", "0", "--output", "none.json")

@@ -261,7 +261,9 @@ def test_a_record_that_is_handed_over(made: Made, elsewhere: Home, tmp_path: Pat
     copy = film(tmp_path / "copy.mp4", read_frames(made.path), crf=16)
     assert verify(copy, elsewhere).outcome == "unknown"
     record, pem = tmp_path / "record.json", tmp_path / "ours.pem"
-    write_record(made.home, made.record, record)
+    named = made.record.model_copy(update={"file": "ada-for-chen.mp4"})
+    write_record(made.home, named, record)
+    assert RenderRecord.model_validate_json(record.read_bytes()).file == "film.mp4"
     found = verify(copy, elsewhere, handed=[record])
     assert found.outcome == "unknown signer"
     assert "says a record of somebody whom nobody here knows" in found.summary

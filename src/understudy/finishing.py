@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -75,19 +76,33 @@ class Work:
     encode: EncodeSettings
     trust: TrustSettings
 
+    @cached_property
+    def times(self) -> list[Fraction]:
+        """When each of its frames is shown; the scan may reach beyond its part of the film."""
+        return [time for time in self.found.times if self._wanted(time)]
+
+    def _wanted(self, time: Fraction) -> bool:
+        after = self.start is None or time >= self.start
+        return after and (self.end is None or time < self.end)
+
     @property
     def label(self) -> Label | None:
         """What everybody can see; None when there is to be none."""
         if self.settings.label == "none":
             return None
-        times = self.found.times
+        times = self.times
         return Label(
             self.settings.label,
             self.info.width,
             self.info.height,
             start=times[0] if times else Fraction(0),
             end=times[-1] if times else None,
-            faces=((row.time, face.box) for row in self.found for face in row.faces),
+            faces=(
+                (row.time, face.box)
+                for row in self.found
+                if self._wanted(row.time)
+                for face in row.faces
+            ),
             pixel_aspect=self.info.pixel_aspect,
         )
 
@@ -169,11 +184,11 @@ def _render(work: Work, segments: Segments, laid: Laid, progress: Progress) -> N
     """Bring the segments to completion."""
     if segments.complete:
         return
-    found, film = work.found, work.film
+    found, film, frames = work.found, work.film, len(work.times)
     if segments.frames:
-        progress.note(f"Going on after {segments.frames} of {found.frames} frames.")
+        progress.note(f"Going on after {segments.frames} of {frames} frames.")
     with (
-        progress.task(f"convert {film.name}", "frames", found.frames) as task,
+        progress.task(f"convert {film.name}", "frames", frames) as task,
         VideoReader(film, segments.next or work.start, work.end) as reader,
     ):
         task.done = segments.frames
@@ -194,7 +209,7 @@ def _render(work: Work, segments: Segments, laid: Laid, progress: Progress) -> N
                 task.note(sentence)
         except KeyboardInterrupt:
             task.note(
-                f"Stopped. {segments.frames} of {found.frames} frames are finished and kept; "
+                f"Stopped. {segments.frames} of {frames} frames are finished and kept; "
                 "the same command goes on after them."
             )
             raise

@@ -248,25 +248,22 @@ def seal(
             proof=ledger.prove(entry.leaf),
         )
         kept = records.write(home, record)
-    notes = _notes(state, name if signed.sidecar else None, signed.stamped, settings)
+    notes = _notes(name, state, signed, settings)
     return Sealed(signed.sidecar, sha256, state, kept, notes)
 
 
 def _notes(
-    state: MarkState, aside: str | None, stamped: bool, settings: TrustSettings
+    name: str, state: MarkState, signed: credential_signing.Signed, settings: TrustSettings
 ) -> tuple[str, ...]:
     told = []
     if state == "weak":
+        told.append(f"The invisible mark could not be read back from {name}; its record says so.")
+    if signed.sidecar is not None:
         told.append(
-            "The invisible mark could not be read back from the finished file, even at full "
-            "strength; its record says so."
-        )
-    if aside is not None:
-        told.append(
-            f"{aside}{credentials.SIDECAR} holds the film's credentials, because this kind of "
+            f"{name}{credentials.SIDECAR} holds the credentials of {name}, because this kind of "
             "file cannot: keep both together."
         )
-    if settings.time_stamps and not stamped:
+    if settings.time_stamps and not signed.stamped:
         told.append(f"{settings.time_stamps} gave no time-stamp; it was signed without one.")
     return tuple(told)
 

@@ -305,7 +305,7 @@ def _by_looks(found: Evidence) -> str:
 def changes(record: RenderRecord, comparison: Comparison, seen: Look) -> list[str]:
     """What was done to a film since its record, as far as can be told; participles."""
     found = [
-        "packed anew (or encoded with hardly a loss)"
+        "packed anew (or encoded so well that it cannot be told)"
         if comparison.distance == 0
         else "encoded anew"
     ]

@@ -216,9 +216,15 @@ class _Case:
                 self.say("broken" if found.state in ("tampered", "damaged") else "unknown", reason)
         for left_open in found.uncovered:
             self.say("unknown", left_open)
-        for one in found.ingredients:
-            if found.intact and one.state in ("tampered", "damaged"):
-                self.say("broken", f"What it was made from ({one.title}) had been changed.")
+        for one in found.ingredients if found.intact else ():
+            of = f" It was the film of the record {one.record}." if one.record else ""
+            if one.state in ("tampered", "damaged"):
+                self.say("broken", f"What it was made from ({one.title}) had been changed.{of}")
+            elif one.state != "none":
+                self.say(
+                    "proved" if found.state == "trusted" else "unknown",
+                    f"What it was made from was signed too, and had not been changed.{of}",
+                )
         return found
 
     def _tagged(self, credentials: Credentials) -> aigc.Tag | None:

@@ -122,11 +122,13 @@ def write_trust(home: Home, path: Path) -> str:
 
 
 def write_record(home: Home, record: RenderRecord, path: Path) -> None:
-    """Write a record to hand over with its film; with the anchors that came since it was made.
+    """Write a record to hand over with its film; with the anchors that came since it was made,
+    and without the film's name, which tells who is in it unless the user chose another.
 
     Raises:
         StorageError: it cannot be written.
     """
+    record = record.model_copy(update={"file": f"{record.kind}{Path(record.file).suffix}"})
     leaf = record.facts.ledger
     try:
         with Ledger.open(home, write=False) as ledger:

@@ -397,6 +397,9 @@ def test_the_sources_credentials_are_carried_over(
     assert [(one.title, one.state) for one in found.ingredients] == [("source", "trusted")]
     carried = path.read_bytes().index(b"jumdc2ma") + 4
     assert read(patched(path, carried + 2, b"\1"), trusted=signer.anchor_pem).state != "trusted"
+    earlier = read(source).facts
+    assert earlier is not None
+    assert found.ingredients[0].record == earlier.record
     foreign = signed(film(tmp_path / "b.mp4"), other, source)
     found = read(foreign, trusted=other.anchor_pem)
     assert found.state == "trusted"

@@ -21,6 +21,7 @@ from understudy.trust.ledger import Ledger
 from understudy.trust.ledger_export import verify_export
 from understudy.trust.opentimestamps import OpenTimestamps
 from understudy.trust.proofs import PROOF, verify_proof
+from understudy.trust.records import number_text
 from understudy.trust.rfc3161 import TimeStampAuthority
 
 ledger = App(name="ledger", help="Show, check and export the ledger.", sort_key=11)
@@ -35,7 +36,7 @@ Files = Annotated[list[Path] | None, Parameter(negative="")]
 def show_ledger(
     *,
     leaf: int | None = None,
-    record: int | None = None,
+    record: str | None = None,
     sha256: str | None = None,
     last: int = 20,
     as_json: Json = False,
@@ -45,7 +46,7 @@ def show_ledger(
 
     Args:
         leaf: The entry with this number.
-        record: Those of the output with this number in its watermark.
+        record: Those of the output with this number in its mark, as `understudy verify` writes it.
         sha256: Those of the output with this hash.
         last: So many of the latest, when none of these is given.
         as_json: Print JSON Lines.
@@ -56,7 +57,7 @@ def show_ledger(
             one = log.entry(leaf)
             found = [one] if one else []
         elif record is not None:
-            found = log.by_record(record)
+            found = log.by_record(_number(record))
         elif sha256 is not None:
             found = log.by_sha256(sha256)
         else:
@@ -67,7 +68,7 @@ def show_ledger(
             session.say(json.dumps({"leaf": entry.leaf, **values}))
             continue
         rest = ", ".join(
-            f"{name} {' '.join(value) if isinstance(value, list) else value}"
+            f"{name} {_plain(name, value)}"
             for name, value in sorted(values.items())
             if name not in ("kind", "time")
         )
@@ -137,7 +138,7 @@ def export_ledger(output: Path, /, *, session: Own) -> None:
 def prove_ledger(
     *,
     leaf: int | None = None,
-    record: int | None = None,
+    record: str | None = None,
     sha256: str | None = None,
     output: Path,
     session: Own,
@@ -146,7 +147,7 @@ def prove_ledger(
 
     Args:
         leaf: The entry with this number.
-        record: The latest of the output with this number in its watermark.
+        record: The latest of the output with this number in its mark.
         sha256: The latest of the output with this hash.
         output: The file.
     """
@@ -158,7 +159,8 @@ def prove_ledger(
         )
     with Ledger.open(Home.from_environment(), write=False) as log:
         if leaf is None:
-            found = log.by_record(record) if record is not None else log.by_sha256(str(sha256))
+            number = None if record is None else _number(record)
+            found = log.by_record(number) if number is not None else log.by_sha256(str(sha256))
             if not found:
                 raise TrustError(
                     "The ledger has no entry of this output.", "See them: understudy ledger show"
@@ -256,7 +258,7 @@ def forget_ledger(subject: str, /, *, session: Own) -> None:
     """Destroy the key of somebody's digests: they mean nothing from then on. No way back.
 
     Args:
-        subject: Who, as named when their data were entered.
+        subject: The id of their consent; `understudy consent show NAME` says it.
     """
 
     with Ledger.open(Home.from_environment(), write=False) as log:
@@ -264,8 +266,30 @@ def forget_ledger(subject: str, /, *, session: Own) -> None:
     session.say(
         f"The digests of {subject} mean nothing any more; the ledger is whole."
         if done
-        else f"There is no key for {subject}; nothing was to do."
+        else f"There is no key for {subject}, so nothing was to do. For a person, give the id of "
+        "their consent: understudy consent show NAME"
     )
+
+
+def _number(text: str) -> int:
+    """A record's number from the hexadecimal digits that are shown. Raises SettingsError."""
+    try:
+        number = int(text, 16)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 2**32:
+        raise SettingsError(
+            f"--record: `{text}` is no number of a record.",
+            "Give its eight hexadecimal digits, as `understudy verify` writes them.",
+        )
+    return number
+
+
+def _plain(name: str, value: object) -> str:
+    """A value of an entry for people."""
+    if name == "record" and isinstance(value, int):
+        return number_text(value)
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _notes(paths: Iterable[Path]) -> Sequence[str]:

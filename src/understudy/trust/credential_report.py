@@ -37,11 +37,13 @@ class Ingredient:
 
     Attributes:
         state: as of the earlier file itself, when the later one was signed.
+        record: number of its record, where this program made it and says so.
     """
 
     title: str
     state: State
     reasons: tuple[str, ...]
+    record: str | None = None
 
 
 class _Quoted(BaseModel):

@@ -22,7 +22,14 @@ from pydantic import ValidationError
 
 from understudy.errors import StorageError, TrustError
 from understudy.trust import exclusions
-from understudy.trust.credential_report import Ingredient, Report, State, state_of
+from understudy.trust.credential_report import (
+    Ingredient,
+    Manifest,
+    QuotedIngredient,
+    Report,
+    State,
+    state_of,
+)
 from understudy.trust.manifest import CREATED, RECORD, Facts, Record, Seal
 
 if TYPE_CHECKING:
@@ -209,7 +216,7 @@ def _unreadable(error: Exception, remains: bool, beside: bool) -> Credentials:
 
 def _judge(path: Path, beside: bytes | None, report: Report) -> Credentials:
     active = report.active
-    record, reasons = _record(report)
+    record, reasons = _record(report.active)
     uncovered: list[str] = []
     if record is not None:
         reasons += _faults(path, beside, record.seal)
@@ -245,12 +252,19 @@ def _judge(path: Path, beside: bytes | None, report: Report) -> Credentials:
         generator=active.generator(),
         sidecar=beside is not None,
         facts=record.facts if record else None,
-        ingredients=tuple(one.judged() for one in active.ingredients),
+        ingredients=tuple(_judged(report, one) for one in active.ingredients),
     )
 
 
-def _record(report: Report) -> tuple[Record | None, list[str]]:
-    for assertion in report.active.assertions:
+def _judged(report: Report, one: QuotedIngredient) -> Ingredient:
+    """An ingredient, with the number of its record."""
+    judged, own = one.judged(), report.manifests.get(one.active_manifest or "")
+    record = _record(own)[0] if own else None
+    return judged if record is None else replace(judged, record=record.facts.record)
+
+
+def _record(manifest: Manifest) -> tuple[Record | None, list[str]]:
+    for assertion in manifest.assertions:
         if assertion.label == RECORD:
             try:
                 return Record.model_validate(assertion.data), []

@@ -64,7 +64,9 @@ class Log:
         """
         path = home.ledger
         if not write and not path.exists():
-            raise TrustError(f"There is no ledger at {path} yet.", "It begins with the first film.")
+            raise TrustError(
+                f"There is no ledger at {path} yet.", "It begins with the first consent or film."
+            )
         with files.storage_errors(path), database_errors(path):
             if write:
                 path.parent.mkdir(parents=True, exist_ok=True)

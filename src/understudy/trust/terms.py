@@ -35,7 +35,7 @@ def in_words(consent: Consent, at: datetime, own_key: str | None = None) -> list
     who = consent.person
     lines = [
         f"Consent of {who}, stated on {consent.stated_at:%Y-%m-%d}",
-        f"  whose       {_WHOSE[consent.footing]}{_age(consent)}",
+        f"  whose       {_whose(consent)}{_age(consent)}",
         f"  holds       {standing(consent, at)}",
         *_list("for", [_MAY[one] for one in PURPOSES if one in consent.purposes]),
         *_list("not for", [_MAY[one] for one in PURPOSES if one not in consent.purposes]),
@@ -50,13 +50,19 @@ def in_words(consent: Consent, at: datetime, own_key: str | None = None) -> list
     if consent.statement:
         found = consent.statement
         lines.append(f"  evidence    {found.file} (SHA-256 {found.sha256[:16]}...)")
-    where = f"tell {consent.contact}; " if consent.contact else ""
+    where = f"tell {consent.contact}; they run " if consent.contact else ""
     lines.append(f"  taken back  {where}understudy consent revoke {who}")
     lines.append(f"  signed by   {_signer(consent, own_key)}")
     lines.append(f"  id          {consent.id}")
     if consent.revocation is not None:
         lines.append(f"  revocation  {_revocation(consent)}")
     return lines
+
+
+def _whose(consent: Consent) -> str:
+    if consent.stated_by == "subject":
+        return f"The face of {consent.person}, who signs it."
+    return _WHOSE[consent.footing]
 
 
 def standing(consent: Consent, at: datetime) -> str:
