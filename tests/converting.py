@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from painted import Act, ColourTracker, film
-from understudy import convert as stage
+from understudy import casting as stage
 from understudy import finishing, finishing_stills
 from understudy.collect import add
 from understudy.convert import ConvertReport

@@ -232,6 +232,29 @@ def test_several_people_are_replaced_at_once(
     assert main(["convert", str(film), "--replace", "ben"]) == SettingsError.exit_code
 
 
+def test_a_preview_is_asked_for_as_a_conversion_is(
+    project: Project,
+    film: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project.model_folder("duo").mkdir()
+    report = types.SimpleNamespace(output=Path("a.png"), times=[0] * 5, rows=[""] * 9, notes=[])
+    spy = Spy(report)
+    in_place_of(monkeypatch, "previewing", spy)
+    monkeypatch.setattr(sys.modules["understudy.previewing"], "preview", spy, raising=False)
+    words = ["convert", str(film), "--replace", "ben", "--with", "ada", "--preview"]
+    assert main([*words, "--feather", "0.2", "--start", "1", "--crf", "20"]) == 0
+    _, ask, output, _ = spy.args
+    assert (ask.film, ask.swaps, ask.model, ask.start) == (film, {"ben": "ada"}, "duo", 1)
+    assert ask.settings == settings_module.ConvertSettings(feather=0.2)
+    assert output is None
+    assert "a.png: 5 frames, 9 rows." in capsys.readouterr().out
+    picture = film.with_suffix(".png")
+    assert main(["convert", str(picture), *words[2:]]) == SettingsError.exit_code
+    assert main(["convert", str(picture), "--swap-faces", "--preview"]) == SettingsError.exit_code
+
+
 def test_ctrl_c_is_no_error_of_ours(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

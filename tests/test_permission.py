@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from coming_and_going import studio, trained
-from understudy.convert import choose_artist
+from understudy.casting import choose_artist
 from understudy.data import records
 from understudy.data.faceset import INDEX, SCHEMA_VERSION, Faceset
 from understudy.errors import ConsentError, UnknownPerson

@@ -18,7 +18,7 @@ import pytest
 import converting
 from converting import studio
 from painted import Act, ColourTracker, film, paint
-from understudy import convert as stage
+from understudy import casting as stage
 from understudy import files, finishing_stills, sealing
 from understudy.cli import main
 from understudy.convert import ConvertReport

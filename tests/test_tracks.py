@@ -20,7 +20,7 @@ import studio as commands
 import understudy.scan
 from converting import PEOPLE, Inverter, studio
 from painted import SIZE, Act, ColourTracker, film, paint
-from understudy import convert as stage
+from understudy import casting as stage
 from understudy.convert import ConvertReport
 from understudy.errors import FacesError, MediaError, SettingsError
 from understudy.media.images import read_image

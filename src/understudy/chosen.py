@@ -60,6 +60,8 @@ def _render_of(
     found: list[tuple[float, Path]] = []
     for path in project.renders_folder.glob("*.json"):
         record = _record(path)
+        if "preview" in record:
+            continue
         try:
             fits = record["film"]["sha256"] == digest and record["model"]["name"] == model
             rendered = path.with_name(record["outputs"]["film"]["file"])

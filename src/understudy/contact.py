@@ -18,7 +18,7 @@ from understudy.media.planes import Turn
 from understudy.media.png_text import with_text
 from understudy.media.video import SEGMENT_SUFFIX, MediaInfo, SegmentWriter, join
 from understudy.settings import EncodeSettings
-from understudy.types import Image
+from understudy.types import Box, Image
 
 TILE = 128
 GAP = 4
@@ -39,9 +39,13 @@ class Row:
     labels: Sequence[str] = ()
 
 
-def sheet(rows: Sequence[Row]) -> Image:
-    """All rows under one another, each below its caption. RGB uint8 (height, width, 3)."""
-    drawn = [_row(row) for row in rows]
+def sheet(rows: Sequence[Row], side: int = TILE) -> Image:
+    """All rows under one another, each below its caption. RGB uint8 (height, width, 3).
+
+    Args:
+        side: of each picture on the sheet, pixels.
+    """
+    drawn = [_row(row, side) for row in rows]
     width = max(row.shape[1] for row in drawn)
     padded = [
         np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=PAPER)
@@ -56,17 +60,38 @@ def grid(caption: str, pictures: Sequence[Image], columns: int = 8) -> list[Row]
     return [Row(caption if number == 0 else "", part) for number, part in enumerate(parts)]
 
 
-def _row(row: Row) -> Image:
+def cut_square(image: Image, box: Box, room: float) -> Image:
+    """A square around a face, its side `room` times the box's longer one; what lies outside of
+    the picture is paper.
+
+    Args:
+        image: RGB uint8 (height, width, 3).
+        box: of the face, pixels of `image`.
+    """
+    side = max(2, round(room * max(box[2] - box[0], box[3] - box[1])))
+    left, top = (round((box[k] + box[k + 2] - side) / 2) for k in (0, 1))
+    height, width = image.shape[:2]
+    cut = np.full((side, side, 3), PAPER, np.uint8)
+    rows = slice(max(top, 0), min(top + side, height))
+    columns = slice(max(left, 0), min(left + side, width))
+    if rows.start < rows.stop and columns.start < columns.stop:
+        part = image[rows, columns]
+        y, x = rows.start - top, columns.start - left
+        cut[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return cut
+
+
+def _row(row: Row, side: int) -> Image:
     tiles = [
         np.pad(
-            np.asarray(cv2.resize(picture, (TILE, TILE), interpolation=cv2.INTER_CUBIC), np.uint8),
+            np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8),
             ((0, GAP), (0, GAP), (0, 0)),
             constant_values=PAPER,
         )
         for picture in row.pictures
     ]
     line = np.concatenate(tiles, axis=1)
-    over = [(number * (TILE + GAP), words) for number, words in enumerate(row.labels)]
+    over = [(number * (side + GAP), words) for number, words in enumerate(row.labels)]
     strips = [_strip(line.shape[1], words) for words in ([(0, row.caption)], over) if words]
     return np.concatenate([*(strips if row.caption else strips[1:]), line])
 

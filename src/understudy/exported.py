@@ -6,6 +6,7 @@ understudy convert FILM --model ada.dfm --replace chen --with ada
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,11 @@ class ExportedArtist:
                 f"Say --with {card.person}, or take another file.",
             )
         return ExportedDrawer(self.model, replace, self.settings)
+
+    def with_settings(self, settings: ConvertSettings) -> ExportedArtist:
+        other = copy(self)
+        other.settings = settings
+        return other
 
 
 class ExportedDrawer(Drawer):

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from understudy import canvas, files
-from understudy.convert import SCHEMA_VERSION, ConvertReport
+from understudy.casting import SCHEMA_VERSION
+from understudy.convert import ConvertReport
 from understudy.finishing import STRONGER, TRIES, marking, source_notes
 from understudy.looking import guarded, look
 from understudy.marking import Marker
@@ -44,7 +45,7 @@ from understudy.trust.consent import Consent
 from understudy.trust.guard import require
 from understudy.trust.label import Label, check_label
 from understudy.trust.watermark import SMALLEST
-from understudy.types import Face, Frame, Image, Patch
+from understudy.types import Box, Face, Frame, Image, Patch
 
 PICTURES = (".png", ".webp", ".jpg", ".jpeg")
 """What a result can be written as; a picture of another kind becomes a PNG."""
@@ -114,50 +115,15 @@ def publish_still(
         reason,
         trust.strength,
     )
-    patches = list(changed.patches)
-    if settings.label != "none":
-        boxes = [(Fraction(0), face.box) for face in changed.faces]
-        height, width = frame.image.shape[:2]
-        label = Label(settings.label, width, height, Fraction(0), Fraction(0), boxes)
-        patches += label.patches(Fraction(0))
-        if not label.large_enough:
-            told.append("The picture is too small for a label of the size that some rules ask for.")
-    plain = np.asarray(lay(frame.picture, patches).to_ndarray(format="rgb24"), np.uint8)
+    boxes = [face.box for face in changed.faces]
+    plain, said = labelled(frame, changed.patches, boxes, settings)
     images = {
         FILM: plain,
         SIDE: np.hstack([frame.image, plain]),
         MATTE: canvas.matte(frame, changed.patches),
     }
-    folder = project.renders_folder / ".work" / key
-    for path in (*target.outputs.values(), target.record):
-        clear_leftovers(path)
-    with files.only_writer(folder.with_suffix(".lock"), f"the conversion of {picture.name}"):
-        sealed: dict[str, Sealed] = {}
-        outputs = target.outputs
-        for name in (*(one for one in outputs if one != FILM), FILM):
-            path = outputs[name]
-            unsigned = folder / f"{name}{path.suffix}"
-            marked = name != MATTE and min(images[name].shape[:2]) >= SMALLEST
-            _marked(images[name], unsigned, origin if marked else None)
-            with sealed_file(path) as temporary:
-                sealed[name] = seal(unsigned, temporary, path.name, origin, trust, marked=marked)
-                if name == FILM:
-                    if not marked:
-                        told.append(f"Pictures under {SMALLEST} pixels cannot carry the mark.")
-                    told += dict.fromkeys(note for one in sealed.values() for note in one.notes)
-                    record |= {
-                        "key": key,
-                        "number": records.number_text(origin.number),
-                        "frames": 1,
-                        "swapped": int(bool(changed.patches)),
-                        "outputs": {
-                            one: {"file": outputs[one].name, **facts_of(sealed[one])}
-                            for one in outputs
-                        },
-                        "notes": told,
-                    }
-                    files.write_json(target.record, record)
-        shutil.rmtree(folder)
+    record |= {"key": key, "frames": 1, "swapped": int(bool(changed.patches))}
+    told = publish(project, target, images, origin, record, [*told, *said])
     return ConvertReport(
         output=target.film,
         side_by_side=target.outputs.get(SIDE),
@@ -170,6 +136,78 @@ def publish_still(
         matches=tuple(matches),
         notes=tuple(told),
     )
+
+
+def labelled(
+    frame: Frame, patches: Sequence[Patch], faces: Sequence[Box], settings: ConvertSettings
+) -> tuple[Image, list[str]]:
+    """A picture with patches and the visible label laid over it, RGB, and what is to be said.
+
+    Args:
+        faces: boxes that the label keeps clear of as far as it can.
+    """
+    laid, told = list(patches), []
+    if settings.label != "none":
+        boxes = [(Fraction(0), box) for box in faces]
+        height, width = frame.image.shape[:2]
+        label = Label(settings.label, width, height, Fraction(0), Fraction(0), boxes)
+        laid += label.patches(Fraction(0))
+        if not label.large_enough:
+            told.append("The picture is too small for a label of the size that some rules ask for.")
+    return np.asarray(lay(frame.picture, laid).to_ndarray(format="rgb24"), np.uint8), told
+
+
+def publish(
+    project: Project,
+    target: Target,
+    images: Mapping[str, Image],
+    origin: Origin,
+    record: Mapping[str, Any],
+    notes: Sequence[str],
+) -> list[str]:
+    """Mark and seal pictures, write them and the record beside them.
+
+    Args:
+        target: which of `images` are to be written, and where.
+        record: what the record says besides what is found out here; its `key` is there.
+        notes: what is to be said already.
+
+    Returns:
+        All that is to be said.
+
+    Raises: as `sealing.seal`.
+    """
+    told = list(notes)
+    folder = project.renders_folder / ".work" / record["key"]
+    for path in (*target.outputs.values(), target.record):
+        clear_leftovers(path)
+    with files.only_writer(folder.with_suffix(".lock"), f"the picture {target.film.name}"):
+        sealed: dict[str, Sealed] = {}
+        outputs = target.outputs
+        for name in (*(one for one in outputs if one != FILM), FILM):
+            path = outputs[name]
+            unsigned = folder / f"{name}{path.suffix}"
+            marked = name != MATTE and min(images[name].shape[:2]) >= SMALLEST
+            _marked(images[name], unsigned, origin if marked else None)
+            with sealed_file(path) as temporary:
+                sealed[name] = seal(
+                    unsigned, temporary, path.name, origin, project.settings.trust, marked=marked
+                )
+                if name == FILM:
+                    if not marked:
+                        told.append(f"Pictures under {SMALLEST} pixels cannot carry the mark.")
+                    told += dict.fromkeys(note for one in sealed.values() for note in one.notes)
+                    finished = {
+                        "number": records.number_text(origin.number),
+                        "outputs": {
+                            one: {"file": outputs[one].name, **facts_of(sealed[one])}
+                            for one in outputs
+                        },
+                        "notes": told,
+                    }
+                    files.write_json(target.record, {**record, **finished})
+        shutil.rmtree(folder)
+    return told
 
 
 def _marked(image: Image, path: Path, origin: Origin | None) -> None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from understudy.imagine import ImagineReport
     from understudy.import_faces import ImportReport
     from understudy.pretrain import PretrainReport
+    from understudy.previewing import PreviewReport
     from understudy.removal import RemovalReport
     from understudy.tracks import TracksReport
     from understudy.train import TrainReport
@@ -184,19 +185,11 @@ class Project(ProjectFolder):
         scan, encode, own = take(
             given, _GIVEN, self.settings.scan, self.settings.encode, self.settings.convert
         )
-        from understudy.matching import WARP, parse_swaps
+        swaps, model, portrait = self._wanted(
+            replace, with_, model, face, consent, statement, tracks
+        )
         from understudy.media.images import IMAGE_SUFFIXES
 
-        portrait = None if face is None else Portrait.parse(face, consent, statement)
-        if portrait is None and (consent or statement):
-            raise SettingsError(
-                "A footing was given, but no photo that it is for.", "Give the photo with --face."
-            )
-        words = [replace] if isinstance(replace, str) else [f"{a}={b}" for a, b in replace.items()]
-        rules = tracks is None or replace not in ("any", {}) or with_ is not None
-        swaps = parse_swaps(words, with_, portrait.name if portrait else None) if rules else {}
-        if portrait is None and model != WARP and not is_exported(model):
-            model = self.model(model)
         progress = progress or silent()
         if film.suffix.lower() in IMAGE_SUFFIXES:
             if start is not None or end is not None:
@@ -228,6 +221,68 @@ class Project(ProjectFolder):
             portrait,
             tracks=tracks,
         )
+
+    def preview(
+        self,
+        film: Path,
+        replace: str | Mapping[str, str] = "any",
+        with_: str | None = None,
+        model: str | None = None,
+        output: Path | None = None,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        progress: Progress | None = None,
+        face: Path | str | None = None,
+        consent: Footing | None = None,
+        statement: Path | None = None,
+        tracks: Path | None = None,
+        **given: Any,
+    ) -> PreviewReport:
+        """A few frames of `film` drawn in all the ways there are, as one picture to choose by
+        eye; see `previewing.preview`. Arguments as for `convert`; the film is not converted."""
+        scan, _, own = take(
+            given, _GIVEN, self.settings.scan, self.settings.encode, self.settings.convert
+        )
+        from understudy.media.images import IMAGE_SUFFIXES
+
+        if film.suffix.lower() in IMAGE_SUFFIXES:
+            raise SettingsError(
+                f"{film.name} is a picture; a preview is made of moments of a film.",
+                "Convert it at once, as often as you like: understudy convert PICTURE --color ...",
+            )
+        swaps, model, portrait = self._wanted(
+            replace, with_, model, face, consent, statement, tracks
+        )
+        from understudy.casting import Ask
+        from understudy.previewing import preview
+
+        ask = Ask(film, swaps, model, own, scan, start, end, portrait, tracks)
+        return preview(self, ask, output, progress or silent())
+
+    def _wanted(
+        self,
+        replace: str | Mapping[str, str],
+        with_: str | None,
+        model: str | None,
+        face: Path | str | None,
+        consent: Footing | None,
+        statement: Path | None,
+        tracks: Path | None,
+    ) -> tuple[dict[str, str], str | None, Portrait | None]:
+        """Who goes: who comes, who draws them, and from which photo; as said to `convert`."""
+        from understudy.matching import WARP, parse_swaps
+
+        portrait = None if face is None else Portrait.parse(face, consent, statement)
+        if portrait is None and (consent or statement):
+            raise SettingsError(
+                "A footing was given, but no photo that it is for.", "Give the photo with --face."
+            )
+        words = [replace] if isinstance(replace, str) else [f"{a}={b}" for a, b in replace.items()]
+        rules = tracks is None or replace not in ("any", {}) or with_ is not None
+        swaps = parse_swaps(words, with_, portrait.name if portrait else None) if rules else {}
+        if portrait is None and model != WARP and not is_exported(model):
+            model = self.model(model)
+        return swaps, model, portrait
 
     def tracks(
         self,

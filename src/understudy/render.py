@@ -77,6 +77,9 @@ class Artist(Protocol):
         """What draws `with_` over faces of `replace` (a name, or any other word when it is
         anybody). Raises SettingsError when it cannot draw `with_`."""
 
+    def with_settings(self, settings: ConvertSettings) -> Artist:
+        """The same artist, who lays faces over frames in another way."""
+
 
 class Cast:
     """Everybody who is drawn in a film, each over faces of their own.
@@ -137,6 +140,9 @@ class Trained:
         return Swapper(
             self.network, with_, self.settings, self.device, bfloat16_pays(self.device), replace
         )
+
+    def with_settings(self, settings: ConvertSettings) -> Trained:
+        return Trained(self.name, self.network, settings, self.device)
 
 
 def weights_hash(model: SwapModel) -> str:

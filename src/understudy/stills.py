@@ -20,11 +20,8 @@ from typing import Any
 import av
 import numpy as np
 
-from understudy.convert import (
-    ConvertReport,
-    choose_artist,
-    mean_identities,
-)
+from understudy.casting import cast_of, choose_artist, drawers_of, mean_identities
+from understudy.convert import ConvertReport
 from understudy.errors import ConsentError, FacesError, MediaError
 from understudy.faces.analyser import FaceAnalyser
 from understudy.finishing_stills import PICTURES, Changed, publish_still
@@ -41,7 +38,7 @@ from understudy.person import Portrait
 from understudy.portrait import from_left, places
 from understudy.progress import Progress, silent
 from understudy.project import Project
-from understudy.render import FILM, MATTE, SIDE, Cast
+from understudy.render import FILM, MATTE, SIDE
 from understudy.settings import ConvertSettings, ScanSettings
 from understudy.targets import Target, check
 from understudy.trust.consent import Consent, Footing, settle
@@ -72,7 +69,7 @@ def convert_still(
     artist, consents = choose_artist(
         project, model, swaps, portrait, settings, scan_settings, progress
     )
-    drawers = {goes: artist.drawer(goes, comes) for goes, comes in swaps.items()}
+    drawers = drawers_of(artist, swaps)
     named = [goes for goes in swaps if goes != EVERYBODY]
     identities = mean_identities(project, named)
     image = read_image(picture)
@@ -85,7 +82,7 @@ def convert_still(
     matches = match_tracks(tracks, identities, swaps, settings.same_person)
     require_match(matches, swaps, settings.same_person, picture.name)
     progress.note(summary(matches, swaps, picture.name))
-    cast = Cast({match.track: drawers[match.as_] for match in matches if match.as_ is not None})
+    cast = cast_of(drawers, matches)
     frame = _frame(image)
     job = {
         "swaps": swaps,

@@ -68,8 +68,7 @@ class Target:
         if output is not None:
             check_destination(output, encode)
             return cls.of(output.absolute(), settings)
-        people = "-and-".join(f"{comes}-for-{goes}" for goes, comes in swaps.items())
-        stem = f"{film.stem}-{people if len(people) <= LONGEST else f'{len(swaps)}-people'}"
+        stem = stem_of(film, swaps)
         own = film.suffix.lower()
         for suffix in dict.fromkeys(([own] if own in CONTAINERS else []) + [".mp4"]):
             try:
@@ -105,6 +104,12 @@ class Target:
             path: path.name.replace(self.film.stem, film.stem, 1) for path in self.outputs.values()
         }
         return Target({n: path.with_name(swap[path]) for n, path in self.outputs.items()})
+
+
+def stem_of(film: Path, swaps: Mapping[str, str]) -> str:
+    """What a file made of a film is called, without its suffix; `swaps` is who goes: who comes."""
+    people = "-and-".join(f"{comes}-for-{goes}" for goes, comes in swaps.items())
+    return f"{film.stem}-{people if len(people) <= LONGEST else f'{len(swaps)}-people'}"
 
 
 def choose(target: Target, key: str, given: bool) -> Target:

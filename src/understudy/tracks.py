@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.contact import PAPER, TILE, Row, sheet, write_still
-from understudy.convert import mean_identities
+from understudy.casting import mean_identities
+from understudy.contact import PAPER, TILE, Row, cut_square, sheet, write_still
 from understudy.errors import FacesError, MediaError, SettingsError
 from understudy.matching import CLOSE, Match, check_swaps, match_tracks, named
-from understudy.media.video import VideoReader
 from understudy.mended import MendedScan
 from understudy.mending import mend
 from understudy.orders import AUTO, NONE, Orders, TrackOrder, load_orders, tracks_key, write_orders
+from understudy.picking import frames_at
 from understudy.progress import Progress
 from understudy.project import Project
 from understudy.scan import scan
@@ -41,9 +41,6 @@ ROWS = 150
 
 ROOM = 1.5
 """Side of a picture, in sides of the face."""
-
-TOGETHER = Fraction(10)
-"""Seconds between two pictures within which the film is read through rather than opened anew."""
 
 
 @dataclass(frozen=True)
@@ -259,14 +256,10 @@ def draw(film: Path, found: MendedScan, listed: Sequence[Listed], progress: Prog
             wanted.setdefault(index, []).append((number, box))
     pictures: dict[int, list[Image]] = {number: [] for number in tracks}
     with progress.task(f"pictures of {film.name}", "frames", len(wanted)) as task:
-        for run in _runs(found, sorted(wanted)):
-            times = [found.times[place] for i in run if (place := found.place(i)) is not None]
-            with VideoReader(film, times[0], times[-1] + Fraction(1, 1000)) as reader:
-                for frame in reader:
-                    for number, box in wanted.get(frame.index, ()):
-                        pictures[number].append(_cut(frame.image, box))
-                    if frame.index in wanted:
-                        task.step()
+        for frame in frames_at(film, found, wanted):
+            for number, box in wanted[frame.index]:
+                pictures[number].append(cut_square(frame.image, box, ROOM))
+            task.step()
     if not any(pictures.values()):
         raise MediaError(f"{film} could not be read again.", "Run the same command again.")
     blank = np.full((TILE, TILE, 3), PAPER, np.uint8)
@@ -276,31 +269,3 @@ def draw(film: Path, found: MendedScan, listed: Sequence[Listed], progress: Prog
         if (own := pictures.get(one.order.number)) is not None
     ]
     return sheet(rows)
-
-
-def _runs(found: MendedScan, indices: Sequence[int]) -> list[list[int]]:
-    """Frames that are read in one go each."""
-    runs: list[list[int]] = []
-    for index in indices:
-        place, before = found.place(index), found.place(runs[-1][-1]) if runs else None
-        assert place is not None
-        if before is not None and found.times[place] - found.times[before] <= TOGETHER:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    return runs
-
-
-def _cut(image: Image, box: Box) -> Image:
-    """A square around a face, at most as large as the frame; what lies outside is paper."""
-    side = max(2, round(ROOM * max(box[2] - box[0], box[3] - box[1])))
-    left, top = (round((box[k] + box[k + 2] - side) / 2) for k in (0, 1))
-    height, width = image.shape[:2]
-    cut = np.full((side, side, 3), PAPER, np.uint8)
-    rows = slice(max(top, 0), min(top + side, height))
-    columns = slice(max(left, 0), min(left + side, width))
-    if rows.start < rows.stop and columns.start < columns.stop:
-        part = image[rows, columns]
-        y, x = rows.start - top, columns.start - left
-        cut[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return cut

@@ -11,9 +11,10 @@ from typing import Any
 
 from understudy import files
 from understudy.apart import Outcome, Runs
+from understudy.casting import mean_identities
 from understudy.contact import write_still
 from understudy.contest import Contest, Scene, digest
-from understudy.convert import ConvertReport, mean_identities
+from understudy.convert import ConvertReport
 from understudy.errors import ProjectError
 from understudy.evaluate import evaluate
 from understudy.frontal import best_photo

@@ -159,3 +159,7 @@ class Warp:
                 f"Take {' or '.join(self._stills)}, or give a still of {with_} with --face.",
             )
         return Warper(self._stills[with_], self._settings)
+
+    def with_settings(self, settings: ConvertSettings) -> Warp:
+        """The same stills, laid over frames in another way."""
+        return Warp(list(self._stills.values()), settings)

@@ -169,6 +169,7 @@ def convert(
     model: str | None = None,
     face: str | None = None,
     swap_faces: Annotated[bool, Parameter(negative=())] = False,
+    preview: Annotated[bool, Parameter(negative=())] = False,
     consent: Footing | None = None,
     statement: Path | None = None,
     output: Path | None = None,
@@ -198,6 +199,8 @@ def convert(
         model: The only model of the project when not given; `warp` is none.
         face: Photo whose face comes, for --model warp; PHOTO#2 is its second face from the left.
         swap_faces: Let the two faces in a picture change places, for --model warp.
+        preview: Convert nothing: draw a few frames in each colour transfer and with other edges,
+            as one picture to choose by eye.
         consent: On what footing faces that are not on file may be used, for --model warp; as for
             `add`.
         statement: The written agreement, for granted.
@@ -208,7 +211,7 @@ def convert(
         end: End before here.
     """
     if swap_faces:
-        if any((replace, with_, face, tracks, start, end)) or model not in (None, WARP):
+        if any((replace, with_, face, tracks, start, end, preview)) or model not in (None, WARP):
             raise SettingsError(
                 "With --swap-faces two faces of one picture change places; nobody else is named.",
                 f"Leave the rest out: understudy convert PICTURE --model {WARP} --swap-faces",
@@ -222,22 +225,20 @@ def convert(
     rules = tracks is None or replace or with_
     swaps = parse_swaps(replace or [], with_, sitter) if rules else {}
     project = session.project()
-    with session.progress() as progress:
-        report = project.convert(
-            film,
-            swaps,
-            None,
-            model,
-            output,
-            start,
-            end,
-            progress,
-            face,
-            consent,
-            statement,
-            tracks,
-            **given(settings, encode, scan),
+    said = (swaps, None, model, output, start, end)
+    of_faces = (face, consent, statement, tracks)
+    fields = given(settings, encode, scan)
+    if preview:
+        with session.progress() as progress:
+            sheet = project.preview(film, *said, progress, *of_faces, **fields)
+        session.say(
+            *(f"Note: {note}" for note in sheet.notes),
+            f"{sheet.output}: {count(len(sheet.times), 'frame')}, {count(len(sheet.rows), 'row')}.",
+            "Next: the same command without --preview, with the words above the row you like.",
         )
+        return
+    with session.progress() as progress:
+        report = project.convert(film, *said, progress, *of_faces, **fields)
     session.say(*(f"Note: {note}" for note in report.notes))
     speed = f" ({report.frames_per_second:.1f} frames/s)" if report.frames_per_second else ""
     changed = f"{report.swapped} of them changed" if report.frames > 1 else "changed"

@@ -1,0 +1,307 @@
+"""Who plays whom in a film: what comes before anything is drawn.
+
+    orders and people -> who draws, by whose consent -> the film's faces -> who is over which track
+
+`convert` and `previewing` both begin so, and therefore refuse the same things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from understudy.compute import choose_device
+from understudy.data.faceset import Faceset
+from understudy.errors import ProjectError, SettingsError
+from understudy.exchange.card import is_exported
+from understudy.exported import ExportedArtist
+from understudy.finishing import source_notes
+from understudy.looking import guarded
+from understudy.matching import (
+    WARP,
+    Match,
+    check_swaps,
+    match_tracks,
+    mean_identity,
+    named,
+    require_match,
+    summary,
+)
+from understudy.media.video import MediaInfo, probe
+from understudy.mended import MendedScan
+from understudy.mending import mend
+from understudy.models import load_model
+from understudy.orders import Orders, Wanted, obey, read_orders
+from understudy.permission import permit
+from understudy.person import Portrait
+from understudy.portrait import sit
+from understudy.progress import Progress
+from understudy.project import Project
+from understudy.render import Artist, Cast, Draws, Trained
+from understudy.scan import film_hash, scan
+from understudy.sealing import check_ready, pictured
+from understudy.settings import ConvertSettings, ScanSettings
+from understudy.targets import check_part
+from understudy.trust.consent import Consent, Role
+from understudy.trust.guard import require
+from understudy.trust.label import check_label
+from understudy.types import Floats
+from understudy.warp import Warp
+
+SCHEMA_VERSION = 2
+"""Of the records beside films and pictures."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a user wants of a film.
+
+    Attributes:
+        film: to work on.
+        swaps: who goes: who comes. Who goes is a person of the project, or "any" for every face
+            that no other name claims; who comes is a person that the model knows. Two people
+            may take each other's places.
+        model: of the project, or an exported file; the only one of the project when None.
+        settings, scan: how faces are drawn and found.
+        start, end: part of the film in seconds, end excluded.
+        portrait: a photo whose face comes, without a network; `model` is "warp" or None.
+        tracks: a tracks file, whose orders win over `swaps`; these may be none then.
+    """
+
+    film: Path
+    swaps: Mapping[str, str]
+    model: str | None
+    settings: ConvertSettings
+    scan: ScanSettings
+    start: Fraction | None = None
+    end: Fraction | None = None
+    portrait: Portrait | None = None
+    tracks: Path | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who plays whom, all of it allowed; nobody was looked for in the film yet.
+
+    Attributes:
+        ask: what was wanted.
+        info: of the film.
+        swaps: who goes: who comes, with those of a tracks file; sorted.
+        artist: who draws; `drawers` are the artist's, by who goes.
+        consents: of everybody who goes or comes, by name.
+        identities: mean embedding of everybody with a faceset, by name.
+        reason: why there is no visible label, where there is none.
+        orders: of the tracks file, if there is one.
+    """
+
+    ask: Ask
+    info: MediaInfo
+    swaps: dict[str, str]
+    artist: Artist
+    drawers: Mapping[str, Draws]
+    consents: dict[str, Consent]
+    identities: Mapping[str, Floats]
+    reason: str | None
+    orders: Orders | None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The film's faces, and whom each track was taken for.
+
+    Attributes:
+        found: the scan.
+        matches: one for each track.
+        notes: what the user should know of the film, told already.
+    """
+
+    found: MendedScan
+    matches: tuple[Match, ...]
+    notes: tuple[str, ...]
+
+
+def plan(project: Project, ask: Ask, progress: Progress) -> Plan:
+    """Settle who plays whom, before the film is looked through.
+
+    Raises: as `convert.convert`, but for what comes of the film's faces and of writing.
+    """
+    swaps, film, portrait = ask.swaps, ask.film, ask.portrait
+    check_part(ask.start, ask.end)
+    orders = None
+    if ask.tracks is not None:
+        probe(film)  # says what is wrong with a film that is none
+        people = {*project.people, *swaps.values(), *([portrait.name] if portrait else [])}
+        sha256 = film_hash(film, project.cache_folder)
+        wanted = Wanted(film.name, sha256, ask.scan, people, ask.start, ask.end)
+        orders = read_orders(ask.tracks, wanted)
+        swaps = orders.joined(swaps, ask.tracks)
+    check_swaps(swaps)
+    swaps = dict(sorted(swaps.items()))
+    artist, consents = choose_artist(
+        project, ask.model, swaps, portrait, ask.settings, ask.scan, progress
+    )
+    drawers = drawers_of(artist, swaps)
+    identities = mean_identities(project, named(swaps))
+    reason = check_label(ask.settings.label, ask.settings.label_reason)
+    check_ready(project.settings.trust)
+    info = probe(film)
+    return Plan(ask, info, swaps, artist, drawers, consents, identities, reason, orders)
+
+
+def look_for(project: Project, planned: Plan, progress: Progress) -> Seen:
+    """Find everybody who is planned for in the film.
+
+    Raises:
+        MediaError, TrustError: the film cannot be read, or the content guard failed.
+        ContentError: the content guard refuses it.
+        FacesError: somebody who goes was not found.
+    """
+    ask, orders = planned.ask, planned.orders
+    part = (ask.start, ask.end) if orders is None else orders.part
+    notes = source_notes(ask.film)
+    for sentence in notes:
+        progress.note(sentence)
+    verdict = guarded(ask.film, "film", ask.start, ask.end)
+    require(verdict, ask.film.name)
+    found = mend(scan(ask.film, project.cache_folder, ask.scan, progress, *part))
+    matches = match_tracks(
+        found.tracks,
+        planned.identities,
+        planned.swaps,
+        ask.settings.same_person,
+        together=found.together,
+        brief=found.brief,
+    )
+    if orders is not None and ask.tracks is not None:
+        found, matches = obey(orders, ask.tracks, found, matches)
+    require_match(matches, planned.swaps, ask.settings.same_person, ask.film.name)
+    progress.note(summary(matches, planned.swaps, ask.film.name))
+    return Seen(found, tuple(matches), tuple(notes))
+
+
+def record_of(project: Project, planned: Plan, seen: Seen) -> dict[str, Any]:
+    """What went into a film or a preview, as JSON; equal exactly when the same comes out, as far
+    as it does not hang on how that is encoded."""
+    ask = planned.ask
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "understudy": version("understudy"),
+        "film": {"name": ask.film.name, "sha256": seen.found.sha256},
+        "start": None if ask.start is None else str(ask.start),
+        "end": None if ask.end is None else str(ask.end),
+        "swaps": planned.swaps,
+        "model": planned.artist.facts(),
+        "consents": {
+            name: consent.model_dump(mode="json", exclude_none=True)
+            for name, consent in planned.consents.items()
+        },
+        "settings": {
+            "scan": ask.scan.model_dump(mode="json"),
+            "convert": ask.settings.model_dump(mode="json"),
+            "trust": pictured(project.settings.trust),
+        },
+        "tracks": [asdict(match) for match in seen.matches],
+    }
+
+
+def drawers_of(artist: Artist, swaps: Mapping[str, str]) -> dict[str, Draws]:
+    """Who draws, by who goes. Raises SettingsError when the artist cannot draw who comes."""
+    return {goes: artist.drawer(goes, comes) for goes, comes in swaps.items()}
+
+
+def cast_of(drawers: Mapping[str, Draws], matches: Sequence[Match]) -> Cast:
+    """Everybody over the tracks that were taken for whom they replace."""
+    return Cast({match.track: drawers[match.as_] for match in matches if match.as_ is not None})
+
+
+def choose_artist(
+    project: Project,
+    model: str | None,
+    swaps: Mapping[str, str],
+    portrait: Portrait | None,
+    settings: ConvertSettings,
+    scan_settings: ScanSettings,
+    progress: Progress,
+) -> tuple[Artist, dict[str, Consent]]:
+    """Who draws, and the consent of everybody who goes or comes.
+
+    Raises:
+        UnknownPerson, UnknownModel, ProjectError, ConsentError, CheckpointError, SettingsError,
+        MediaError, FacesError: as `convert`.
+    """
+    stills = []
+    if portrait is not None:
+        check_warp(model, swaps)
+        # The face networks take seconds to import; films that were scanned need none of them.
+        from understudy.faces.analyser import FaceAnalyser
+
+        comes = next(iter(swaps.values()))
+        analyser = FaceAnalyser(scan_settings)
+        stills = [sit(project, portrait, comes, analyser, settings.same_person, progress)]
+    elif model == WARP and model not in project.models:
+        raise SettingsError(
+            "The warp needs a photo of who comes.",
+            "Give it: --face PHOTO, with --with NAME for whose face it shows.",
+        )
+    people = sorted({*named(swaps), *swaps.values()})
+    consents = {name: permit(project, name, "convert", *_roles(name, swaps)) for name in people}
+    for name, consent in consents.items():
+        if "publish" not in consent.purposes:
+            progress.note(
+                f"The consent of {name} does not cover publishing: keep what is made to yourself."
+            )
+    if stills:
+        return Warp(stills, settings), consents
+    if model is not None and is_exported(model):
+        exported = ExportedArtist(Path(model), settings)
+        for note in exported.check(swaps, consents):
+            progress.note(note)
+        return exported, consents
+    name = project.model(model)
+    network = load_model(project.model_folder(name), progress.note)
+    return Trained(name, network, settings, choose_device(settings.device)), consents
+
+
+def _roles(name: str, swaps: Mapping[str, str]) -> list[Role]:
+    """In which roles somebody is in `swaps`."""
+    roles: list[Role] = []
+    if name in swaps.values():
+        roles.append("shown")
+    if name in swaps:
+        roles.append("replaced")
+    return roles
+
+
+def check_warp(model: str | None, swaps: Mapping[str, str]) -> None:
+    """Raises SettingsError when a photo's face cannot be what these ask for."""
+    if model not in (None, WARP):
+        raise SettingsError(
+            f"A photo's face comes without a model, but --model {model} was given.",
+            f"Leave --face out, or take --model {WARP}.",
+        )
+    if len(comes := set(swaps.values())) > 1:
+        raise SettingsError(
+            f"A photo shows one person, but {' and '.join(sorted(comes))} are to come.",
+            "Convert the film once for each, or train a model.",
+        )
+
+
+def mean_identities(project: Project, wanted: Sequence[str]) -> dict[str, Floats]:
+    """Mean embedding of everybody with a faceset. Raises ProjectError, FacesError."""
+    names = project.people_with_faces
+    if missing := [name for name in wanted if name not in names]:
+        raise ProjectError(
+            f"{' and '.join(missing)} {'have' if len(missing) > 1 else 'has'} no faceset, so "
+            "nobody knows whom to replace.",
+            f"Run: understudy extract {' '.join(missing)}, or take --replace any.",
+        )
+    found = {}
+    for name in names:
+        embeddings = Faceset.open(project.person(name).faces_folder).embeddings
+        if len(embeddings) or name in wanted:
+            found[name] = mean_identity(embeddings)
+    return found
