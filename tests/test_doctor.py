@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from understudy import doctor
 from understudy.doctor import Check, DoctorReport
+from understudy.trust.home import Home
+from understudy.trust.ledger import Ledger
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,8 @@ def test_everything_is_looked_at(report: DoctorReport) -> None:
         "encoders",
         "OpenCV",
         "weights",
+        "ledger",
+        "guard",
         "disk",
         "memory",
     ]
@@ -45,6 +50,25 @@ def test_this_machine_can_run_the_tests(report: DoctorReport) -> None:
     assert found(report, "torch").level == "ok"
     assert "libx264" in found(report, "encoders").text
     assert found(report, "OpenCV").level == "ok"
+
+
+def test_whether_films_can_be_signed(home: Path) -> None:
+    (check,) = doctor._ledger()
+    assert (check.level, check.text.split(", in ")[0]) == (
+        "ok",
+        "begins with the first consent or film",
+    )
+    with Ledger.open(Home(home)) as log:
+        log.append("render", {"record": 1})
+    (check,) = doctor._ledger()
+    assert check.text.startswith("1 entries, in ")
+    Home(home).ledger.write_bytes(b"no ledger")
+    (check,) = doctor._ledger()
+    assert (check.level, bool(check.remedy)) == ("fail", True)
+    shutil.rmtree(home)
+    home.write_text("a file in the way")
+    (check,) = doctor._ledger()
+    assert (check.level, "no film can be signed" in check.text) == ("warn", True)
 
 
 def test_something_missing_is_no_health() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from understudy import processor
+from understudy.errors import UnderstudyError
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -66,6 +67,8 @@ def doctor(folder: Path) -> DoctorReport:
         _video,
         _opencv,
         _weights,
+        _ledger,
+        _guard,
         lambda: _disk(folder),
         _memory,
     )
@@ -204,9 +207,54 @@ def _weights() -> Iterator[Check]:
         yield Check("weights", "ok", f"all {len(states)} are here")
 
 
+def _ledger() -> Iterator[Check]:
+    """Whether films can be signed and entered here."""
+    from understudy.trust.home import VARIABLE, Home
+    from understudy.trust.ledger import Ledger
+
+    home = Home.from_environment()
+    if not os.access(_there(home.folder), os.W_OK) or _there(home.folder).is_file():
+        yield Check(
+            "ledger",
+            "warn",
+            f"{home.folder} may not be written, so that no film can be signed",
+            f"Name a folder of yours in {VARIABLE}.",
+        )
+    elif not home.ledger.exists():
+        yield Check("ledger", "ok", f"begins with the first consent or film, in {home.folder}")
+    else:
+        try:
+            with Ledger.open(home, write=False) as ledger:
+                entries = len(ledger)
+        except UnderstudyError as error:
+            yield Check("ledger", "fail", error.problem, error.remedy)
+            return
+        yield Check("ledger", "ok", f"{entries} entries, in {home.folder}")
+
+
+def _guard() -> Iterator[Check]:
+    from understudy.trust.guard_line import available
+
+    try:
+        found = available()
+    except UnderstudyError as error:
+        yield Check("guard", "fail", error.problem, error.remedy)
+        return
+    if found is None:
+        found = 'none, and films are called unscanned: pip install "understudy[guard]"'
+    yield Check("guard", "ok", found)
+
+
+def _there(path: Path) -> Path:
+    """The nearest file or folder around `path` that exists."""
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
 def _disk(folder: Path) -> Iterator[Check]:
-    while not folder.exists():
-        folder = folder.parent
+    folder = _there(folder)
     free = shutil.disk_usage(folder).free
     text = f"{free / GIB:.1f} GiB free in {folder}"
     if not os.access(folder, os.W_OK):

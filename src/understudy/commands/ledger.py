@@ -21,7 +21,6 @@ from understudy.trust.ledger import Ledger
 from understudy.trust.ledger_export import verify_export
 from understudy.trust.opentimestamps import OpenTimestamps
 from understudy.trust.proofs import PROOF, verify_proof
-from understudy.trust.records import number_text
 from understudy.trust.rfc3161 import TimeStampAuthority
 
 ledger = App(name="ledger", help="Show, check and export the ledger.", sort_key=11)
@@ -287,6 +286,8 @@ def _number(text: str) -> int:
 
 def _plain(name: str, value: object) -> str:
     """A value of an entry for people."""
+    from understudy.trust.records import number_text
+
     if name == "record" and isinstance(value, int):
         return number_text(value)
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
