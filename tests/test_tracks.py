@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -22,12 +23,13 @@ from converting import PEOPLE, Inverter, studio
 from painted import SIZE, Act, ColourTracker, film, paint
 from understudy import casting as stage
 from understudy.convert import ConvertReport
-from understudy.errors import FacesError, MediaError, SettingsError
+from understudy.errors import ConsentError, FacesError, MediaError, SettingsError
 from understudy.media.images import read_image
 from understudy.media.video import VideoReader
 from understudy.orders import load_orders
 from understudy.project import Project
 from understudy.tracks import TracksReport
+from understudy.trust import consent
 from understudy.types import Face, Frame
 
 FRAMES = 30
@@ -147,6 +149,25 @@ def test_orders_win_over_replace_and_hold_for_parts(here: Stage) -> None:
     assert [left for left, _ in changed] == [n not in range(5, 10) for n in range(FRAMES)]
     assert [right for _, right in changed] == [n >= 4 for n in range(FRAMES)]
     assert {match.as_ for match in done.matches} == {"red", "#red", None}
+
+
+def test_who_is_recognised_is_asked_though_nobody_named_them(here: Stage) -> None:
+    """Neither a tracks file nor `any` is a way around the consent of whom a track shows."""
+    report = here.project.tracks(here.clip, {"red": "green"})
+    told = json.loads(convert(here, report.file).record.read_text())
+    assert list(told["consents"]) == ["green", "red"]
+    plain = mock.patch.object(stage, "load_model", return_value=Inverter(PEOPLE))
+    red = here.project.person("red")
+    only_shown = consent.state("red", "self", roles=("shown",))
+    consent.write(red.consent_file, only_shown)
+    with pytest.raises(ConsentError, match="red does not cover"):
+        convert(here, report.file)
+    with plain, pytest.raises(ConsentError, match="red does not cover"):
+        here.project.convert(here.clip, "any", "green", "duo", **SETTINGS)
+    change(report, 0, "none")
+    change(report, 1, "green")
+    told = json.loads(convert(here, report.file).record.read_text())
+    assert list(told["consents"]) == ["blue", "green"]
 
 
 def test_what_the_user_wrote_is_kept(here: Stage) -> None:

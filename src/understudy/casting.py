@@ -36,7 +36,7 @@ from understudy.mended import MendedScan
 from understudy.mending import mend
 from understudy.models import load_model
 from understudy.orders import Orders, Wanted, obey, read_orders
-from understudy.permission import permit
+from understudy.permission import permit, permit_recognised
 from understudy.person import Portrait
 from understudy.portrait import sit
 from understudy.progress import Progress
@@ -116,11 +116,13 @@ class Seen:
     Attributes:
         found: the scan.
         matches: one for each track.
+        consents: those of the plan, and of people who were recognised and are replaced unnamed.
         notes: what the user should know of the film, told already.
     """
 
     found: MendedScan
     matches: tuple[Match, ...]
+    consents: dict[str, Consent]
     notes: tuple[str, ...]
 
 
@@ -159,6 +161,7 @@ def look_for(project: Project, planned: Plan, progress: Progress) -> Seen:
         MediaError, TrustError: the film cannot be read, or the content guard failed.
         ContentError: the content guard refuses it.
         FacesError: somebody who goes was not found.
+        ConsentError: somebody who was recognised may not be replaced.
     """
     ask, orders = planned.ask, planned.orders
     part = (ask.start, ask.end) if orders is None else orders.part
@@ -179,8 +182,9 @@ def look_for(project: Project, planned: Plan, progress: Progress) -> Seen:
     if orders is not None and ask.tracks is not None:
         found, matches = obey(orders, ask.tracks, found, matches)
     require_match(matches, planned.swaps, ask.settings.same_person, ask.film.name)
+    others = permit_recognised(project, matches, planned.swaps, ask.settings.same_person)
     progress.note(summary(matches, planned.swaps, ask.film.name))
-    return Seen(found, tuple(matches), tuple(notes))
+    return Seen(found, tuple(matches), {**planned.consents, **others}, tuple(notes))
 
 
 def record_of(project: Project, planned: Plan, seen: Seen) -> dict[str, Any]:
@@ -197,7 +201,7 @@ def record_of(project: Project, planned: Plan, seen: Seen) -> dict[str, Any]:
         "model": planned.artist.facts(),
         "consents": {
             name: consent.model_dump(mode="json", exclude_none=True)
-            for name, consent in planned.consents.items()
+            for name, consent in sorted(seen.consents.items())
         },
         "settings": {
             "scan": ask.scan.model_dump(mode="json"),

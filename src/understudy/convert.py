@@ -135,7 +135,7 @@ def convert(
             film,
             found.sha256,
             job["model"].get("weights_sha256"),
-            planned.consents,
+            seen.consents,
             settings.label,
             planned.reason,
             trust.strength,

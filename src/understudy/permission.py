@@ -8,7 +8,7 @@ in the record, so the second only finds a faceset into which somebody else has c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from understudy.data import records
 from understudy.data.cluster import average_link
 from understudy.data.faceset import Faceset
 from understudy.errors import ConsentError, FacesError, ProjectError
+from understudy.matching import Match, named
 from understudy.trust.consent import Consent, Purpose, Role, check_footage, require
 
 if TYPE_CHECKING:
@@ -60,6 +61,41 @@ def permit(
         check_footage(consent, covered)
         check_one_person(name, faceset, project.settings.extract.same_person)
     return consent
+
+
+def permit_recognised(
+    project: ProjectFolder,
+    matches: Sequence[Match],
+    swaps: Mapping[str, str],
+    same_person: float,
+) -> dict[str, Consent]:
+    """The consents of people of the project who are replaced without being named: as anybody,
+    or because a tracks file says so of the track that shows them. Who has none on file is taken
+    like any stranger.
+
+    Args:
+        matches: of a film's or picture's faces.
+        swaps: who goes: who comes.
+        same_person: largest embedding distance within one person.
+
+    Raises:
+        ConsentError: as `permit`.
+    """
+    shown = {
+        match.person
+        for match in matches
+        if match.as_ is not None
+        and not named([match.as_])
+        and match.person not in (None, swaps[match.as_])
+        and match.doubt is None
+        and match.distance is not None
+        and match.distance <= same_person
+    }
+    return {
+        name: permit(project, name, "convert", "replaced")
+        for name in sorted(filter(None, shown))
+        if project.person(name).consent is not None
+    }
 
 
 def _faceset(place: Person) -> Faceset | None:

@@ -136,7 +136,7 @@ def preview(project: Project, ask: Ask, output: Path | None, progress: Progress)
         ask.film,
         seen.found.sha256,
         record["model"].get("weights_sha256"),
-        planned.consents,
+        seen.consents,
         settings.label,
         planned.reason,
         trust.strength,

@@ -33,7 +33,7 @@ from understudy.matching import (
     summary,
 )
 from understudy.media.images import read_image
-from understudy.permission import permit
+from understudy.permission import permit, permit_recognised
 from understudy.person import Portrait
 from understudy.portrait import from_left, places
 from understudy.progress import Progress, silent
@@ -81,6 +81,7 @@ def convert_still(
     tracks = [Track(face.track, 0, 0, 0, 1, face.embedding) for face in faces]
     matches = match_tracks(tracks, identities, swaps, settings.same_person)
     require_match(matches, swaps, settings.same_person, picture.name)
+    consents |= permit_recognised(project, matches, swaps, settings.same_person)
     progress.note(summary(matches, swaps, picture.name))
     cast = cast_of(drawers, matches)
     frame = _frame(image)
