@@ -383,7 +383,7 @@ def blind_to(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Let the mark not be found so many times."""
     left = times
 
-    def blind(path: Path) -> Look:
+    def blind(path: Path, **_: object) -> Look:
         nonlocal left
         left -= 1
         seen = look(path)

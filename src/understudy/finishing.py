@@ -166,7 +166,8 @@ def finish(
         rendered += segments.frames - had
         joined = folder / f"joined{work.target.film.suffix}"
         of_sound = _join(work, segments, FILM, joined)
-        seen = look(joined)
+        with progress.task(f"read back {work.target.film.name}", "frames", segments.frames) as task:
+            seen = look(joined, step=task.step)
         found = seen.carries(work.origin.number)
         if found or not work.can_be_marked or attempt == TRIES - 1:
             break

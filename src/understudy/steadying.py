@@ -27,6 +27,9 @@ UNSURE = 0.25
 
 DEGREE = 2
 
+HELD = 10_000
+"""Places of faces that are held at most; a film of any length needs no more memory."""
+
 
 class _Place(NamedTuple):
     """Where a face is: natural logarithm of the crop's scale, turn in radians, and the crop's
@@ -94,6 +97,8 @@ class Steady:
     def _place(self, face: Face, place: int) -> _Place:
         key = (place, face.track)
         if key not in self._places:
+            if len(self._places) >= HELD:
+                self._places.clear()
             matrix = alignment(face.landmarks, 1).astype(np.float64)
             turn = matrix[:, :2]
             x, y = np.linalg.solve(turn, np.zeros(2) - matrix[:, 2])

@@ -247,9 +247,8 @@ def convert(
         session.say(f"Side by side: {report.side_by_side}")
     if report.matte:
         session.say(f"Alpha matte: {report.matte}")
-    if face is not None or report.frames == 1:
-        return
-    if is_exported(model) or tracks is not None:
+    if face is not None or report.frames == 1 or is_exported(model) or tracks is not None:
+        session.say(f"Next: understudy verify {quote(str(report.output))}")
         return
     # One pair is measured at a time; the record beside the film knows who came for whom.
     which = f" --replace {next(iter(swaps))}" if len(swaps) > 1 else ""
