@@ -241,7 +241,7 @@ def _guard() -> Iterator[Check]:
         yield Check("guard", "fail", error.problem, error.remedy)
         return
     if found is None:
-        found = 'none, and films are called unscanned: pip install "understudy[guard]"'
+        found = 'none, and films are called unscanned; it is an extra: pip install ".[guard]"'
     yield Check("guard", "ok", found)
 
 
