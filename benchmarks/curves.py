@@ -35,6 +35,9 @@ def _write(
 def _plot(plot: Plot) -> Image:
     canvas: Image = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     known = [value for curve in plot.curves for value in curve.values if value is not None]
+    if not known:
+        _write(canvas, f"{plot.title}: not measured", LEFT, 20, BLACK, 0.5)
+        return canvas
     spare = MARGIN * (max(known) - min(known) or 1)
     low, high = min(known) - spare, max(known) + spare
     # Minutes double from point to point: equal steps keep the first ones apart.

@@ -230,7 +230,8 @@ def test_sound_is_copied_packet_for_packet(here: Stage) -> None:
     report = convert(here.project, here.clip)
     assert report.output.suffix == ".mp4"
     assert packets(report.output, "audio") == packets(here.clip, "audio")
-    assert report.notes == (f"Films under {10**6} pixels cannot carry the invisible mark.",)
+    assert report.notes[0].startswith("The film is unscanned: the content guard is not installed")
+    assert report.notes[1:] == (f"Films under {10**6} pixels cannot carry the invisible mark.",)
 
 
 def test_a_part_is_that_part_of_the_whole(here: Stage) -> None:
@@ -478,7 +479,7 @@ def test_odd_sizes_come_out_as_they_are(here: Stage, tmp_path: Path) -> None:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
     report = convert(here.project, odd, **BESIDES)
-    assert "191x189 is odd" in report.notes[0]
+    assert "191x189 is odd" in " ".join(report.notes)
     assert pictures(report.output)[0].shape == (189, 191, 3)
     assert report.side_by_side is not None
     assert pictures(report.side_by_side)[0].shape == (189, 380, 3)

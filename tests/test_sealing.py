@@ -184,7 +184,7 @@ def test_credentials_beside_a_film_come_and_go_with_it(origin: Origin, tmp_path:
     unsigned = film(tmp_path / "unsigned.mkv", 6, [Act("red", 0, 6, 90)])
     target = tmp_path / "out" / "matte.mkv"
     with sealed_file(target) as temporary:
-        sealed = seal(unsigned, temporary, target.name, origin, PLAIN, marked=False)
+        sealed = seal(unsigned, temporary, target.name, origin, PLAIN, marked=False, matte=True)
         assert not target.exists()
     assert (sealed.mark, facts_of(sealed)["credentials"]) == ("none", "sidecar")
     assert sealed.notes[0].startswith("matte.mkv.c2pa holds")

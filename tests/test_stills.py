@@ -196,7 +196,7 @@ def test_a_picture_is_labelled_marked_and_signed(
         assert found.facts is not None
         assert found.facts.record == told["number"]
         assert found.facts.source_sha256 == files.sha256(picture)
-        assert found.facts.label == "corner"
+        assert found.facts.label == ("none" if name == "matte" else "corner")
         assert (found.facts.mark is None) == (name == "matte")
         marked = name != "matte"
         number = int(told["number"], 16) if marked else None

@@ -166,10 +166,11 @@ def look_for(project: Project, planned: Plan, progress: Progress) -> Seen:
     ask, orders = planned.ask, planned.orders
     part = (ask.start, ask.end) if orders is None else orders.part
     notes = source_notes(ask.film)
-    for sentence in notes:
-        progress.note(sentence)
     verdict = guarded(ask.film, "film", ask.start, ask.end)
     require(verdict, ask.film.name)
+    notes += verdict.doubts()
+    for sentence in notes:
+        progress.note(sentence)
     found = mend(scan(ask.film, project.cache_folder, ask.scan, progress, *part))
     matches = match_tracks(
         found.tracks,

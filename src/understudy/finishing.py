@@ -261,6 +261,7 @@ def _publish(
                 origin,
                 work.trust,
                 marked=name in SEEN and work.can_be_marked,
+                matte=name == MATTE,
                 seen=seen if name == FILM else None,
             )
             if name == FILM:

@@ -91,7 +91,9 @@ def publish_still(
     reason = check_label(settings.label, settings.label_reason)
     check_ready(trust)
     told = source_notes(picture)
-    require(guarded(picture, "film"), picture.name)
+    verdict = guarded(picture, "film")
+    require(verdict, picture.name)
+    told += verdict.doubts()
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "understudy": version("understudy"),
@@ -191,7 +193,13 @@ def publish(
             _marked(images[name], unsigned, origin if marked else None)
             with sealed_file(path) as temporary:
                 sealed[name] = seal(
-                    unsigned, temporary, path.name, origin, project.settings.trust, marked=marked
+                    unsigned,
+                    temporary,
+                    path.name,
+                    origin,
+                    project.settings.trust,
+                    marked=marked,
+                    matte=name == MATTE,
                 )
                 if name == FILM:
                     if not marked:

@@ -34,7 +34,7 @@ from understudy.trust.consent import Consent
 from understudy.trust.guard import require
 from understudy.trust.home import Home
 from understudy.trust.ledger import Ledger
-from understudy.trust.manifest import ConsentReference, Facts, LedgerLeaf, Mark
+from understudy.trust.manifest import MATTE_REASON, ConsentReference, Facts, LedgerLeaf, Mark
 from understudy.vouching import appearance
 
 MarkState = Literal["found", "weak", "none"]
@@ -164,6 +164,7 @@ def seal(
     settings: TrustSettings,
     *,
     marked: bool,
+    matte: bool = False,
     seen: Look | None = None,
 ) -> Sealed:
     """Seal a file.
@@ -172,7 +173,8 @@ def seal(
         unsigned: the whole film or picture, with the suffix of `finished`; stays as it is.
         finished: where the sealed file goes.
         name: what it will be called.
-        marked: whether it carries the mark; a matte does not.
+        marked: whether it carries the mark; a matte does not, nor do the smallest pictures.
+        matte: it shows where the face was laid and nothing else, and carries no label.
         seen: what was seen in it already.
 
     Raises:
@@ -204,7 +206,7 @@ def seal(
                 "model": origin.model_sha256,
                 "consents": [one.digest for one in references],
                 "guard": "passed" if verdict.guard else "unscanned",
-                "label": origin.label,
+                "label": "none" if matte else origin.label,
                 "mark": state,
                 "form": seen.kind,
                 "fingerprint": appearance(seen.fingerprint) if marked else None,
@@ -220,8 +222,8 @@ def seal(
             consents=references,
             ledger=LedgerLeaf(index=entry.leaf, hash=entry.hash.hex()),
             guard=f"{verdict.state} ({verdict.guard})" if verdict.guard else "unscanned",
-            label=origin.label,
-            reason=origin.reason,
+            label="none" if matte else origin.label,
+            reason=MATTE_REASON if matte else origin.reason,
         )
         signed = credential_signing.sign(
             unsigned,
@@ -237,7 +239,7 @@ def seal(
         ledger.append("finished", {"record": origin.number, "sha256": sha256, "leaf": entry.leaf})
         record = records.RenderRecord(
             number=origin.number,
-            kind="matte" if not marked else "film" if seen.kind == "film" else "still",
+            kind="matte" if matte else "film" if seen.kind == "film" else "still",
             file=name,
             sha256=sha256,
             seconds=seen.seconds,

@@ -21,7 +21,7 @@ from understudy.looking import Look
 from understudy.trust.aigc import Tag
 from understudy.trust.credentials import Credentials
 from understudy.trust.fingerprint import Comparison
-from understudy.trust.manifest import Facts
+from understudy.trust.manifest import MATTE_REASON, Facts
 from understudy.trust.mark_pattern import tile_side
 from understudy.trust.records import RenderRecord
 
@@ -137,6 +137,8 @@ def how_alike(record: RenderRecord, comparison: Comparison, seen: Look) -> How:
 
 def made(facts: Facts) -> str:
     """What was done, by a record's facts."""
+    if facts.reason == MATTE_REASON:
+        return "It is the matte of a film that was made with this program"
     if facts.source_sha256 is None:
         return "It was made by a network of this program"
     return "A face in it was replaced with this program"

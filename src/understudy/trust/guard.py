@@ -77,6 +77,10 @@ class Verdict:
         frames = f"{self.frames} frame" + ("s" if self.frames != 1 else "")
         return f"The content guard looked at {frames} of the {self.what}: {told}{because}."
 
+    def doubts(self) -> list[str]:
+        """What the user has to be told: that nobody looked, or that they should look themselves."""
+        return [self.told()] if self.state in ("unscanned", "review") else []
+
 
 class Sampler:
     """Fed the frames of a film in order, tells which ones to look at.

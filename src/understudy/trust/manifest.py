@@ -26,6 +26,9 @@ COMPOSITE = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 GENERATED = SOURCE_TYPES + "trainedAlgorithmicMedia"
 """A picture that a network made whole."""
 
+MATTE_REASON = "a matte, which shows no face"
+"""Why a matte carries no label."""
+
 _TRAINING = ("ai_generative_training", "ai_inference", "ai_training", "data_mining")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
