@@ -11,7 +11,7 @@ import torch
 
 from drawn import Drawn
 from test_train import Listener, interrupt
-from understudy import course
+from understudy import beginning, course
 from understudy import pretrain as stage
 from understudy.errors import CheckpointError, ConsentError, SettingsError
 from understudy.models import load_model
@@ -74,6 +74,26 @@ def test_a_base_is_made_and_a_training_begins_with_it(project: Project, tmp_path
     state = json.loads((_last(project, "based") / "state.json").read_text())
     assert state["base"] == made.sha256
     assert json.loads((_last(project, "bare") / "state.json").read_text())["base"] is None
+
+
+def test_with_strangers_the_bases_encoder_learns_as_quickly_as_the_rest(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "crowd.safetensors"
+    project.pretrain(CROWD, "crowd", file, aside=2, **FEW)
+    encoder = read_base(file).model.encoder.state_dict()
+    moved = {}
+    for name, limit in (("known", 1e6), ("strange", 0.0)):
+        monkeypatch.setattr(beginning, "UNFAMILIAR", limit)
+        listener = Listener()
+        project.train(("ada", "chen"), name, listener.progress, base=str(file), **FEW)
+        said = any("unlike those that the base knows" in note for note in listener.notes)
+        assert said == (name == "strange")
+        state = json.loads((_last(project, name) / "state.json").read_text())
+        assert state["shared"] == (1.0 if said else 0.05)
+        own = load_model(project.model_folder(name)).get_submodule("encoder").state_dict()
+        moved[name] = sum(float((own[key] - encoder[key]).abs().sum()) for key in own)
+    assert moved["strange"] > 3 * moved["known"]
 
 
 def _labels(path: Path, frames: int = 40) -> Path:

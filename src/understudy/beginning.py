@@ -80,7 +80,8 @@ def strangers(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
         if far > UNFAMILIAR:
             found.append(
                 f"The faces of {person} are unlike those that the base knows (distance {far:.1f}; "
-                f"up to {UNFAMILIAR} is usual): it helps less with them, so train for longer."
+                f"up to {UNFAMILIAR} is usual): it helps less with them, so its encoder learns as "
+                "quickly as the decoders."
             )
     return found
 

@@ -24,6 +24,7 @@ class State:
         held_out: share of the footage kept out.
         facesets: fingerprint of each person's faceset.
         base: SHA-256 of the base that it began with, if it did.
+        shared: factor on the learning rate of what people share.
         history: one entry per report: step, seconds, and figures by person.
     """
 
@@ -36,6 +37,7 @@ class State:
     caution: float = 1.0
     retreats: int = 0
     base: str | None = None
+    shared: float = 1.0
     alone: list[str] = field(default_factory=list)
     since_step: int = 0
     since_seconds: float = 0.0

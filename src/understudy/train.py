@@ -38,6 +38,7 @@ from understudy.models.checkpoint import Snapshot, complete, load_newest, save
 from understudy.models.figures import Figures, measure
 from understudy.models.learner import Learner
 from understudy.models.people import only, put_back
+from understudy.models.pretrained import Base
 from understudy.outlook import outlook
 from understudy.progress import Progress, Task, silent
 from understudy.schedule import State, learning_rate
@@ -202,16 +203,22 @@ class _Run:
         share = self.state.held_out
         self.feed = Feed(course, found, self.recipe, batch, settings.seed, share, device, progress)
         self.device = device
-        self._learn_from(snapshot)
         if snapshot is None and course.base is not None:
-            faces = self.feed.faces
-            for sentence in (*strangers(course.base, faces), *lacks(course.base, faces)):
-                progress.note(sentence)
+            self._meet(course.base, progress)
+        self._learn_from(snapshot)
         self.journal = Journal(folder, self.state.step)
         self.seen = 0
         self.bad = 0
         self.terms: dict[str, float] | None = None
         self.unsaved = snapshot is None
+
+    def _meet(self, base: Base, progress: Progress) -> None:
+        """Compare everybody with those whom the base knows. Its encoder learns slowly, unless
+        somebody is a stranger to it."""
+        unknown = strangers(base, self.feed.faces)
+        self.state.shared = 1.0 if unknown else self.recipe.based
+        for sentence in (*unknown, *lacks(base, self.feed.faces)):
+            progress.note(sentence)
 
     def _learn_from(self, snapshot: Snapshot | None) -> None:
         """Make the learner: from a checkpoint, to which whoever joins is added, or from nothing."""
@@ -225,7 +232,7 @@ class _Run:
             self.device,
             bfloat16=self.bfloat16,
             frozen=course.frozen,
-            shared=self.recipe.based if self.state.base else 1.0,
+            shared=self.state.shared,
         )
 
     def _take_up(self, saved: State, joined: bool, progress: Progress) -> None:
@@ -304,7 +311,7 @@ class _Run:
         start = State(lost.budget, lost.held_out, lost.facesets)
         state = start if snapshot is None else State.from_json(snapshot.state)
         state.budget, state.facesets, state.phase = lost.budget, lost.facesets, state.step
-        state.alone, state.base = lost.alone, lost.base
+        state.alone, state.base, state.shared = lost.alone, lost.base, lost.shared
         state.since_step, state.since_seconds = lost.since_step, lost.since_seconds
         # Lost time stays spent, or a budget in minutes might never end.
         state.seconds = lost.seconds
