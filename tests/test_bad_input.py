@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -71,6 +72,19 @@ def told_plainly(said: str) -> None:
     assert said.count("error: ") == 1
     assert said.count("do:    ") == 1
     assert "Traceback" not in said
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nobody may write in the folder meanwhile."""
+    modes = [(path, path.stat().st_mode) for path in (folder, *folder.rglob("*"))]
+    for path, mode in modes:
+        path.chmod(mode & ~0o222)
+    try:
+        yield
+    finally:
+        for path, mode in modes:
+            path.chmod(mode)
 
 
 def results(project: Path) -> dict[str, bytes]:
@@ -229,15 +243,8 @@ def test_a_full_disk(limit: int, words: tuple[str, ...], folder: Path, project: 
 def test_a_read_only_project(words: tuple[str, ...], folder: Path, project: Path) -> None:
     words = tuple(str(folder / word) if word.endswith(".mp4") else word for word in words)
     before = results(project)
-    places = [project, *(path for path in project.rglob("*"))]
-    modes = [(path, path.stat().st_mode) for path in places]
-    for path, mode in modes:
-        path.chmod(mode & ~0o222)
-    try:
+    with read_only(project):
         code, said = process(project, -1, *words)
-    finally:
-        for path, mode in modes:
-            path.chmod(mode)
     assert code == StorageError.exit_code, said
     told_plainly(said)
     assert "may not be written" in said
@@ -253,15 +260,8 @@ def test_a_read_only_home(begun: bool, folder: Path, project: Path, home: Path) 
         assert command(project, *words) == 0
         shutil.rmtree(project / "renders")
     before = results(project)
-    places = [home, *home.rglob("*")]
-    modes = [(path, path.stat().st_mode) for path in places]
-    for path, mode in modes:
-        path.chmod(mode & ~0o222)
-    try:
+    with read_only(home):
         code, said = process(project, -1, *words)
-    finally:
-        for path, mode in modes:
-            path.chmod(mode)
     assert code == StorageError.exit_code, said
     told_plainly(said)
     assert "may not be written" in said

@@ -212,13 +212,13 @@ def test_what_is_said_of_a_conversion_arrives(
         "o.mkv",
     ]
     main(words)
-    _, given_film, swaps, model, output, own, encode, scan, start, end, _, portrait = spy.args
-    assert portrait is None
-    assert (given_film, swaps, model) == (film, {"any": "ada"}, "duo")
-    assert (output, start, end) == (Path("o.mkv"), Fraction(10), Fraction(7205, 2))
-    assert own == settings_module.ConvertSettings(matte=True)
+    _, ask, output, encode, _ = spy.args
+    assert ask.portrait is None
+    assert (ask.film, ask.swaps, ask.model) == (film, {"any": "ada"}, "duo")
+    assert (output, ask.start, ask.end) == (Path("o.mkv"), Fraction(10), Fraction(7205, 2))
+    assert ask.settings == settings_module.ConvertSettings(matte=True)
     assert encode == EncodeSettings(crf=30)
-    assert scan == ScanSettings(min_face=40)
+    assert ask.scan == ScanSettings(min_face=40)
 
 
 def test_several_people_are_replaced_at_once(
@@ -228,7 +228,7 @@ def test_several_people_are_replaced_at_once(
     spy = Spy(KeyboardInterrupt())
     in_place_of(monkeypatch, "convert", spy)
     main(["convert", str(film), "--replace", "ben=ada", "--replace", "eva=chen"])
-    assert spy.args[2] == {"ben": "ada", "eva": "chen"}
+    assert spy.args[1].swaps == {"ben": "ada", "eva": "chen"}
     assert main(["convert", str(film), "--replace", "ben"]) == SettingsError.exit_code
 
 

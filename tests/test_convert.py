@@ -230,7 +230,9 @@ def test_sound_is_copied_packet_for_packet(here: Stage) -> None:
     report = convert(here.project, here.clip)
     assert report.output.suffix == ".mp4"
     assert packets(report.output, "audio") == packets(here.clip, "audio")
-    assert report.notes[0].startswith("The film is unscanned: the content guard is not installed")
+    assert report.notes[0].startswith(
+        "The film is unscanned: the content guard, an optional extra, is not"
+    )
     assert report.notes[1:] == (f"Films under {10**6} pixels cannot carry the invisible mark.",)
 
 

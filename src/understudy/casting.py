@@ -40,7 +40,7 @@ from understudy.permission import permit, permit_recognised
 from understudy.person import Portrait
 from understudy.portrait import sit
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.render import Artist, Cast, Draws, Trained
 from understudy.scan import film_hash, scan
 from understudy.sealing import check_ready, pictured
@@ -126,7 +126,7 @@ class Seen:
     notes: tuple[str, ...]
 
 
-def plan(project: Project, ask: Ask, progress: Progress) -> Plan:
+def plan(project: ProjectFolder, ask: Ask, progress: Progress) -> Plan:
     """Settle who plays whom, before the film is looked through.
 
     Raises: as `convert.convert`, but for what comes of the film's faces and of writing.
@@ -154,7 +154,7 @@ def plan(project: Project, ask: Ask, progress: Progress) -> Plan:
     return Plan(ask, info, swaps, artist, drawers, consents, identities, reason, orders)
 
 
-def look_for(project: Project, planned: Plan, progress: Progress) -> Seen:
+def look_for(project: ProjectFolder, planned: Plan, progress: Progress) -> Seen:
     """Find everybody who is planned for in the film.
 
     Raises:
@@ -188,7 +188,7 @@ def look_for(project: Project, planned: Plan, progress: Progress) -> Seen:
     return Seen(found, tuple(matches), {**planned.consents, **others}, tuple(notes))
 
 
-def record_of(project: Project, planned: Plan, seen: Seen) -> dict[str, Any]:
+def record_of(project: ProjectFolder, planned: Plan, seen: Seen) -> dict[str, Any]:
     """What went into a film or a preview, as JSON; equal exactly when the same comes out, as far
     as it does not hang on how that is encoded."""
     ask = planned.ask
@@ -224,7 +224,7 @@ def cast_of(drawers: Mapping[str, Draws], matches: Sequence[Match]) -> Cast:
 
 
 def choose_artist(
-    project: Project,
+    project: ProjectFolder,
     model: str | None,
     swaps: Mapping[str, str],
     portrait: Portrait | None,
@@ -295,7 +295,7 @@ def check_warp(model: str | None, swaps: Mapping[str, str]) -> None:
         )
 
 
-def mean_identities(project: Project, wanted: Sequence[str]) -> dict[str, Floats]:
+def mean_identities(project: ProjectFolder, wanted: Sequence[str]) -> dict[str, Floats]:
     """Mean embedding of everybody with a faceset. Raises ProjectError, FacesError."""
     names = project.people_with_faces
     if missing := [name for name in wanted if name not in names]:

@@ -30,7 +30,7 @@ from understudy.media.images import IMAGE_SUFFIXES
 from understudy.media.probe import probe
 from understudy.person import Footage, Person
 from understudy.progress import Progress, Task
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.trust import consent as consents
 from understudy.trust.consent import Consent, Footing
 from understudy.trust.consent_entry import enter
@@ -76,7 +76,7 @@ class AddReport:
 
 
 def add(
-    project: Project,
+    project: ProjectFolder,
     person: str,
     sources: Sequence[Path],
     footing: Footing | None,

@@ -8,7 +8,7 @@
 Two passes: the film is scanned for faces (cached), then rendered segment by segment. Decoding,
 the network and encoding overlap; memory does not grow with the film. A stopped or killed
 conversion goes on after its last finished segment when the same command is given again, and
-comes out the same to the byte.
+comes out the same to the byte, but for the signature and its time.
 
     renders/FILM-A-for-B.mp4          the film (FILM-A-for-B-and-C-for-D.mp4, ...)
     renders/FILM-A-for-B.json         what went into it
@@ -21,31 +21,19 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from understudy import files
 from understudy.casting import Ask, cast_of, look_for, plan, record_of
 from understudy.finishing import Work, finish
-from understudy.matching import (
-    Match,
-    in_name,
-)
-from understudy.media.video import (
-    SEGMENT_SUFFIX,
-    SegmentWriter,
-)
-from understudy.person import Portrait
-from understudy.progress import Progress, silent
-from understudy.project import Project
-from understudy.render import (
-    MATTE,
-    SIDE,
-)
+from understudy.matching import Match, in_name
+from understudy.media.video import SEGMENT_SUFFIX, SegmentWriter
+from understudy.progress import Progress
+from understudy.project_folder import ProjectFolder
+from understudy.render import MATTE, SIDE
 from understudy.sealing import Origin, clear_leftovers, record_number
-from understudy.settings import ConvertSettings, EncodeSettings, ScanSettings
+from understudy.settings import EncodeSettings
 from understudy.targets import Target, check, check_space, choose
 
 
@@ -77,24 +65,16 @@ class ConvertReport:
 
 
 def convert(
-    project: Project,
-    film: Path,
-    swaps: Mapping[str, str],
-    model: str | None,
+    project: ProjectFolder,
+    ask: Ask,
     output: Path | None,
-    settings: ConvertSettings,
     encode: EncodeSettings,
-    scan_settings: ScanSettings,
-    start: Fraction | None = None,
-    end: Fraction | None = None,
-    progress: Progress | None = None,
-    portrait: Portrait | None = None,
-    tracks: Path | None = None,
+    progress: Progress,
 ) -> ConvertReport:
-    """Put other faces in the place of people's faces in `film`.
+    """Put other faces in the place of people's faces in a film.
 
     Args:
-        swaps, model, start, end, portrait, tracks: see `casting.Ask`.
+        ask: which film, who goes and who comes.
         output: film to write; named after film and people in the renders folder when None.
 
     Raises:
@@ -110,8 +90,7 @@ def convert(
         KeyboardInterrupt: finished segments are kept.
     """
     began = time.monotonic()
-    progress = progress or silent()
-    ask = Ask(film, swaps, model, settings, scan_settings, start, end, portrait, tracks)
+    film, settings, start, end = ask.film, ask.settings, ask.start, ask.end
     planned = plan(project, ask, progress)
     swaps, info, trust = planned.swaps, planned.info, project.settings.trust
     target = Target.named(project.renders_folder, film, in_name(swaps), output, settings, encode)

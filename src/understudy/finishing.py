@@ -9,7 +9,7 @@ pictures before they are encoded.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from importlib.metadata import version
@@ -177,7 +177,7 @@ def finish(
             f"with a stronger one ({strength:g} dB)."
         )
     told += of_sound
-    told += _publish(work, segments, joined, seen, strength, record, told)
+    told += _publish(work, segments, joined, seen, record, told)
     return Finished(segments.frames, segments.swapped, rendered, tuple(told))
 
 
@@ -236,7 +236,6 @@ def _publish(
     segments: Segments,
     joined: Path,
     seen: Look,
-    strength: float,
     record: Mapping[str, Any],
     told: Sequence[str],
 ) -> list[str]:
@@ -244,7 +243,7 @@ def _publish(
 
     That record comes before the film, so that a film that is there always has its own.
     """
-    origin = replace(work.origin, strength=strength)
+    origin = work.origin
     sealed: dict[str, Sealed] = {}
     outputs = work.target.outputs
     for name in (*(one for one in outputs if one != FILM), FILM):

@@ -24,8 +24,7 @@ from understudy.marking import Marker
 from understudy.matching import Match
 from understudy.media.images import encode_image
 from understudy.media.lay import lay
-from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.render import FILM, MATTE, SIDE
 from understudy.sealing import (
     Origin,
@@ -69,7 +68,7 @@ class Changed:
 
 
 def publish_still(
-    project: Project,
+    project: ProjectFolder,
     target: Target,
     picture: Path,
     frame: Frame,
@@ -81,7 +80,6 @@ def publish_still(
     given: bool,
     began: float,
     matches: Sequence[Match],
-    progress: Progress,
 ) -> ConvertReport:
     """Write a picture, what goes beside it, and their records.
 
@@ -160,7 +158,7 @@ def labelled(
 
 
 def publish(
-    project: Project,
+    project: ProjectFolder,
     target: Target,
     images: Mapping[str, Image],
     origin: Origin,

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
-
-from understudy.marking import SAMPLED, luma
+from understudy.marking import SAMPLED, grey, luma
 from understudy.media.images import read_image
 from understudy.media.video import VideoReader, probe
 from understudy.trust.fingerprint import Fingerprint, of_still
 from understudy.trust.fingerprint import Sampler as FingerprintSampler
 from understudy.trust.guard import Sampler, Verdict, What, check
 from understudy.trust.mark_reading import Reader, Reading
-from understudy.types import Floats, Image
+from understudy.types import Image
 
 STILLS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".gif"})
 
@@ -60,11 +58,11 @@ def look(path: Path, closely: bool = False, step: Callable[[], None] | None = No
         MediaError: it cannot be read.
     """
     if path.suffix.lower() in STILLS:
-        grey = _grey(read_image(path))
+        picture = grey(read_image(path))
         reader = Reader()
-        reader.add(grey)
-        height, width = grey.shape
-        return Look("still", width, height, 0.0, reader.read(), of_still(grey))
+        reader.add(picture)
+        height, width = picture.shape
+        return Look("still", width, height, 0.0, reader.read(), of_still(picture))
     info = probe(path)
     every = (info.duration or Fraction(SAMPLED, 25)) / SAMPLED
     reader, prints = Reader(), FingerprintSampler(closely)
@@ -77,20 +75,16 @@ def look(path: Path, closely: bool = False, step: Callable[[], None] | None = No
             last, since = frame.time, float(frame.time - begin)
             sampled = due is None or frame.time >= due
             if sampled or prints.wants(since):
-                grey = luma(frame.picture)
-                prints.add(grey, since)
-                if sampled and (grey.shape[1], grey.shape[0]) == size:
-                    reader.add(grey)
+                shown = luma(frame.picture)
+                prints.add(shown, since)
+                if sampled and (shown.shape[1], shown.shape[0]) == size:
+                    reader.add(shown)
                     due = frame.time + every
             if step is not None:
                 step()
     seconds = 0.0 if begin is None or last is None else float(last - begin)
     width, height = size or (info.width, info.height)
     return Look("film", width, height, seconds, reader.read(), prints.fingerprint())
-
-
-def _grey(image: Image) -> Floats:
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype("float32")
 
 
 def guarded(

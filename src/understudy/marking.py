@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import av
 import cv2
 import numpy as np
 
 from understudy.media import colour as colours
 from understudy.media import planes
-from understudy.trust.mark_reading import Reader, Reading
 from understudy.trust.watermark import Embedder
 from understudy.types import Floats, Image
 
@@ -57,23 +54,13 @@ def luma(picture: av.VideoFrame) -> Floats:
     if form is None:
         return luma(planes.simplify(picture))
     if form.kind == "rgb":
-        return _grey(planes.to_rgb(picture))
+        return grey(planes.to_rgb(picture))
     values = planes.arrays(picture)[0].astype(np.float32) / np.float32(2 ** (form.bits - 8))
     if not colours.colour_of(picture).full:
         values = (values - 16) * np.float32(255 / 219)
     return np.asarray(values, np.float32)
 
 
-def _grey(image: Image) -> Floats:
+def grey(image: Image) -> Floats:
+    """Brightness of an RGB picture, float32 (h, w), 0..255."""
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
-
-
-def read_mark(pictures: Iterable[Floats]) -> Reading:
-    """Read the mark out of some frames of a film, as `luma` gives them. Frames of another size
-    than the first are passed over."""
-    reader, size = Reader(), None
-    for picture in pictures:
-        size = size or picture.shape
-        if picture.shape == size:
-            reader.add(picture)
-    return reader.read()

@@ -22,7 +22,7 @@ from understudy.media.images import read_image
 from understudy.permission import permit
 from understudy.person import Portrait
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.trust.consent import Consent, settle
 from understudy.types import Face, Floats, Image
 from understudy.warp import Still
@@ -88,7 +88,7 @@ def _covered(photo: Path, consent: Consent) -> dict[str, str]:
 
 
 def sit(
-    project: Project,
+    project: ProjectFolder,
     portrait: Portrait,
     person: str,
     analyser: Analyses,

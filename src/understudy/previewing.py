@@ -37,7 +37,7 @@ from understudy.matching import Match, in_name
 from understudy.media.lay import lay
 from understudy.picking import frames_at
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.render import FILM, Cast
 from understudy.sealing import Origin, record_number
 from understudy.settings import ConvertSettings
@@ -102,7 +102,9 @@ class PreviewReport:
     notes: tuple[str, ...]
 
 
-def preview(project: Project, ask: Ask, output: Path | None, progress: Progress) -> PreviewReport:
+def preview(
+    project: ProjectFolder, ask: Ask, output: Path | None, progress: Progress
+) -> PreviewReport:
     """Draw a few frames of a film in all the ways there are, as one picture.
 
     Args:
@@ -155,7 +157,9 @@ def preview(project: Project, ask: Ask, output: Path | None, progress: Progress)
     )
 
 
-def _target(project: Project, film: Path, swaps: Mapping[str, str], output: Path | None) -> Target:
+def _target(
+    project: ProjectFolder, film: Path, swaps: Mapping[str, str], output: Path | None
+) -> Target:
     """The picture to write. Raises MediaError when it cannot be what its name says."""
     name = f"{stem_of(film, in_name(swaps))}-{PREVIEW}.png"
     path = (output or project.renders_folder / name).absolute()

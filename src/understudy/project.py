@@ -11,25 +11,20 @@ Settings that are not given come from `project.toml`, and what that leaves open 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from understudy.errors import FacesError, SettingsError
-from understudy.exchange.card import is_exported
-from understudy.person import Portrait, check_name
+from understudy.errors import FacesError
+from understudy.person import check_name
 from understudy.progress import Progress, silent
-from understudy.project_folder import ProjectFolder
-from understudy.settings import (
-    take,
-)
+from understudy.project_films import ProjectFilms
+from understudy.settings import GIVEN, take
 from understudy.trust.consent import Footing
 
 if TYPE_CHECKING:
     from understudy.collect import AddReport
     from understudy.compare import CompareReport
-    from understudy.convert import ConvertReport
     from understudy.decoders import DecoderReport
     from understudy.evaluate import EvaluateReport
     from understudy.exchange.card import Kind
@@ -39,15 +34,11 @@ if TYPE_CHECKING:
     from understudy.imagine import ImagineReport
     from understudy.import_faces import ImportReport
     from understudy.pretrain import PretrainReport
-    from understudy.previewing import PreviewReport
     from understudy.removal import RemovalReport
-    from understudy.tracks import TracksReport
     from understudy.train import TrainReport
 
-_GIVEN = "the settings given"
 
-
-class Project(ProjectFolder):
+class Project(ProjectFilms):
     """A project folder whose stages can be run."""
 
     def add(
@@ -70,7 +61,7 @@ class Project(ProjectFolder):
 
         `given` are fields of ExtractSettings and ScanSettings; they win over `project.toml`.
         """
-        scan, own = take(given, _GIVEN, self.settings.scan, self.settings.extract)
+        scan, own = take(given, GIVEN, self.settings.scan, self.settings.extract)
         from understudy.extract import extract
 
         return extract(self, person, own, scan, progress or silent())
@@ -95,7 +86,7 @@ class Project(ProjectFolder):
             freeze_encoder: train only the decoders of those who join.
             given: fields of TrainSettings; they win over `project.toml`.
         """
-        (own,) = take(given, _GIVEN, self.settings.train)
+        (own,) = take(given, GIVEN, self.settings.train)
         people = list(people)
         if add or freeze_encoder:
             name = self.model(name)
@@ -139,196 +130,12 @@ class Project(ProjectFolder):
             labels: what is known of the frames; see `data.labels`.
             given: fields of TrainSettings; they win over `project.toml`.
         """
-        (own,) = take(given, _GIVEN, self.settings.train)
+        (own,) = take(given, GIVEN, self.settings.train)
         name = check_name(name, "model")
         output = output or self.exports_folder / f"{name}.safetensors"
         from understudy.pretrain import pretrain
 
         return pretrain(self, people, name, own, aside, output, progress, labels)
-
-    def convert(
-        self,
-        film: Path,
-        replace: str | Mapping[str, str] = "any",
-        with_: str | None = None,
-        model: str | None = None,
-        output: Path | None = None,
-        start: Fraction | None = None,
-        end: Fraction | None = None,
-        progress: Progress | None = None,
-        face: Path | str | None = None,
-        consent: Footing | None = None,
-        statement: Path | None = None,
-        tracks: Path | None = None,
-        **given: Any,
-    ) -> ConvertReport:
-        """Put other faces in the place of people's faces in `film`; see `convert.convert`. A
-        picture may take the place of the film and becomes a picture; see `stills`.
-
-        Args:
-            replace: who goes: a person, or "any" for every face; or who goes by whom, for
-                several people at once: `{"ben": "ada", "eva": "chen"}`.
-            with_: who comes, a person that the model knows; left out with several.
-            model: of the project, or an exported file; the only one of the project when not
-                given.
-            output: a file in the renders folder when not given.
-            start, end: part of the film in seconds, end excluded; all of it when not given.
-            face: a photo whose face comes, without a model: a file, or `FILE#2` for the second
-                face from the left; it shows `with_`, or somebody called as the file is.
-            consent, statement: on what footing the photo's face may be used, as for `add`; not
-                needed for a person of the project.
-            tracks: a file that `tracks` made, which says who comes in each track; with
-                `replace` and `with_` left out nobody else goes.
-            given: fields of ConvertSettings, EncodeSettings and ScanSettings; they win over
-                `project.toml`.
-        """
-        scan, encode, own = take(
-            given, _GIVEN, self.settings.scan, self.settings.encode, self.settings.convert
-        )
-        swaps, model, portrait = self._wanted(
-            replace, with_, model, face, consent, statement, tracks
-        )
-        from understudy.media.images import IMAGE_SUFFIXES
-
-        progress = progress or silent()
-        if film.suffix.lower() in IMAGE_SUFFIXES:
-            if start is not None or end is not None:
-                raise SettingsError(
-                    f"{film.name} is a picture and has no part from a start to an end.",
-                    "Leave --start and --end out.",
-                )
-            if tracks is not None:
-                raise SettingsError(
-                    f"{film.name} is a picture and has no tracks.", "Leave --tracks out."
-                )
-            from understudy.stills import convert_still
-
-            return convert_still(self, film, swaps, model, output, own, scan, progress, portrait)
-        from understudy.convert import convert
-
-        return convert(
-            self,
-            film,
-            swaps,
-            model,
-            output,
-            own,
-            encode,
-            scan,
-            start,
-            end,
-            progress,
-            portrait,
-            tracks=tracks,
-        )
-
-    def preview(
-        self,
-        film: Path,
-        replace: str | Mapping[str, str] = "any",
-        with_: str | None = None,
-        model: str | None = None,
-        output: Path | None = None,
-        start: Fraction | None = None,
-        end: Fraction | None = None,
-        progress: Progress | None = None,
-        face: Path | str | None = None,
-        consent: Footing | None = None,
-        statement: Path | None = None,
-        tracks: Path | None = None,
-        **given: Any,
-    ) -> PreviewReport:
-        """A few frames of `film` drawn in all the ways there are, as one picture to choose by
-        eye; see `previewing.preview`. Arguments as for `convert`; the film is not converted."""
-        scan, _, own = take(
-            given, _GIVEN, self.settings.scan, self.settings.encode, self.settings.convert
-        )
-        from understudy.media.images import IMAGE_SUFFIXES
-
-        if film.suffix.lower() in IMAGE_SUFFIXES:
-            raise SettingsError(
-                f"{film.name} is a picture; a preview is made of moments of a film.",
-                "Convert it at once, as often as you like: understudy convert PICTURE --color ...",
-            )
-        swaps, model, portrait = self._wanted(
-            replace, with_, model, face, consent, statement, tracks
-        )
-        from understudy.casting import Ask
-        from understudy.previewing import preview
-
-        ask = Ask(film, swaps, model, own, scan, start, end, portrait, tracks)
-        return preview(self, ask, output, progress or silent())
-
-    def _wanted(
-        self,
-        replace: str | Mapping[str, str],
-        with_: str | None,
-        model: str | None,
-        face: Path | str | None,
-        consent: Footing | None,
-        statement: Path | None,
-        tracks: Path | None,
-    ) -> tuple[dict[str, str], str | None, Portrait | None]:
-        """Who goes: who comes, who draws them, and from which photo; as said to `convert`."""
-        from understudy.matching import WARP, parse_swaps
-
-        portrait = None if face is None else Portrait.parse(face, consent, statement)
-        if portrait is None and (consent or statement):
-            raise SettingsError(
-                "A footing was given, but no photo that it is for.", "Give the photo with --face."
-            )
-        words = [replace] if isinstance(replace, str) else [f"{a}={b}" for a, b in replace.items()]
-        rules = tracks is None or replace not in ("any", {}) or with_ is not None
-        swaps = parse_swaps(words, with_, portrait.name if portrait else None) if rules else {}
-        if portrait is None and model != WARP and not is_exported(model):
-            model = self.model(model)
-        return swaps, model, portrait
-
-    def tracks(
-        self,
-        film: Path,
-        swaps: Mapping[str, str] | None = None,
-        output: Path | None = None,
-        start: Fraction | None = None,
-        end: Fraction | None = None,
-        progress: Progress | None = None,
-        **given: Any,
-    ) -> TracksReport:
-        """List the tracks of `film` in a file that `convert` obeys; see `tracks.list_tracks`.
-
-        Args:
-            swaps: who goes: who comes; written into the file.
-            output: the file, .toml; in the renders folder when not given.
-            start, end: part of the film in seconds, end excluded; all of it when not given.
-            given: fields of ScanSettings; they win over `project.toml`.
-        """
-        (scan,) = take(given, _GIVEN, self.settings.scan)
-        from understudy.tracks import list_tracks
-
-        same_person = self.settings.convert.same_person
-        progress = progress or silent()
-        return list_tracks(self, film, swaps or {}, output, same_person, scan, progress, start, end)
-
-    def swap_faces(
-        self,
-        picture: Path,
-        output: Path | None = None,
-        consent: Footing | None = None,
-        statement: Path | None = None,
-        **given: Any,
-    ) -> ConvertReport:
-        """Let the two faces in a picture change places, without a model; see `stills.swap_faces`.
-
-        Args:
-            output: a file in the renders folder when not given.
-            consent, statement: on what footing the faces may be used, as for `add`; not needed
-                for people of the project with a faceset.
-            given: fields of ConvertSettings and ScanSettings; they win over `project.toml`.
-        """
-        scan, own = take(given, _GIVEN, self.settings.scan, self.settings.convert)
-        from understudy.stills import swap_faces
-
-        return swap_faces(self, picture, consent, statement, output, own, scan)
 
     def export_person(
         self,
@@ -397,7 +204,7 @@ class Project(ProjectFolder):
             baseline: another swap of the same film, to be beaten.
             given: fields of EvaluateSettings; they win over `project.toml`.
         """
-        (own,) = take(given, _GIVEN, self.settings.evaluate)
+        (own,) = take(given, GIVEN, self.settings.evaluate)
         from understudy.evaluate import evaluate
 
         return evaluate(
@@ -443,7 +250,7 @@ class Project(ProjectFolder):
             output: a folder in the renders folder when not given.
             given: fields of CompareSettings; they win over `project.toml`.
         """
-        (own,) = take(given, _GIVEN, self.settings.compare)
+        (own,) = take(given, GIVEN, self.settings.compare)
         from understudy.compare import compare
 
         return compare(
@@ -477,7 +284,7 @@ class Project(ProjectFolder):
             output: a folder in the renders folder when not given.
             given: fields of ImagineSettings; they win over `project.toml`.
         """
-        (own,) = take(given, _GIVEN, self.settings.imagine)
+        (own,) = take(given, GIVEN, self.settings.imagine)
         from understudy.imagine import imagine
 
         return imagine(self, self.model(model), person, output, own, progress or silent())
@@ -496,7 +303,7 @@ class Project(ProjectFolder):
             output: a folder in the renders folder when not given.
             given: fields of ExplainSettings; they win over `project.toml`.
         """
-        (own,) = take(given, _GIVEN, self.settings.explain)
+        (own,) = take(given, GIVEN, self.settings.explain)
         from understudy.explain import explain
 
         return explain(self, self.model(model), output, own, progress or silent())
@@ -537,7 +344,7 @@ class Project(ProjectFolder):
             sources: pictures and folders of them.
             given: fields of ExtractSettings and ScanSettings; they win over `project.toml`.
         """
-        scan, own = take(given, _GIVEN, self.settings.scan, self.settings.extract)
+        scan, own = take(given, GIVEN, self.settings.scan, self.settings.extract)
         from understudy.import_faces import import_faces
 
         return import_faces(

@@ -52,7 +52,7 @@ class Origin:
         consents: of everybody who is shown or replaced, by name.
         label: "corner", "opening", "both" or "none".
         reason: why there is no label, where there is none.
-        strength: of the mark, dB.
+        strength: of the mark at first, dB.
     """
 
     number: int

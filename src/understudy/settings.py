@@ -18,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from understudy.errors import SettingsError
 
+GIVEN = "the settings given"
+"""What messages call settings that a program gave."""
+
 S = TypeVar("S", bound="Settings")
 Sections = TypeVarTuple("Sections")
 

@@ -11,7 +11,7 @@ renders/PICTURE-A-for-B.json      what went into it
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,9 +20,9 @@ from typing import Any
 import av
 import numpy as np
 
-from understudy.casting import cast_of, choose_artist, drawers_of, mean_identities
+from understudy.casting import Ask, cast_of, choose_artist, drawers_of, mean_identities
 from understudy.convert import ConvertReport
-from understudy.errors import ConsentError, FacesError, MediaError
+from understudy.errors import ConsentError, FacesError, MediaError, SettingsError
 from understudy.faces.analyser import FaceAnalyser
 from understudy.finishing_stills import PICTURES, Changed, publish_still
 from understudy.matching import (
@@ -34,10 +34,9 @@ from understudy.matching import (
 )
 from understudy.media.images import read_image
 from understudy.permission import permit, permit_recognised
-from understudy.person import Portrait
 from understudy.portrait import from_left, places
-from understudy.progress import Progress, silent
-from understudy.project import Project
+from understudy.progress import Progress
+from understudy.project_folder import ProjectFolder
 from understudy.render import FILM, MATTE, SIDE
 from understudy.settings import ConvertSettings, ScanSettings
 from understudy.targets import Target, check
@@ -47,27 +46,29 @@ from understudy.warp import Still, Warp, Warper
 
 
 def convert_still(
-    project: Project,
-    picture: Path,
-    swaps: Mapping[str, str],
-    model: str | None,
-    output: Path | None,
-    settings: ConvertSettings,
-    scan_settings: ScanSettings,
-    progress: Progress,
-    portrait: Portrait | None = None,
+    project: ProjectFolder, ask: Ask, output: Path | None, progress: Progress
 ) -> ConvertReport:
-    """Put other faces in the place of people's faces in `picture`.
+    """Put other faces in the place of people's faces in a picture.
 
-    Arguments and errors as for `convert.convert`.
+    Arguments and errors as for `convert.convert`; a picture has neither parts nor tracks.
     """
     began = time.monotonic()
-    check_swaps(swaps)
-    swaps = dict(sorted(swaps.items()))
+    picture, settings, scan_settings = ask.film, ask.settings, ask.scan
+    if ask.start is not None or ask.end is not None:
+        raise SettingsError(
+            f"{picture.name} is a picture and has no part from a start to an end.",
+            "Leave --start and --end out.",
+        )
+    if ask.tracks is not None:
+        raise SettingsError(
+            f"{picture.name} is a picture and has no tracks.", "Leave --tracks out."
+        )
+    check_swaps(ask.swaps)
+    swaps = dict(sorted(ask.swaps.items()))
     names = "-and-".join(f"{comes}-for-{goes}" for goes, comes in swaps.items())
     target = _target(project, picture, names, output, settings)
     artist, consents = choose_artist(
-        project, model, swaps, portrait, settings, scan_settings, progress
+        project, ask.model, swaps, ask.portrait, settings, scan_settings, progress
     )
     drawers = drawers_of(artist, swaps)
     named = [goes for goes in swaps if goes != EVERYBODY]
@@ -85,9 +86,10 @@ def convert_still(
     progress.note(summary(matches, swaps, picture.name))
     cast = cast_of(drawers, matches)
     frame = _frame(image)
+    facts = artist.facts()
     job = {
         "swaps": swaps,
-        "model": artist.facts(),
+        "model": facts,
         "consents": {name: _told(consent) for name, consent in consents.items()},
         "tracks": [asdict(match) for match in matches],
     }
@@ -97,19 +99,18 @@ def convert_still(
         target,
         picture,
         frame,
-        Changed(tuple(patches), tuple(faces), consents, artist.facts().get("weights_sha256")),
+        Changed(tuple(patches), tuple(faces), consents, facts.get("weights_sha256")),
         job,
         settings,
         scan_settings,
         given=output is not None,
         began=began,
         matches=matches,
-        progress=progress,
     )
 
 
 def swap_faces(
-    project: Project,
+    project: ProjectFolder,
     picture: Path,
     consent: Footing | None,
     statement: Path | None,
@@ -165,12 +166,11 @@ def swap_faces(
         given=output is not None,
         began=began,
         matches=(),
-        progress=silent(),
     )
 
 
 def _consents_of(
-    project: Project,
+    project: ProjectFolder,
     image: Image,
     faces: Sequence[Face],
     analyser: FaceAnalyser,
@@ -216,7 +216,11 @@ def _frame(image: Image) -> Frame:
 
 
 def _target(
-    project: Project, picture: Path, names: str, output: Path | None, settings: ConvertSettings
+    project: ProjectFolder,
+    picture: Path,
+    names: str,
+    output: Path | None,
+    settings: ConvertSettings,
 ) -> Target:
     """The files to make. Raises MediaError when they cannot be what their names say."""
     if not picture.is_file():

@@ -163,14 +163,15 @@ def check_part(start: Fraction | None, end: Fraction | None) -> None:
 
 
 def space(target: Target, info: MediaInfo, start: Fraction | None, end: Fraction | None) -> int:
-    """Bytes that the conversion is likely to take at most, segments and result together."""
+    """Bytes that the conversion is likely to take at most: segments, what they are joined to, and
+    that once more, signed."""
     share = Fraction(1)
     if info.duration:
         last = min(end, info.duration) if end is not None else info.duration
         share = max(Fraction(0), last - (start or 0)) / info.duration
     pixels = (info.frames or 0) * share * info.width * info.height
     sizes = {FILM: 1.0, SIDE: 2.0, MATTE: 1.0}
-    return int(2 * BYTES_PER_PIXEL * float(pixels) * sum(sizes[name] for name in target.outputs))
+    return int(3 * BYTES_PER_PIXEL * float(pixels) * sum(sizes[name] for name in target.outputs))
 
 
 def check_space(

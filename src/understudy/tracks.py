@@ -27,7 +27,7 @@ from understudy.mending import mend
 from understudy.orders import AUTO, NONE, Orders, TrackOrder, load_orders, tracks_key, write_orders
 from understudy.picking import frames_at
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.scan import scan
 from understudy.settings import ScanSettings
 from understudy.targets import check_part
@@ -84,7 +84,7 @@ class TracksReport:
 
 
 def list_tracks(
-    project: Project,
+    project: ProjectFolder,
     film: Path,
     swaps: Mapping[str, str],
     output: Path | None,

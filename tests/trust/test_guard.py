@@ -224,7 +224,7 @@ def test_without_the_extra_films_are_unscanned(
     assert available() is None
     verdict = check(frames(2), "film")
     assert (verdict.state, verdict.guard, verdict.frames) == ("unscanned", None, 0)
-    assert "understudy[guard]" in verdict.told()
+    assert "optional extra, is not installed" in verdict.told()
     require(verdict, "film.mp4")
 
 

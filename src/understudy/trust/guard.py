@@ -1,10 +1,10 @@
 """The content guard: sampled frames are looked at for nudity, and what is explicit is refused.
 
-An optional extra (`pip install "understudy[guard]"`): NudeNet, in a process of its own because of
-its licence, see `guard_process` and `guard_line`. Without it films come out as "unscanned", and
-their records say so. There is no switch that lets refused material through. Whoever changes the
-program can take the guard out: what counts is that it refuses by default and that every record
-tells whether it looked.
+An optional extra (`pip install '.[guard]'` in the package's folder): NudeNet, in a process of its
+own because of its licence, see `guard_process` and `guard_line`. Without it films come out as
+"unscanned", and their records say so. There is no switch that lets refused material through.
+Whoever changes the program can take the guard out: what counts is that it refuses by default and
+that every record tells whether it looked.
 
 Only the classes of bare genitals, anus, buttocks and female breasts count; what else NudeNet
 tells is not used. Its recall on explicit material was not measured. Of 113 ordinary frames and 336
@@ -132,7 +132,7 @@ def check(frames: Iterable[tuple[Fraction, Image]], what: What) -> Verdict:
             taken for "clean".
     """
     if available() is None:
-        missing = 'the content guard is not installed (pip install "understudy[guard]")'
+        missing = "the content guard, an optional extra, is not installed"
         return Verdict(what, "unscanned", None, 0, (missing,))
     with started() as guard:
         count, doubtful, reasons = 0, 0, list[str]()

@@ -95,7 +95,7 @@ def _command() -> list[str]:
 def _broken(problem: str) -> TrustError:
     return TrustError(
         f"The content guard does not work: {problem}.",
-        'Install it anew (pip install --force-reinstall "understudy[guard]"), or remove it '
+        "Install it anew (pip install --force-reinstall nudenet==3.4.2), or remove it "
         "(pip uninstall nudenet) and films are recorded as unscanned.",
     )
 
