@@ -192,7 +192,7 @@ class _Pieces(torch.autograd.Function):
         return None, slope * slopes, *(None for _ in range(ctx.others))
 
 
-def _in_pieces(
+def sum_in_pieces(
     work: Callable[..., tuple[Tensor, Tensor]], a: Tensor, *others: Tensor
 ) -> Tensor | None:
     """The sum that `work` gives, when only `a` needs slopes; None otherwise."""
@@ -211,7 +211,7 @@ def _similarity(a: Tensor, b: Tensor, mask: Tensor | None, window: Window, whole
         weights = _weights(a, mask, window)
         result = None
         if window == "tent":
-            result = _in_pieces(partial(_ssim_and_slopes, whole=whole), a, b, weights)
+            result = sum_in_pieces(partial(_ssim_and_slopes, whole=whole), a, b, weights)
         return _sums(a, b, weights, window, whole) if result is None else result
 
 
@@ -293,7 +293,7 @@ def masked_l1(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     if mask is None:
         return (a.float() - b.float()).abs().mean()
     weights = mask.float() / (mask.float().sum() * a.shape[1]).clamp_min(1e-6)
-    result = _in_pieces(_l1_and_slopes, a, b, weights)
+    result = sum_in_pieces(_l1_and_slopes, a, b, weights)
     return ((a.float() - b.float()).abs() * weights).sum() if result is None else result
 
 
@@ -307,7 +307,7 @@ def mask_bce(mask: Tensor, face: Tensor) -> Tensor:
     """Binary cross-entropy of a predicted mask 0..1 against the true one 0..1, a scalar."""
     _check(mask, face, None)
     with torch.autocast(mask.device.type, enabled=False):
-        result = _in_pieces(_bce_and_slopes, mask, face)
+        result = sum_in_pieces(_bce_and_slopes, mask, face)
         if result is not None:
             return result / mask.numel()
         return functional.binary_cross_entropy(mask.float().clamp(SURE, 1 - SURE), face.float())

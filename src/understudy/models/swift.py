@@ -24,6 +24,7 @@ from understudy.data.augment import Augmentation
 from understudy.faces.align import CORE, TEMPLATE
 from understudy.models.base import Recipe, SwapModel
 from understudy.models.losses import luma, mask_bce, masked_l1, ssim
+from understudy.models.texture import texture
 
 SLOPE = 0.1
 PATCH = 8
@@ -48,6 +49,9 @@ OUTSIDE = 0.02
 
 FOCUS = 2.0
 """Weight of eyes and mouth on top of the face's: small, and what people look at."""
+
+TEXTURE = 4.0
+"""Weight of the strength of fine detail: without it faces are drawn smooth."""
 
 
 class _Block(nn.Module):
@@ -197,10 +201,12 @@ class Swift(SwapModel):
         return image, mask
 
     def loss(self, image: Tensor, mask: Tensor, target: Tensor, face: Tensor) -> dict[str, Tensor]:
-        """Absolute difference in colour, structure in brightness, and the mask."""
+        """Absolute difference in colour, structure in brightness, strength of detail, and the mask."""
         weight = OUTSIDE + (1 - OUTSIDE) * face * (1 + FOCUS * self.focus)
+        bright, wanted = luma(image), luma(target)
         return {
             "l1": masked_l1(image, target, weight),
-            "dssim": 0.5 * (1 - ssim(luma(image), luma(target), weight, window="tent")),
+            "dssim": 0.5 * (1 - ssim(bright, wanted, weight, window="tent")),
+            "texture": TEXTURE * texture(bright, wanted, face),
             "mask": 0.1 * mask_bce(mask, face),
         }

@@ -1,0 +1,95 @@
+"""How much fine detail two pictures have, whatever its exact place.
+
+A network that is asked for every pixel draws the mean of what might be there, which is smooth:
+absolute differences and structural similarity both reward it for leaving out what it cannot
+place. Here only the strength of the detail counts, as in the contrast term of structural
+similarity (Wang et al., 2004) and in texture statistics (Gatys, Ecker and Bethge, "Texture
+synthesis using convolutional neural networks", 2015).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from understudy.models.losses import sum_in_pieces
+
+SQUARE = 4
+"""Detail is measured in overlapping windows of 2 x 2 squares of so many pixels a side."""
+
+FAINT = 1e-6
+"""Added to the squares of detail, so that the root has a slope where there is none."""
+
+
+def _fine(bright: Tensor) -> Tensor:
+    """Brightness without the mean of a pixel and its four neighbours; 0 at the border. Is its own
+    adjoint for what is 0 at the border."""
+    fine = torch.zeros_like(bright)
+    inner = bright[..., 1:-1, 1:-1]
+    around = bright[..., :-2, 1:-1] + bright[..., 2:, 1:-1]
+    around += bright[..., 1:-1, :-2]
+    around += bright[..., 1:-1, 2:]
+    fine[..., 1:-1, 1:-1] = (4 * inner).sub_(around).mul_(0.2)
+    return fine
+
+
+def _windows(values: Tensor) -> Tensor:
+    """Means over the windows: (N, 1, H, W) to (N, 1, H / SQUARE - 1, W / SQUARE - 1)."""
+    across = values.unflatten(3, (-1, SQUARE)).sum(4)
+    squares = across.unflatten(2, (-1, SQUARE)).sum(3)
+    pairs = squares[..., 1:, :] + squares[..., :-1, :]
+    return (pairs[..., 1:] + pairs[..., :-1]) / (2 * SQUARE) ** 2
+
+
+def _spread(values: Tensor) -> Tensor:
+    """The adjoint of `_windows`."""
+    padded = torch.nn.functional.pad(values, (1, 1, 1, 1))
+    pairs = padded[..., 1:, :] + padded[..., :-1, :]
+    squares = (pairs[..., 1:] + pairs[..., :-1]) / (2 * SQUARE) ** 2
+    return squares.repeat_interleave(SQUARE, 2).repeat_interleave(SQUARE, 3)
+
+
+def detail(bright: Tensor) -> Tensor:
+    """Root mean square of the fine detail in each window, from 0.
+
+    Args:
+        bright: (N, 1, H, W), 0..1; H and W are multiples of `SQUARE`, two of them at least.
+
+    Returns:
+        (N, 1, H / SQUARE - 1, W / SQUARE - 1).
+    """
+    return (_windows(_fine(bright) ** 2) + FAINT).sqrt()
+
+
+def _difference_and_slopes(a: Tensor, b: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted sum of the absolute differences in detail, and its slopes for `a`."""
+    fine = _fine(a)
+    found = (_windows(fine * fine) + FAINT).sqrt()
+    difference = found - detail(b)
+    slopes = difference.sign() * weights
+    value = (difference * slopes).sum()
+    inner = _spread(slopes / found).mul_(fine)
+    total = torch.zeros_like(a)
+    total[..., 1:-1, 1:-1] = 0.8 * inner[..., 1:-1, 1:-1]
+    inner.mul_(0.2)
+    total[..., :-1, :] -= inner[..., 1:, :]
+    total[..., 1:, :] -= inner[..., :-1, :]
+    total[..., :, :-1] -= inner[..., :, 1:]
+    total[..., :, 1:] -= inner[..., :, :-1]
+    return value, total
+
+
+def texture(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference in the strength of fine detail, a scalar from 0.
+
+    Args:
+        a, b: brightness (N, 1, H, W), 0..1, as `losses.luma` gives it; sides as for `detail`.
+        mask: (N, 1, H, W), 0..1: how much each place counts.
+    """
+    with torch.autocast(a.device.type, enabled=False):
+        weights = _windows(mask.float())
+        weights = weights / weights.sum().clamp_min(1e-6)
+        result = sum_in_pieces(_difference_and_slopes, a, b, weights)
+        if result is None:
+            result = ((detail(a.float()) - detail(b.float())).abs() * weights).sum()
+        return result
