@@ -201,7 +201,7 @@ class Swift(SwapModel):
         return image, mask
 
     def loss(self, image: Tensor, mask: Tensor, target: Tensor, face: Tensor) -> dict[str, Tensor]:
-        """Absolute difference in colour, structure in brightness, strength of detail, and the mask."""
+        """Colour, structure and strength of detail in brightness, and the mask."""
         weight = OUTSIDE + (1 - OUTSIDE) * face * (1 + FOCUS * self.focus)
         bright, wanted = luma(image), luma(target)
         return {

@@ -35,10 +35,12 @@ def _fine(bright: Tensor) -> Tensor:
 
 def _windows(values: Tensor) -> Tensor:
     """Means over the windows: (N, 1, H, W) to (N, 1, H / SQUARE - 1, W / SQUARE - 1)."""
-    across = values.unflatten(3, (-1, SQUARE)).sum(4)
-    squares = across.unflatten(2, (-1, SQUARE)).sum(3)
+    count, _, height, width = values.shape
+    across = values.reshape(count, 1, height, width // SQUARE, SQUARE).sum(4)
+    squares = across.reshape(count, 1, height // SQUARE, SQUARE, width // SQUARE).sum(3)
     pairs = squares[..., 1:, :] + squares[..., :-1, :]
-    return (pairs[..., 1:] + pairs[..., :-1]) / (2 * SQUARE) ** 2
+    means: Tensor = (pairs[..., 1:] + pairs[..., :-1]) / (2 * SQUARE) ** 2
+    return means
 
 
 def _spread(values: Tensor) -> Tensor:
