@@ -19,8 +19,8 @@ from understudy.types import Image
 STILLS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".gif"})
 
 SURE = 0.7
-"""Likeness that the mark of a finished file has to have; from 0.6 on it is read, so that some of it
-may be lost later."""
+"""Likeness that the mark of a finished file has to have: more than reading takes, so that some of
+it may be lost later."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from understudy.types import Floats, Image
 ALGORITHM = "org.understudy.watermark.1"
 """What credentials call the mark."""
 
-SAMPLED = 48
+SAMPLED = 96
 """Frames from which a film's mark is read, evenly spread."""
 
 

@@ -66,7 +66,9 @@ def encode(record_id: int) -> Floats:
     """(192,) symbols of +-1 for an id of 0..2^32-1."""
     if not 0 <= record_id < 1 << ID_BITS:
         raise ValueError(f"a record id has {ID_BITS} bits, not {record_id}")
-    return _codeword(_bits((record_id << CHECK_BITS | check(record_id)) ^ _MASK))
+    message = _bits((record_id << CHECK_BITS | check(record_id)) ^ _MASK)
+    word: Floats = _codewords(message[None])[0]
+    return word
 
 
 def decode(symbols: Floats) -> list[Decoded]:
@@ -79,8 +81,7 @@ def decode(symbols: Floats) -> list[Decoded]:
     soft = flat.reshape(-1, MESSAGE_BITS, 4)
     messages = _viterbi(soft)
     decoded = []
-    for values, message in zip(flat, messages, strict=True):
-        word = _codeword(message)
+    for values, message, word in zip(flat, messages, _codewords(messages), strict=True):
         value = int("".join(map(str, message)), 2) ^ _MASK
         record_id, read = value >> CHECK_BITS, value & ((1 << CHECK_BITS) - 1)
         length = float(np.linalg.norm(values)) * SYMBOLS**0.5
@@ -96,9 +97,12 @@ def _viterbi(soft: Floats) -> NDArray[np.int64]:
     metric = np.zeros((many, _STATES), np.float32)
     second = np.zeros((steps, many, _STATES), bool)
     for step in range(steps):
-        gains = soft[:, step % MESSAGE_BITS] @ trellis.outputs
-        one = metric[:, trellis.before[0]] + gains[:, :_STATES]
-        other = metric[:, trellis.before[1]] + gains[:, _STATES:]
+        gains = (soft[:, step % MESSAGE_BITS] @ trellis.outputs).reshape(many, 2, _STATES)
+        # State s is reached from 2s and 2s + 1, less the bit that falls out.
+        one, other = (
+            (metric[:, None, left::2] + gains[:, left].reshape(many, 2, -1)).reshape(many, -1)
+            for left in (0, 1)
+        )
         second[step] = other > one
         metric = np.maximum(one, other)
     state = metric.argmax(axis=1)
@@ -116,13 +120,13 @@ def _bits(value: int) -> NDArray[np.int64]:
     return np.array([value >> place & 1 for place in range(MESSAGE_BITS - 1, -1, -1)], np.int64)
 
 
-def _codeword(message: NDArray[np.int64]) -> Floats:
+def _codewords(messages: NDArray[np.int64]) -> Floats:
+    """(m, 192) symbols of +-1 for (m, 48) bits."""
     # Bit `place` of the register is the message bit `_MEMORY - place` steps ago, around the circle.
-    register = np.zeros(MESSAGE_BITS, np.int64)
+    registers = np.zeros_like(messages)
     for ago in range(_MEMORY + 1):
-        register |= np.roll(message, ago) << (_MEMORY - ago)
-    word: Floats = _outputs(register).ravel()
-    return word
+        registers |= np.roll(messages, ago, axis=1) << (_MEMORY - ago)
+    return _outputs(registers).reshape(len(messages), SYMBOLS)
 
 
 def _outputs(register: NDArray[np.int64]) -> Floats:

@@ -10,7 +10,7 @@ it). There, scale and rotation move the tile's frequencies and a shift turns the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from understudy.trust.mark_code import SYMBOLS
 from understudy.trust.mark_pattern import Complexes, Floats, pattern, put, tile_side
 
-_GRID = 128
+_GRID = 96
 """Shifts per tile side that the pilot is correlated at."""
 _USUAL = (1.0, 1 / 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2.0)
 """Factors by which films are resized most; these are tried first and most thoroughly."""
 _LIKELY = 400
-_PLACES = 48
+_PLACES = 64
 
 
 class Geometry(NamedTuple):
@@ -59,7 +59,7 @@ class Search:
     """Looks for the tile in the sum of flattened frames.
 
     Args:
-        total: (h, w) float32, see `mark_pattern.flatten`.
+        total: (h, w) float32 about 0, see `mark_pattern.flatten` and `level`.
         size: (width, height) of the film; `total` may be a reduced picture of it.
     """
 
@@ -71,7 +71,7 @@ class Search:
         """Of the tile in `total`, pixels, as it would be in an untouched film."""
         rows, columns = (cv2.getOptimalDFTSize(2 * n) for n in (height, width))
         padded = np.zeros((rows, columns), np.float32)
-        padded[:height, :width] = total - total.mean()
+        padded[:height, :width] = total
         padded = np.roll(padded, (-(height // 2), -(width // 2)), (0, 1))
         spectrum = np.fft.fft2(padded).astype(np.complex64)
         power = spectrum.real**2 + spectrum.imag**2
@@ -90,11 +90,16 @@ class Search:
         yield self._correlate(self._likely(_grid(scales, still)))
         yield self._correlate(self._likely(_grid(scales, angles)))
 
-    def values(self, geometry: Geometry) -> Complexes:
-        """(n,) what the film has at the pattern's frequencies, the keyed phases taken off."""
-        across, down = self._frequencies(np.array([geometry[:2]], np.float32))
-        found: Complexes = self._sample(across, down, geometry.flipped, pattern().turn)[0]
-        return found
+    def values(self, places: Sequence[Place]) -> Complexes:
+        """(m, n) what the film has at the pattern's frequencies for each of several guesses.
+
+        The keyed phases are taken off, not those of the shift.
+        """
+        geometries = [place.geometry for place in places]
+        grid = np.array([geometry[:2] for geometry in geometries], np.float32)
+        across, down = self._frequencies(grid)
+        flipped = np.array([[geometry.flipped] for geometry in geometries])
+        return self._sample(across, down, flipped, pattern().turn)
 
     def _resized(self, by: float) -> float:
         width, height = self._size
@@ -116,14 +121,18 @@ class Search:
         y = np.rint(down * rows).astype(np.intp) % rows
         return np.asarray(y * columns + x, np.intp)
 
-    def _sample(self, across: Floats, down: Floats, flipped: bool, turn: Complexes) -> Complexes:
-        at = self._at(-across if flipped else across, down)
+    def _sample(
+        self, across: Floats, down: Floats, flipped: NDArray[np.bool_], turn: Complexes
+    ) -> Complexes:
+        at = self._at(np.where(flipped, -across, across), down)
         found = np.asarray(self._spectrum.ravel()[at] * np.conj(turn), np.complex64)
         found[_beyond(across, down)] = 0
         return found
 
     def _likely(self, grid: Floats) -> Floats:
         """(m, 2): the scales and angles with most power at the tile's frequencies."""
+        if len(grid) <= _LIKELY:
+            return grid
         flat = self._power.ravel()
         sums = np.empty(len(grid), np.float32)
         for start in range(0, len(grid), 256):
@@ -142,39 +151,53 @@ class Search:
         for start in range(0, len(grid), 32):
             part = grid[start : start + 32]
             across, down = (all_of[:, pilot] for all_of in self._frequencies(part))
-            for flipped in (False, True):
+            for flipped in np.array([[False], [True]]):
                 spectra = np.zeros((len(part), _GRID, _GRID // 2 + 1), np.complex64)
                 put(spectra, fx, fy, self._sample(across, down, flipped, turn))
                 peaks = np.fft.irfft2(spectra, (_GRID, _GRID)).reshape(len(part), -1)
-                at = np.argpartition(-peaks, each, axis=1)[:, :each]
+                if each > 1:
+                    at = np.argpartition(-peaks, each, axis=1)[:, :each]
+                else:
+                    at = peaks.argmax(axis=1)[:, None]
                 spread = peaks.std(axis=1, keepdims=True) + 1e-12
                 heights = np.take_along_axis(peaks, at, 1) / spread
                 for row, (scale, angle) in enumerate(part.tolist()):
-                    geometry = Geometry(scale, angle, flipped)
+                    geometry = Geometry(scale, angle, bool(flipped[0]))
                     for cell, z in zip(at[row].tolist(), heights[row].tolist(), strict=True):
                         y, x = divmod(cell, _GRID)
                         found.append(Place(geometry, (x / _GRID, y / _GRID), z))
         return sorted(found, key=lambda place: -place.z)[:_PLACES]
 
 
-def settle(values: Complexes, place: Place) -> Place:
-    """The place between those of the grid where the pilot is strongest.
+def settle(values: Complexes, places: Sequence[Place]) -> list[Place]:
+    """The places between those of the grid where the pilot is strongest.
 
     Args:
-        values: (n,) of `Search.values`.
+        values: (m, n) of `Search.values`.
+        places: m of them.
     """
     known = pattern()
     pilot = known.owner == SYMBOLS
-    seen = values[pilot]
+    seen = shifted(values, places)[:, pilot]
     steps = np.linspace(-0.75, 0.75, 7) / _GRID
-    x, y = (shift + steps for shift in place.shift)
-    along = np.exp(2j * np.pi * np.outer(x, known.fx[pilot]))
-    down = np.exp(2j * np.pi * np.outer(y, known.fy[pilot]))
-    sums = ((down * seen) @ along.T).real
-    row, column = divmod(int(sums.argmax()), len(steps))
-    spread = math.sqrt(float(np.sum(np.abs(seen) ** 2)) / 2)
-    z = float(sums[row, column]) / spread if spread else 0.0
-    return Place(place.geometry, (float(x[column]), float(y[row])), z)
+    along = np.exp(2j * np.pi * np.outer(steps, known.fx[pilot])).astype(np.complex64)
+    down = np.exp(2j * np.pi * np.outer(steps, known.fy[pilot])).astype(np.complex64)
+    sums = ((down * seen[:, None]) @ along.T).real.reshape(len(places), -1)
+    spread = np.sqrt(np.sum(np.abs(seen) ** 2, axis=1) / 2) + 1e-12
+    settled = []
+    for place, best, z in zip(places, sums.argmax(1), sums.max(1) / spread, strict=True):
+        row, column = divmod(int(best), len(steps))
+        shift = place.shift[0] + float(steps[column]), place.shift[1] + float(steps[row])
+        settled.append(Place(place.geometry, shift, float(z)))
+    return settled
+
+
+def shifted(values: Complexes, places: Sequence[Place]) -> Complexes:
+    """(m, n) of `Search.values`, with the phases of the places' shifts taken off."""
+    known = pattern()
+    x, y = np.array([place.shift for place in places], np.float32).reshape(-1, 2, 1).swapaxes(0, 1)
+    turns = np.float32(2 * np.pi) * (x * known.fx + y * known.fy)
+    return np.asarray(values * np.exp(1j * turns), np.complex64)
 
 
 def _grid(scales: Floats, angles: Floats) -> Floats:

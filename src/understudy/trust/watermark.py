@@ -29,7 +29,7 @@ STRENGTH = 46.0
 SMALLEST = 64
 """Short side in pixels from which a picture can be marked."""
 
-_TEXTURE = 0.35
+_TEXTURE = 0.42
 _FLATTEST = 0.8
 
 
@@ -56,6 +56,8 @@ class Embedder:
         self.width, self.height = width, height
         self.record_id, self.strength = record_id, strength
         self._side = tile_side(width, height)
+        # Large pictures can be read with far less, and their flat areas show it first.
+        self._flattest = _FLATTEST * min(1.5, max(1.0, min(width, height) / 480))
         self._grain = _field(width, height, record_id)
         # Rounding to whole codes adds 1/12 of its own.
         self._level = math.sqrt(max(255.0**2 * 10.0 ** (-strength / 10.0) - 1 / 12, 0.0))
@@ -85,7 +87,7 @@ class Embedder:
         if grey.shape != (self.height, self.width):
             raise ValueError(f"a frame of {grey.shape}, not {(self.height, self.width)}")
         hidden = allowance(grey, self._side, full)
-        usual = max(math.sqrt(float(np.mean(hidden * hidden))), _FLATTEST)
+        usual = max(math.sqrt(float(np.mean(hidden * hidden))), self._flattest)
         hidden *= self._grain
         hidden *= np.float32(self._level / usual)
         return hidden
@@ -117,13 +119,12 @@ def allowance(grey: Floats, side: int, full: bool = True) -> Floats:
     reach = max(3, round(side / 50)) | 1
     smooth = cv2.blur(small, (reach, reach))
     activity = cv2.blur(cv2.absdiff(small, smooth), (reach, reach))
-    # As wide as one edge makes the activity: what is left is texture.
-    edge = np.ones((2 * reach - 1, 2 * reach - 1), np.uint8)
-    activity = cv2.blur(cv2.erode(activity, edge), (reach, reach))
+    # Nearly as wide as one edge makes the activity: what is left is texture, and the edge itself.
+    activity = cv2.blur(cv2.erode(activity, np.ones((reach, reach), np.uint8)), (reach, reach))
     # The running sums of the box filter can fall a little below nothing.
     np.clip(activity, 0.0, 12.0, out=activity)
     # Small pictures would lose too much where large ones have more than they need.
-    flat = min(0.5, max(0.3, 0.5 * math.sqrt(288 / min(width, height))))
+    flat = min(0.42, max(0.3, 0.42 * math.sqrt(288 / min(width, height))))
     hidden = flat + _TEXTURE * cv2.pow(activity, 0.6)
     black = 0.0 if full else 16.0
     hidden *= np.clip((smooth + np.float32(20.0 - black)) / 80.0, 0.4, 1.0)
