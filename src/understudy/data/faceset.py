@@ -28,7 +28,6 @@ from understudy.data.sampling import Indices
 from understudy.data.scans import LANDMARKS
 from understudy.errors import FacesError, ProjectError
 from understudy.faces.align import CORE
-from understudy.faces.masks import visible_mask
 from understudy.media.images import decode_image
 from understudy.types import Floats
 
@@ -86,7 +85,7 @@ class FacesetArrays:
         images: uint8 (N, S, S, 3) RGB; S = round(size / CORE), so there is a margin to turn and
             shift in, or S = size when loaded with core=False.
         landmarks: float32 (N, 468, 2), pixels of these pictures.
-        masks: uint8 (N, S, S), 0..255: the face as it shows, without hair over it.
+        masks: uint8 (N, S, S), 0..255: the face as it shows, without hair or hands over it.
         times: float64 (N,), seconds.
         sources: int32 (N,): number of the film, from 0 in order of first appearance.
         tracks: int32 (N,).
@@ -224,18 +223,19 @@ class Faceset:
             FacesError: a picture cannot be read.
             MediaError: a picture is damaged; delete it and its face is out of view.
         """
+        # Torch takes seconds to import; looking a faceset's index through needs none of it.
+        from understudy.faces.occlusion import shown_masks
+
         side = round(size / CORE) if core else size
         chosen = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
         table = self.table.take(pa.array(chosen))
         scale = side / np.asarray(table["size"].to_numpy(), np.float32)[:, None, None]
         landmarks = ((self.landmarks[chosen] + 0.5) * scale - 0.5).astype(np.float32)
         images = np.empty((len(chosen), side, side, 3), np.uint8)
-        masks = np.empty((len(chosen), side, side), np.uint8)
         names = table["image"].to_pylist()
 
         def fill(row: int) -> None:
             images[row] = self._picture(names[row], side)
-            masks[row] = visible_mask(images[row], landmarks[row])
 
         with ThreadPoolExecutor(_threads()) as pool:
             for _ in pool.map(fill, range(len(chosen))):
@@ -254,7 +254,7 @@ class Faceset:
             size=size,
             images=images,
             landmarks=landmarks,
-            masks=masks,
+            masks=shown_masks(images, landmarks),
             times=np.asarray(times, np.float64),
             sources=np.asarray([numbers[s] for s in table["source"].to_pylist()], np.int32),
             tracks=np.asarray(table["track"].to_numpy(), np.int32).copy(),

@@ -1,0 +1,251 @@
+"""What lies in front of a face, and where it shows: a small network that looks at aligned crops.
+
+It was trained on synthetic faces alone, with hands, microphones, hair, glasses and other things
+laid over them by a program, so that the truth is known to the pixel; docs/masks.md is its card.
+The mesh does not help: it is drawn through a hand as if that were not there.
+
+The network is a U-Net (Ronneberger, Fischer and Brox, "U-Net: convolutional networks for biomedical
+image segmentation", 2015) with sums in place of concatenations. Its file is safetensors: every
+matrix as 8-bit integers with a scale for each output channel, biases as 16-bit floats, and what it
+is under "occlusion" in the metadata, as JSON (schema 1).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from understudy import files
+from understudy.errors import WeightsError
+from understudy.faces.align import core_alignment, transform_points, warp
+from understudy.faces.masks import face_mask, visible_mask
+from understudy.types import Floats, Image
+
+SHIPPED = Path(__file__).with_name("occlusion.safetensors")
+
+SIDE = 128
+"""Side in pixels at which a core crop is looked at."""
+
+SCHEMA = 1
+WIDTHS = (16, 32, 64, 96, 96)
+"""Channels at a half, a quarter and so on of the side."""
+
+AGREE = 0.6
+"""Overlap, at least, of what the network sees of a face with what the mesh leaves of it."""
+
+LEFT = 0.25
+"""Share of a face that is not covered, at least, of one that the network sees."""
+
+AT_ONCE = 16
+SCALE = ".scale"
+LARGEST = 127
+
+
+class Layer(nn.Module):
+    """A convolution of 3x3 and a rectifier."""
+
+    def __init__(self, inside: int, out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv: nn.Module = nn.Conv2d(inside, out, 3, stride, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.relu(self.conv(x))
+
+
+class OcclusionNet(nn.Module):
+    """Pictures (N, 3, S, S), RGB 0..1, S a multiple of 32 -> logits (N, 2, S, S): whether
+    something is in front of the face there, and whether the face shows there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, *rest = WIDTHS
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2), Layer(12, first))
+        self.down = nn.ModuleList(
+            nn.Sequential(Layer(inside, out, 2), Layer(out, out))
+            for inside, out in zip(WIDTHS, rest, strict=False)
+        )
+        self.whole = nn.Linear(WIDTHS[-1], WIDTHS[-1])
+        self.narrow = nn.ModuleList(
+            nn.Conv2d(out, inside, 1) for inside, out in zip(WIDTHS, rest, strict=False)
+        )
+        self.up = nn.ModuleList(Layer(inside, inside) for inside in WIDTHS[:-1])
+        self.head = nn.Sequential(nn.Conv2d(first, 8, 3, 1, 1), nn.PixelShuffle(2))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        levels = [self.stem(pictures * 2 - 1)]
+        for down in self.down:
+            levels.append(down(levels[-1]))
+        x = levels.pop()
+        x = x + self.whole(x.mean((2, 3)))[:, :, None, None]
+        for narrow, up in zip(reversed(self.narrow), reversed(self.up), strict=True):
+            x = nn.functional.interpolate(narrow(x), scale_factor=2.0, mode="nearest")
+            x = up(x + levels.pop())
+        logits: Tensor = self.head(x)
+        return logits
+
+
+def write(path: Path, net: OcclusionNet, training: dict[str, Any]) -> None:
+    """Write a network.
+
+    Args:
+        training: what it was made from and how, as JSON.
+
+    Raises:
+        StorageError
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, value in net.state_dict().items():
+        value = value.detach().cpu().float()
+        if value.dim() < 2:
+            tensors[name] = value.half()
+            continue
+        rows = value.flatten(1)
+        scale = (rows.abs().amax(1) / LARGEST).clamp_min(1e-12)
+        tensors[name] = (rows / scale[:, None]).round().to(torch.int8).view(value.shape)
+        tensors[name + SCALE] = scale
+    about = json.dumps({"schema_version": SCHEMA, "training": training}, sort_keys=True)
+    files.write_bytes(path, safetensors.torch.save(tensors, {"occlusion": about}))
+
+
+def read(path: Path) -> tuple[OcclusionNet, dict[str, Any]]:
+    """A network, in evaluation mode and without gradients, and what it was made from.
+
+    Raises:
+        WeightsError: there is none, it is damaged, or another version's.
+    """
+
+    def unfit(why: str) -> WeightsError:
+        return WeightsError(
+            f"The network {path} cannot be used: {why}.",
+            "Install understudy anew, or convert with --no-occlusion.",
+        )
+
+    try:
+        with safe_open(path, "pt") as opened:
+            about = json.loads((opened.metadata() or {})["occlusion"])
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise unfit(error.strerror or "it cannot be read") from error
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise unfit("it is no such network, or damaged") from error
+    if about.get("schema_version") != SCHEMA:
+        raise unfit(f"it is of schema {about.get('schema_version')}, not {SCHEMA}")
+    with torch.random.fork_rng(devices=[]):
+        net = OcclusionNet()
+    try:
+        weights = {
+            name: value.float() * tensors[name + SCALE].view(-1, *[1] * (value.dim() - 1))
+            if value.dtype == torch.int8
+            else value.float()
+            for name, value in tensors.items()
+            if not name.endswith(SCALE)
+        }
+        net.load_state_dict(weights)
+    except (KeyError, RuntimeError) as error:
+        raise unfit("it does not fit this version") from error
+    return net.eval().requires_grad_(False), dict(about["training"])
+
+
+@cache
+def shipped() -> OcclusionNet:
+    """The network in this package, read once. Raises WeightsError."""
+    return read(SHIPPED)[0]
+
+
+@torch.inference_mode()
+def look(
+    net: OcclusionNet,
+    pictures: Sequence[Image],
+    device: torch.device | None = None,
+    bfloat16: bool = False,
+) -> tuple[Floats, Floats]:
+    """What lies in front of faces, and where they show.
+
+    Args:
+        net: it is moved to `device`.
+        pictures: N of RGB uint8 (S, S, 3), core crops; S may be any.
+        bfloat16: whether to compute in bfloat16.
+
+    Returns:
+        float32 (N, SIDE, SIDE), twice, 0..1: how likely something is in front of the face, hair
+        included; and the visible face, without what is in front of it, forehead and all.
+    """
+    device = device or torch.device("cpu")
+    net = net.to(device)
+    nn.Module.to(net, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    found = []
+    for first in range(0, len(pictures), AT_ONCE):
+        some = [_sized(picture) for picture in pictures[first : first + AT_ONCE]]
+        batch = torch.from_numpy(np.stack(some)).to(device).permute(0, 3, 1, 2).float() / 255
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+            logits = net(batch.contiguous(memory_format=torch.channels_last))
+        found.append(logits.float().sigmoid().cpu().numpy())
+    both = np.concatenate(found) if found else np.zeros((0, 2, SIDE, SIDE), np.float32)
+    return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
+
+
+def _sized(picture: Image) -> Image:
+    side = picture.shape[0]
+    if side == SIDE:
+        return picture
+    how = cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, (SIDE, SIDE), interpolation=how), np.uint8)
+
+
+def understood(covered: Floats, shown: Floats, face: Floats) -> bool:
+    """Whether the network sees a face where the mesh sees one. It may not where light or picture
+    are like nothing that it has learned from; then neither of its answers counts.
+
+    Args:
+        covered, shown: float32 (SIDE, SIDE), as `look` gives them.
+        face: float32 (SIDE, SIDE), 0..1, the inner face by the mesh.
+    """
+    left = face * (1 - covered)
+    both, either = np.minimum(shown, left).sum(), np.maximum(shown, left).sum()
+    return bool(both >= AGREE * max(float(either), 1.0) and left.sum() >= LEFT * face.sum())
+
+
+def shown_masks(pictures: NDArray[np.uint8], landmarks: Floats) -> NDArray[np.uint8]:
+    """The face as it shows in stored crops: with its forehead, without hair or hands over it.
+
+    Where the network has not `understood` the picture, `visible_mask` stands in.
+
+    Args:
+        pictures: RGB uint8 (N, S, S, 3), stored crops.
+        landmarks: float32 (N, 468, 2 or more), pixels of the pictures.
+
+    Returns:
+        uint8 (N, S, S), 0..255.
+
+    Raises:
+        WeightsError: the network cannot be read.
+    """
+    side = pictures.shape[1]
+    masks = np.empty(pictures.shape[:3], np.uint8)
+    for first in range(0, len(pictures), AT_ONCE):
+        rows = range(first, min(first + AT_ONCE, len(pictures)))
+        matrices = [core_alignment(landmarks[row], SIDE) for row in rows]
+        crops = [
+            warp(pictures[row], matrix, SIDE) for row, matrix in zip(rows, matrices, strict=True)
+        ]
+        seen = look(shipped(), crops)
+        for row, matrix, covered, shown in zip(rows, matrices, *seen, strict=True):
+            face = face_mask(transform_points(matrix, landmarks[row]), SIDE, 0.0)
+            if not understood(covered, shown, face):
+                masks[row] = visible_mask(pictures[row], landmarks[row])
+                continue
+            codes = np.rint(255 * shown).astype(np.uint8)
+            how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            masks[row] = cv2.warpAffine(codes, matrix, (side, side), flags=how)
+    return masks

@@ -1,0 +1,212 @@
+"""What is in front of a face stays in front: hands, microphones, hair and glasses.
+
+The network of `faces.occlusion` sees what covers a face in the film. Here that becomes steady from
+frame to frame, and the swap gives way to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from understudy.faces.align import core_alignment, transform_points, warp
+from understudy.faces.masks import face_mask
+from understudy.faces.occlusion import SIDE, look, shipped, understood
+from understudy.types import Face, Floats, Frame, Image, Patch
+
+BARELY, FULLY = 0.3, 0.75
+"""Likelihoods at which something begins to be in front, and is."""
+
+SURE = 0.85
+"""What is nowhere this likely is a doubt and not a thing."""
+
+ENTRY, ENTRY_ABOVE = 0.3, 2.2
+"""Length along the edge of the inner face over which a thing comes in, at least, in square roots of
+what it covers of the face; and for what comes in over its upper part and is small. What lies on the
+face like an island is glare or a shadow; so is what hangs on temple or forehead by a narrow neck,
+while hair comes in broadly."""
+
+UPPER = 0.35
+"""Share of the inner face, from above, that is its upper part."""
+
+LARGE = 0.2
+"""Share of the inner face from which a thing is not small."""
+
+REACH = 3
+"""Frames before and after that a frame is compared with."""
+
+ALIKE = 6.0
+"""Difference in codes between two pictures, smoothed, at which a neighbour counts little."""
+
+COARSE = 32
+"""Side in pixels at which what is in front is filled in."""
+
+LITTLE = 0.02
+"""Cover that is not worth taking off."""
+
+
+@dataclass(frozen=True)
+class Cover:
+    """What is in front of one face in one frame.
+
+    Attributes:
+        cover: float32 (SIDE, SIDE), 0..1.
+        matrix: float32 (2, 3), pixels of the frame -> pixels of `cover`.
+    """
+
+    cover: Floats
+    matrix: Floats
+
+    def seen(self, matrix: NDArray[np.floating], size: tuple[int, int]) -> Floats:
+        """The cover in another picture of the frame; what lies outside of it repeats its edge.
+
+        Args:
+            matrix: (2, 3), pixels of that picture -> pixels of the frame.
+            size: its width and height.
+
+        Returns:
+            float32 (height, width), 0..1.
+        """
+        own = np.vstack([self.matrix.astype(np.float64), [0, 0, 1]])
+        through = (own @ np.vstack([matrix, [0, 0, 1]]))[:2]
+        shrunk = float(np.sqrt(abs(np.linalg.det(through[:, :2]))))
+        cover = cv2.GaussianBlur(self.cover, (0, 0), 0.4 * shrunk) if shrunk > 1 else self.cover
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        drawn = cv2.warpAffine(cover, through, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(drawn, np.float32)
+
+    def before(self, patch: Patch) -> Patch:
+        """The patch with less alpha where something is in front of it."""
+        height, width = patch.alpha.shape
+        place = np.array([[1.0, 0.0, patch.x], [0.0, 1.0, patch.y]])
+        seen = self.seen(place, (width, height))
+        return replace(patch, alpha=np.asarray(patch.alpha * (1 - seen), np.float32))
+
+    def away(self, crop: Image, matrix: NDArray[np.floating]) -> Image:
+        """A crop with the colours of the face around in place of what is in front of it: to
+        measure the face's light by.
+
+        Args:
+            crop: RGB uint8 (S, S, 3).
+            matrix: (2, 3), pixels of the frame -> pixels of the crop.
+        """
+        side = crop.shape[0]
+        back = np.linalg.inv(np.vstack([matrix.astype(np.float64), [0, 0, 1]]))[:2]
+        clear = (1 - self.seen(back, (side, side)))[..., None]
+        weighted = np.concatenate([crop * clear, clear], axis=2).astype(np.float32)
+        small = cv2.resize(weighted, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+        near, far = (cv2.GaussianBlur(small, (0, 0), COARSE * share) for share in (0.06, 0.25))
+        spread = near + 0.02 * far
+        fill = spread[..., :3] / np.maximum(spread[..., 3:], 1e-4)
+        large = cv2.resize(fill, (side, side), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(np.rint(crop * clear + large * (1 - clear)).clip(0, 255), np.uint8)
+
+
+def covers(
+    frames: Sequence[tuple[Frame, Sequence[Face]]],
+    device: torch.device | None = None,
+    bfloat16: bool = False,
+) -> list[list[Cover | None]]:
+    """What is in front of each face of each frame; None where nothing is.
+
+    Faces of a track in frames that follow each other steady one another.
+
+    Raises:
+        WeightsError: the network cannot be read.
+    """
+    work = [(frame, face) for frame, faces in frames for face in faces]
+    matrices = [core_alignment(face.landmarks, SIDE) for _, face in work]
+    crops = [
+        warp(frame.image, matrix, SIDE) for (frame, _), matrix in zip(work, matrices, strict=True)
+    ]
+    likely, shown = look(shipped(), crops, device, bfloat16)
+    inner = [
+        face_mask(transform_points(matrix, face.landmarks), SIDE, 0.0)
+        for matrix, (_, face) in zip(matrices, work, strict=True)
+    ]
+    sure = [
+        certain(covered, face) if understood(covered, visible, face) else np.zeros_like(face)
+        for covered, visible, face in zip(likely, shown, inner, strict=True)
+    ]
+    steady = steadied(sure, crops, [(face.track, frame.index) for frame, face in work])
+    found = iter(
+        Cover(cover, matrix) if float(cover.max()) > LITTLE else None
+        for cover, matrix in zip(steady, matrices, strict=True)
+    )
+    return [[next(found) for _ in faces] for _, faces in frames]
+
+
+def certain(likely: Floats, inner: Floats) -> Floats:
+    """Likelihoods made a cover: steep in between, and only of things that lie on the face, are sure
+    somewhere on it and come in from outside of it, as what is held, worn or grown does.
+
+    Args:
+        likely: float32 (SIDE, SIDE), 0..1.
+        inner: float32 (SIDE, SIDE), 0..1, the inner face by the mesh. Hair and background above
+            it are sure, and a doubt on the face may touch them.
+    """
+    share = np.clip((likely - BARELY) / (FULLY - BARELY), 0, 1)
+    cover = np.asarray(share * share * (3 - 2 * share), np.float32)
+    on_face = inner > 0.5
+    _, whole = cv2.connectedComponents((cover > 0).astype(np.uint8))
+    here = ((cover > 0) & on_face).astype(np.uint8)
+    count, pieces, boxes, _ = cv2.connectedComponentsWithStats(here)
+    highest = np.zeros(count, np.float32)
+    np.maximum.at(highest, np.asarray(pieces[on_face], np.intp), likely[on_face])
+    outside = ((cover > 0.5) & ~on_face).astype(np.uint8)
+    touched = (cv2.dilate(outside, np.ones((3, 3), np.uint8)) > 0) & on_face
+    rows = np.nonzero(touched)[0]
+    high = np.quantile(np.nonzero(on_face)[0], UPPER) if on_face.any() else 0
+    upper = np.bincount(pieces[touched], rows < high, count)
+    entry = np.bincount(pieces[touched], minlength=count)
+    area = boxes[:, cv2.CC_STAT_AREA]
+    small_above = (2 * upper > entry) & (area < LARGE * on_face.sum())
+    least = np.where(small_above, ENTRY_ABOVE, ENTRY) * np.sqrt(area)
+    kept = (highest >= SURE) & (entry >= least)
+    cover[on_face] *= kept[pieces[on_face]]
+    cover *= np.isin(whole, np.unique(whole[on_face & (cover > 0)]))
+    return cover
+
+
+def steadied(
+    covers: Sequence[Floats], crops: Sequence[Image], places: Sequence[tuple[int, int]]
+) -> list[Floats]:
+    """Covers, each averaged with those of neighbouring frames where the pictures are alike.
+
+    Where nothing moves nothing flickers, and what moves leaves no trail (a bilateral filter over
+    time; Tomasi and Manduchi, "Bilateral filtering for gray and color images", 1998).
+
+    Args:
+        covers: N of float32 (SIDE, SIDE), 0..1.
+        crops: N of RGB uint8 (SIDE, SIDE, 3), what they were seen in.
+        places: of each its track and the index of its frame.
+    """
+    where = {place: number for number, place in enumerate(places)}
+    half = (SIDE // 2, SIDE // 2)
+    small = [
+        cv2.blur(cv2.resize(crop, half, interpolation=cv2.INTER_AREA), (3, 3)).astype(np.float32)
+        for crop in crops
+    ]
+    shown = [bool(cover.any()) for cover in covers]
+    totals = [cover.copy() for cover in covers]
+    weights = [np.ones((SIDE, SIDE), np.float32) for _ in covers]
+    for number, (track, frame) in enumerate(places):
+        for step in range(1, REACH + 1):
+            other = where.get((track, frame + step))
+            if other is None or not (shown[number] or shown[other]):
+                continue
+            apart = np.abs(small[number] - small[other]).max(2) / np.float32(ALIKE)
+            alike = np.exp(np.float32(-0.5) * apart * apart) / np.float32(step)
+            weight = cv2.resize(alike, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+            for one, another in ((number, other), (other, number)):
+                totals[one] += weight * covers[another]
+                weights[one] += weight
+    return [
+        np.asarray(total / weight, np.float32)
+        for total, weight in zip(totals, weights, strict=True)
+    ]

@@ -1,0 +1,197 @@
+"""What is in front of a face stays in front, and does not flicker."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from understudy.demo import SAMPLE
+from understudy.faces.align import core_alignment
+from understudy.faces.occlusion import SIDE
+from understudy.faces.pose import reference
+from understudy.in_front import Cover, certain, covers, steadied
+from understudy.media.video import VideoReader
+from understudy.types import Face, Floats, Frame, Image, Patch, Pose
+
+MIDDLE = (slice(40, 80), slice(40, 80))
+
+
+def square(value: float = 1.0) -> Floats:
+    cover = np.zeros((SIDE, SIDE), np.float32)
+    cover[MIDDLE] = value
+    return cover
+
+
+def noise(seed: int) -> Image:
+    random = np.random.default_rng(seed)
+    small = random.integers(0, 256, (16, 16, 3), np.uint8)
+    return np.asarray(cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+@pytest.fixture
+def inner() -> Floats:
+    """A face that fills the middle of the crop."""
+    face = np.zeros((SIDE, SIDE), np.float32)
+    face[30:110, 30:100] = 1
+    return face
+
+
+def bar(rows: slice, columns: slice, value: float = 0.97) -> Floats:
+    likely = np.zeros((SIDE, SIDE), np.float32)
+    likely[rows, columns] = value
+    return likely
+
+
+def test_a_thing_that_comes_in_is_kept_whole_and_steep(inner: Floats) -> None:
+    likely = bar(slice(80, 100), slice(0, 70), 0.8)
+    assert certain(likely, inner)[80:100, 30:70].max() == 0, "nowhere sure"
+    likely[85:90, 40:50] = 0.95
+    cover = certain(likely, inner)
+    assert cover[80:100, :70].min() == 1
+    assert cover[:80].max() == 0
+
+
+def test_islands_on_the_face_are_glare(inner: Floats) -> None:
+    assert certain(bar(slice(50, 70), slice(50, 70)), inner).max() == 0
+
+
+def test_what_hangs_on_the_temple_by_a_neck_is_glare_and_a_fringe_is_not(inner: Floats) -> None:
+    likely = bar(slice(0, 30), slice(0, SIDE)) + bar(slice(34, 52), slice(75, 95))
+    likely[30:34, 82:88] = 0.97
+    cover = certain(likely, inner)
+    assert cover.max() == 0
+    fringe = bar(slice(0, 40), slice(0, SIDE))
+    assert certain(fringe, inner)[30:40, 30:100].min() == 1
+
+
+def test_a_hand_from_above_is_large(inner: Floats) -> None:
+    hand = bar(slice(0, 85), slice(50, 75))
+    assert certain(hand, inner)[30:85, 50:75].min() == 1
+
+
+def test_what_flickers_over_a_still_picture_is_steadied() -> None:
+    crops = [noise(0)] * 6
+    found = [square(float(number % 2)) for number in range(6)]
+    result = steadied(found, crops, [(0, 10 + number) for number in range(6)])
+    inside = [float(one[MIDDLE].mean()) for one in result]
+    assert max(inside) - min(inside) < 0.5
+    assert all(one[:30].max() == 0 for one in result)
+
+
+def test_what_moves_leaves_no_trail() -> None:
+    crops = [np.full((SIDE, SIDE, 3), code, np.uint8) for code in (30, 110, 190)]
+    found = [square(), square(0.0), square()]
+    result = steadied(found, crops, [(0, 0), (0, 1), (0, 2)])
+    assert result[1].max() < 0.05
+    assert result[0][MIDDLE].min() > 0.95
+
+
+@pytest.mark.parametrize("places", [[(0, 1), (1, 2)], [(0, 1), (0, 9)]])
+def test_other_tracks_and_far_frames_do_not_count(places: list[tuple[int, int]]) -> None:
+    found = [square(), square(0.0)]
+    result = steadied(found, [noise(0)] * 2, places)
+    np.testing.assert_array_equal(result[0], found[0])
+    np.testing.assert_array_equal(result[1], found[1])
+
+
+def shifted(x: float, y: float, scale: float = 1.0) -> Floats:
+    """From a frame to a crop whose upper left corner lies at (x, y) in it."""
+    return np.array([[scale, 0, -x * scale], [0, scale, -y * scale]], np.float32)
+
+
+def test_a_patch_gives_way_to_the_bit() -> None:
+    random = np.random.default_rng(3)
+    alpha = random.uniform(0, 1, (90, 70)).astype(np.float32)
+    patch = Patch(25, 30, random.integers(0, 256, (90, 70, 3), np.uint8), alpha)
+    given = Cover(square(), shifted(10, 20)).before(patch)
+    # The square covers x 50 to 90 and y 60 to 100 of the frame.
+    assert given.alpha[30:70, 25:65].max() == 0
+    left = np.ones((90, 70), bool)
+    left[30:70, 25:65] = False
+    np.testing.assert_array_equal(given.alpha[left], alpha[left])
+    assert (given.x, given.y) == (25, 30)
+    assert given.image is patch.image
+
+
+def test_a_cover_lies_at_the_same_place_at_other_scales() -> None:
+    cover = Cover(square(), shifted(0, 0, 0.5))
+    seen = cover.seen(np.array([[1.0, 0, 0], [0, 1.0, 0]]), (256, 256))
+    assert seen[84:156, 84:156].min() > 0.9
+    assert seen[:76].max() < 0.1
+    small = Cover(square(), shifted(0, 0, 2.0)).seen(np.eye(3)[:2], (64, 64))
+    assert small[22:38, 22:38].min() > 0.9
+    assert small[:17].max() < 0.1
+
+
+def test_light_is_measured_as_if_nothing_were_in_front() -> None:
+    bare = np.full((SIDE, SIDE, 3), (180, 140, 120), np.uint8)
+    bare[:, :64] = (150, 110, 90)
+    whole = shifted(0, 0)
+    for colour in (0, 255):
+        picture = bare.copy()
+        picture[MIDDLE] = colour
+        wider = np.asarray(cv2.dilate(square(), np.ones((3, 3), np.uint8)), np.float32)
+        cover = Cover(wider, whole)
+        filled = cover.away(picture, whole)
+        assert np.abs(filled.astype(int) - bare)[MIDDLE].max() <= 31
+        clear = cover.cover == 0
+        np.testing.assert_array_equal(filled[clear], bare[clear])
+
+
+def scene(count: int) -> list[Frame]:
+    with VideoReader(SAMPLE / "scene.mp4") as reader:
+        return [frame for frame, _ in zip(reader, range(count), strict=False)]
+
+
+def head(track: int = 0) -> Face:
+    """The reference head put where the first frames of the scene show theirs."""
+    to_core = np.array([[0.6427, -0.1479, -37.1762], [0.1479, 0.6427, -46.6389]])
+    straight = reference().points * 70 + np.array([100, 100, 0])
+    own = core_alignment(straight.astype(np.float32), SIDE).astype(np.float64)
+    core = straight[:, :2] @ own[:, :2].T + own[:, 2]
+    points = np.column_stack(
+        [(core - to_core[:, 2]) @ np.linalg.inv(to_core[:, :2]).T, straight[:, 2]]
+    )
+    return Face((0, 0, 1, 1), points.astype(np.float32), 1.0, Pose(0, 0, 0), track)
+
+
+def barred(frame: Frame) -> Frame:
+    image = frame.image.copy()
+    cv2.line(image, (0, 160), (image.shape[1], 170), (60, 60, 70), 18)
+    picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+    return replace(frame, picture=picture, to_rgb=lambda _: image)
+
+
+def test_bare_faces_have_no_cover_and_a_bar_gives_one() -> None:
+    frames = scene(2)
+    assert covers([(frames[0], []), (frames[1], [])]) == [[], []]
+    clear, hidden = covers([(frames[0], [head(0)]), (barred(frames[1]), [head(1), head(2)])])
+    assert clear == [None]
+    assert len(hidden) == 2
+    for front in hidden:
+        assert front is not None
+        assert front.cover.max() > 0.9
+        height, width = frames[1].image.shape[:2]
+        seen = front.seen(np.eye(3)[:2], (width, height))
+        bar = np.zeros((height, width), np.uint8)
+        cv2.line(bar, (0, 160), (width, 170), 1, 18)
+        points = head().landmarks[:, :2]
+        low, high = np.floor(points.min(0)).astype(int), np.ceil(points.max(0)).astype(int)
+        face = (slice(low[1], high[1]), slice(low[0], high[0]))
+        assert seen[face][bar[face] > 0].mean() > 0.7
+
+
+def test_hair_and_background_that_leave_the_face_alone_do_not_count(inner: Floats) -> None:
+    assert certain(bar(slice(0, 25), slice(0, SIDE)), inner).max() == 0
+    assert certain(bar(slice(0, 25), slice(0, SIDE)), inner * 0).max() == 0
+
+
+def test_a_picture_like_nothing_it_knows_has_no_cover() -> None:
+    frame = scene(1)[0]
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, frame.image.shape, np.uint8)
+    assert covers([(replace(frame, to_rgb=lambda _: image), [head()])]) == [[None]]
