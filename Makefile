@@ -6,6 +6,7 @@
 #   make check    lint, types and tests
 #   make bench    the table of measurements
 #   make bench-trust  what marks, signatures, the ledger and `verify` withstand
+#   make bench-film   how good the film itself is: truth, seams, steadiness, the actor
 #   make bench-base   what the base that trainings begin with is worth; some hours
 #
 # PYTHON=...       the interpreter to build the environment with
@@ -21,7 +22,7 @@ CODE := src tests benchmarks examples
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup weights demo test lint format check bench bench-trust bench-base clean
+.PHONY: help setup weights demo test lint format check bench bench-trust bench-film bench-base clean
 
 help:
 	@sed -n '1,/^$$/s/^#\{1,\} \{0,1\}//p' Makefile
@@ -77,6 +78,9 @@ bench: $(WEIGHTS)
 
 bench-trust: $(WEIGHTS)
 	$(BIN)/python -m benchmarks.trust
+
+bench-film: $(WEIGHTS)
+	$(BIN)/python -m benchmarks.film
 
 bench-base: $(WEIGHTS)
 	$(BIN)/python -m benchmarks.base

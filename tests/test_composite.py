@@ -11,13 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from understudy.composite import (
-    apply_gains,
-    feathered,
-    linear_gains,
-    swap_patch,
-    weighted_median,
-)
+from understudy.blend_colour import apply_gains, linear_gains, weighted_median
+from understudy.composite import feathered, swap_patch
 from understudy.faces.align import core_alignment, transform_points, warp
 from understudy.faces.masks import face_mask, reach_mask
 from understudy.faces.pose import reference

@@ -233,7 +233,10 @@ def test_sound_is_copied_packet_for_packet(here: Stage) -> None:
     assert report.notes[0].startswith(
         "The film is unscanned: the content guard, an optional extra, is not"
     )
-    assert report.notes[1:] == (f"Films under {10**6} pixels cannot carry the invisible mark.",)
+    assert report.notes[1:] == (
+        f"{report.output.name} carries no invisible mark: pictures under {10**6} pixels on the "
+        "shorter side cannot hold it. Its record says so.",
+    )
 
 
 def test_a_part_is_that_part_of_the_whole(here: Stage) -> None:

@@ -230,3 +230,39 @@ def test_the_untouched_films_stated_floor(
     )
     assert metrics.mean([metrics.psnr(*each) for each in pairs]) == pytest.approx(psnr_db, abs=0.1)
     assert metrics.mean([metrics.ssim(*each) for each in pairs]) == pytest.approx(ssim, abs=0.01)
+
+
+def square(level: int, low: int, high: int) -> Image:
+    image = np.full((96, 96, 3), 100, np.uint8)
+    image[low:high, low:high] = level
+    return image
+
+
+def test_the_outline_of_a_swap_is_a_strip_about_its_edge() -> None:
+    alpha = np.zeros((96, 96), np.float32)
+    alpha[20:76, 20:76] = 1
+    strip = metrics.outline(alpha)
+    assert strip[20, 48]
+    assert strip[48, 75]
+    assert not strip[48, 48]
+    assert not strip[10, 10]
+    assert not metrics.outline(np.zeros((96, 96), np.float32)).any()
+
+
+def test_a_seam_has_energy_that_the_film_does_not_have() -> None:
+    alpha = np.zeros((96, 96), np.float32)
+    alpha[20:76, 20:76] = 1
+    strip = metrics.outline(alpha)
+    seam, fainter, none = (
+        metrics.edge_energy(square(level, 20, 76), strip) for level in (160, 130, 100)
+    )
+    assert none == 0
+    assert seam is not None
+    assert fainter is not None
+    assert seam == pytest.approx(4 * fainter)
+    assert metrics.edge_energy(square(160, 20, 76), np.zeros((96, 96), bool)) is None
+
+
+def test_a_median_leaves_out_what_is_not_there() -> None:
+    assert metrics.median([1.0, None, 5.0, 2.0]) == 2.0
+    assert metrics.median([None]) is None

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import converting
@@ -48,6 +48,11 @@ WORDS = (
     "--color none",
     "--feather 0.16  (softer edge)",
     "--feather 0.04  (harder edge)",
+    "--widen 0  (within the mask drawn)  (the same as the default)",
+    "--blend feather  (the same as the default)",
+    "--blend bands",
+    "--sharpen 0.5  (sharper)",
+    "--grain 0  (no noise)",
 )
 
 
@@ -150,7 +155,8 @@ def test_each_row_is_another_way(here: Here) -> None:
     assert np.abs(own - (255 - red)).max() < 12
     for row in ("--color auto --feather 0.08", "--color linear-gain", "--color reinhard"):
         assert middle(rows[row][2]).argmax() == red.argmax() != own.argmax(), row
-    different = [row for row in rows if row != "--color light"]
+    alike = {"--color light", "--widen 0", "--blend feather", "--sharpen 0.5", "--grain 0"}
+    different = [row for row in rows if row not in alike]
     for one in different:
         for other in different:
             assert one == other or apart(rows[one][2], rows[other][2]) > 0.05, (one, other)
@@ -263,6 +269,7 @@ def test_a_preview_is_no_film_to_be_measured(here: Here) -> None:
     assert chosen.choose(*ask).swap == done.output
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     color=st.sampled_from(["auto", "linear-gain", "light", "reinhard", "seamless", "none"]),
     feather=st.floats(0, 0.5).map(lambda value: round(value, 3)),

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from understudy.composite import PAST
 from understudy.models.base import Recipe, SwapModel
-from understudy.render import PAST, Cast, Swapper
+from understudy.render import Cast, Swapper
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch, Pose
 

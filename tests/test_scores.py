@@ -60,9 +60,24 @@ def test_a_films_figures_are_its_moments_means() -> None:
     assert scores.pose.roll == pytest.approx(1)  # across the jump from 180 to -180
     assert scores.pose_offset.yaw == pytest.approx(1)
     assert scores.pose_wander.yaw == pytest.approx(0, abs=1e-9)
+    assert scores.pose_median.yaw == pytest.approx(1)
     assert scores.steadiness.ratio == pytest.approx(1.5)
     assert (scores.truth, scores.untouched) == (Nearness(22.0, 0.75), Nearness(20.0, 0.70))
     assert (scores.frames, scores.faces, scores.both) == (40, 40, 40)
+
+
+def test_gaze_is_compared_where_both_tell_it() -> None:
+    def seen(moment: Moment) -> Moment:
+        assert moment.source is not None
+        assert moment.swap is not None
+        aside = float(np.sin(moment.index / 3))
+        there = aside if moment.index % 5 else None
+        source, swap = replace(moment.source, gaze=aside), replace(moment.swap, gaze=there)
+        return replace(moment, source=source, swap=swap)
+
+    found = summarise([seen(moment) for moment in film()], None, None)
+    assert found.expression.gaze_correlation == pytest.approx(1)
+    assert summarise(film(), None, None).expression.gaze_correlation is None
 
 
 def test_nothing_measured_is_none_and_not_nan() -> None:

@@ -12,11 +12,12 @@ Keys of the JSON file (schema 1); what could not be measured is null:
     schema_version, model, film, swap, truth, replace, with
     people.NAME.{ssim, psnr_db, faces}
     swap.identity.{distance_to_with, distance_to_replace, nearer_to_with, frames}
-    swap.expression.{landmark_error, mouth_correlation, eye_correlation}
+    swap.expression.{landmark_error, mouth_correlation, eye_correlation, gaze_correlation}
     swap.pose.{yaw, pitch, roll}            mean absolute error, degrees
     swap.pose_offset.{yaw, pitch, roll}     mean of swap less film: mostly the mesh, which sees
                                             a pose differently in a face of another shape
     swap.pose_wander.{yaw, pitch, roll}     mean absolute error without that offset
+    swap.pose_median.{yaw, pitch, roll}     median absolute error, offset and all
     swap.steadiness.{source, swap, ratio}
     swap.truth.{psnr_db, ssim}              null without --truth
     swap.untouched.{psnr_db, ssim}          the film itself against the truth
@@ -33,16 +34,17 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
-from understudy import files, metrics
+from understudy import files, metrics, weights
 from understudy.chosen import Chosen, choose
 from understudy.compute import bfloat16_pays, choose_device
 from understudy.data.faceset import Faceset
 from understudy.errors import FacesError, SettingsError
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
+from understudy.gaze import Gaze
 from understudy.lacking import Openings, Reach, missing_expressions, missing_reach
 from understudy.matching import EVERYBODY, match_tracks, mean_identity, require_match
-from understudy.measure import Embed, Films, Finders, Moment, counterpart, walk
+from understudy.measure import Aside, Embed, Films, Finders, Moment, counterpart, walk
 from understudy.mending import mend
 from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
@@ -113,6 +115,7 @@ def evaluate(
     baseline: Path | None = None,
     *,
     embed: Embed | None = None,
+    gaze: Aside | None = None,
 ) -> EvaluateReport:
     """Measure a model, and a film made with it.
 
@@ -126,7 +129,7 @@ def evaluate(
             pixels inside either count. Without any, our own face masks of both films do.
         output: folder for the two files; the renders folder when None.
         baseline: another swap of the same film, for example a photo's warp, to be beaten.
-        embed: gives identity embeddings, for callers with the network at hand.
+        embed, gaze: give identity embeddings and gazes, for callers with networks at hand.
 
     Raises:
         UnknownModel, UnknownPerson, CheckpointError, ProjectError: the model or a faceset
@@ -155,11 +158,11 @@ def evaluate(
     if chosen is not None:
         masks = tuple(mask for mask in (truth_mask, target_mask) if mask is not None)
         films = Films(chosen.film, chosen.swap, truth, masks, chosen.start, chosen.end)
-        measured = _measure(project, chosen, films, facesets, settings, progress, embed)
+        measured = _measure(project, chosen, films, facesets, settings, progress, embed, gaze)
         reach = _missing(measured, facesets.get(chosen.with_))
         if baseline is not None:
             films = replaced(films, swap=baseline)
-            other = _measure(project, chosen, films, facesets, settings, progress, embed)
+            other = _measure(project, chosen, films, facesets, settings, progress, embed, gaze)
     people = _reconstruct(state, network, facesets, progress)
 
     figures = {person: each.figures for person, each in people.items()}
@@ -287,6 +290,7 @@ def _measure(
     settings: EvaluateSettings,
     progress: Progress,
     embed: Embed | None,
+    gaze: Aside | None,
 ) -> Measured:
     cache, how = project.cache_folder, project.settings.scan
     source = mend(scan(films.film, cache, how, progress, films.start, films.end))
@@ -326,6 +330,7 @@ def _measure(
         swap=lambda index, face: alongside(swapped, index, face),
         truth=lambda index, face: alongside(true, index, face),
         embed=embed or FaceAnalyser(how).embed,
+        gaze=gaze or Gaze(weights.path("iris_landmark.tflite")),
     )
     count = -(-source.frames // settings.every)
     moments: list[Moment] = []

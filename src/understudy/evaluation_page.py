@@ -189,6 +189,7 @@ def _numbers(swap: Measured) -> list[Item]:
         ],
         ["Correlation of the mouth's opening", number(scores.expression.mouth_correlation, 3)],
         ["Correlation of the eyes' opening", number(scores.expression.eye_correlation, 3)],
+        ["Correlation of the gaze aside", number(scores.expression.gaze_correlation, 3)],
         *(
             [
                 f"Mean error of {axis} (without its constant part)",
@@ -232,6 +233,7 @@ def _curves(swap: Measured) -> Iterator[Plot]:
 
     yield both("Opening of the mouth", "height over width", look("mouth"))
     yield both("Opening of the eyes", "height over width", look("eyes"))
+    yield both("Gaze aside", "share of the eye's width", look("gaze"))
     yield both("Yaw", "degrees", turned)
     if swap.films.truth is not None:
         for title, unit, name in (

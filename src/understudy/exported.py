@@ -13,10 +13,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from understudy.composite import PAST
 from understudy.errors import SettingsError
 from understudy.exchange.card import grant
 from understudy.exchange.running import Exported
-from understudy.render import PAST, Drawer, Draws
+from understudy.render import Drawer, Draws
 from understudy.settings import ConvertSettings
 from understudy.trust.consent import Consent
 from understudy.types import Floats, Image
@@ -112,6 +113,8 @@ class ExportedDrawer(Drawer):
         self.model, self.settings, self.size = model, settings, model.side
         self.learned = card is None or card.learned
         self.bounded = card is None or (card.learned and card.replaced == replaced)
+        # Files of ours in our own crop are laid over frames just as the model itself is.
+        self.alike = self.bounded and card is not None and card.size == self.size
         reach = 2 * round(PAST * (self.size if card is None else card.size)) + 1
         self._reach = np.ones((reach, reach), np.uint8)
 
@@ -123,3 +126,6 @@ class ExportedDrawer(Drawer):
         if self.bounded:
             mask = mask * np.stack([cv2.dilate(one, self._reach) for one in below])
         return image, np.asarray(mask, np.float32)
+
+    def draw_over(self, crops: Sequence[Image]) -> tuple[Floats, Floats, Floats | None]:
+        return self.model.draw(crops) if self.alike else super().draw_over(crops)

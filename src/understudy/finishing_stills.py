@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,12 @@ import numpy as np
 from understudy import canvas, files
 from understudy.casting import SCHEMA_VERSION
 from understudy.convert import ConvertReport
-from understudy.finishing import STRONGER, TRIES, marking, source_notes
+from understudy.finishing import marking, source_notes
 from understudy.looking import guarded, look
+from understudy.markable import STRONGER, TRIES, unmarkable
 from understudy.marking import Marker
 from understudy.matching import Match
+from understudy.media import xmp
 from understudy.media.images import encode_image
 from understudy.media.lay import lay
 from understudy.project_folder import ProjectFolder
@@ -36,18 +39,22 @@ from understudy.sealing import (
     record_number,
     seal,
     sealed_file,
+    together,
 )
 from understudy.settings import ConvertSettings, ScanSettings
 from understudy.targets import Target, choose
-from understudy.trust import records
+from understudy.trust import aigc, records
 from understudy.trust.consent import Consent
 from understudy.trust.guard import require
 from understudy.trust.label import Label, check_label
-from understudy.trust.watermark import SMALLEST
 from understudy.types import Box, Face, Frame, Image, Patch
 
 PICTURES = (".png", ".webp", ".jpg", ".jpeg")
 """What a result can be written as; a picture of another kind becomes a PNG."""
+
+HEADROOM = 0.18
+"""Height of the strip above a sheet that is left to the label, as a share of the sheet's short
+side: letters of 5 %, their plate and the margins around it."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,14 @@ def publish_still(
     )
 
 
+def with_headroom(page: Image) -> Image:
+    """A sheet, RGB uint8 (h, w, 3), with room for the label above it, in the colour of its upper
+    right corner: that is paper on every sheet."""
+    height, width = page.shape[:2]
+    room = math.ceil(HEADROOM * min(height, width))
+    return np.concatenate([np.broadcast_to(page[0, -1], (room, width, 3)), page])
+
+
 def labelled(
     frame: Frame, patches: Sequence[Patch], faces: Sequence[Box], settings: ConvertSettings
 ) -> tuple[Image, list[str]]:
@@ -187,8 +202,10 @@ def publish(
         for name in (*(one for one in outputs if one != FILM), FILM):
             path = outputs[name]
             unsigned = folder / f"{name}{path.suffix}"
-            marked = name != MATTE and min(images[name].shape[:2]) >= SMALLEST
-            _marked(images[name], unsigned, origin if marked else None)
+            height, width = images[name].shape[:2]
+            why = None if name == MATTE else unmarkable(path, width, height)
+            marked = name != MATTE and why is None
+            write_marked(images[name], unsigned, origin, marking()["comment"], marked=marked)
             with sealed_file(path) as temporary:
                 sealed[name] = seal(
                     unsigned,
@@ -197,12 +214,11 @@ def publish(
                     origin,
                     project.settings.trust,
                     marked=marked,
+                    unmarked=why,
                     matte=name == MATTE,
                 )
                 if name == FILM:
-                    if not marked:
-                        told.append(f"Pictures under {SMALLEST} pixels cannot carry the mark.")
-                    told += dict.fromkeys(note for one in sealed.values() for note in one.notes)
+                    told += together({outputs[one].name: sealed[one] for one in outputs})
                     finished = {
                         "number": records.number_text(origin.number),
                         "outputs": {
@@ -216,16 +232,35 @@ def publish(
     return told
 
 
-def _marked(image: Image, path: Path, origin: Origin | None) -> None:
-    """Write a picture, with the mark as strong as it has to be to be read back."""
-    description = marking()["comment"]
-    if origin is None:
-        files.write_bytes(path, encode_image(image, path.suffix, description=description))
-        return
+def write_marked(
+    image: Image,
+    path: Path,
+    origin: Origin,
+    words: str,
+    *,
+    marked: bool = True,
+    quality: int = 95,
+) -> None:
+    """Write a picture that is not sealed yet, with the mark as strong as it has to be to be read
+    back, and with what its metadata say.
+
+    Args:
+        image: RGB uint8 (h, w, 3).
+        words: its description.
+        marked: whether it is to carry the mark.
+        quality: of WebP and JPEG, 1..100.
+
+    Raises:
+        MediaError, StorageError
+    """
+    tag = aigc.text(records.number_text(origin.number), origin.source_sha256)
+    packet = xmp.packet(words, (aigc.PROPERTY, tag))
     height, width = image.shape[:2]
     for attempt in range(TRIES):
-        strength = origin.strength - attempt * STRONGER
-        marked = Marker(width, height, origin.number, strength).rgb(image)
-        files.write_bytes(path, encode_image(marked, path.suffix, description=description))
-        if look(path).carries(origin.number):
+        shown = image
+        if marked:
+            strength = origin.strength - attempt * STRONGER
+            shown = Marker(width, height, origin.number, strength).rgb(image)
+        files.write_bytes(path, encode_image(shown, path.suffix, quality, packet))
+        if not marked or look(path).carries(origin.number):
             return

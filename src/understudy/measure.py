@@ -31,20 +31,23 @@ SAME_PLACE = 0.3
 
 
 Embed = Callable[[Image, Face], Floats]
+Aside = Callable[[Image, Face], float | None]
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the mesh says about one face: openings as in `metrics`, pose in degrees."""
+    """What the mesh says about one face: openings as in `metrics`, pose in degrees, and how far
+    aside the eyes look, as `Gaze` says; None where nobody asked or it could not tell."""
 
     mouth: float
     eyes: float
     pose: Pose
+    gaze: float | None = None
 
     @classmethod
-    def of(cls, face: Face) -> Self:
+    def of(cls, face: Face, gaze: float | None = None) -> Self:
         left, right = metrics.eye_opening(face.landmarks)
-        return cls(metrics.mouth_opening(face.landmarks), (left + right) / 2, face.pose)
+        return cls(metrics.mouth_opening(face.landmarks), (left + right) / 2, face.pose, gaze)
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,14 @@ class Finders:
         film: frame index -> the face that was replaced.
         swap, truth: frame index and the film's face -> the same face there.
         embed: image and face -> identity embedding (128,).
+        gaze: image and face -> how far aside the eyes look.
     """
 
     film: Callable[[int], Face | None]
     swap: Callable[[int, Face], Face | None]
     truth: Callable[[int, Face], Face | None]
     embed: Embed
+    gaze: Aside = lambda image, face: None
 
 
 class Follower:
@@ -318,8 +323,8 @@ def walk(films: Films, finders: Finders, every: int, identity_every: int) -> Ite
             yield Moment(
                 index=frame.index,
                 seconds=float(elapsed),
-                source=Look.of(face) if face else None,
-                swap=Look.of(swap_face) if swap_face else None,
+                source=Look.of(face, finders.gaze(image, face)) if face else None,
+                swap=Look.of(swap_face, finders.gaze(swapped, swap_face)) if swap_face else None,
                 landmark_error=metrics.landmark_error(swap_face.landmarks, face.landmarks)
                 if face and swap_face
                 else None,

@@ -208,3 +208,35 @@ def mean(values: Sequence[float | None]) -> float | None:
     """Mean of the values that are there; None when none is."""
     there = [value for value in values if value is not None]
     return float(np.mean(there)) if there else None
+
+
+def median(values: Sequence[float | None]) -> float | None:
+    """Median of the values that are there; None when none is."""
+    there = [value for value in values if value is not None]
+    return float(np.median(there)) if there else None
+
+
+OUTLINE = 1 / 50
+"""Half the width of the strip along a swap's outline, as a share of the swap's own width."""
+
+
+def outline(alpha: Floats) -> NDArray[np.bool_]:
+    """The strip along the outline of a swap, where its alpha passes one half: (h, w) bool."""
+    inside = (alpha >= INSIDE).astype(np.uint8)
+    columns = np.flatnonzero(inside.any(0))
+    if not columns.size:
+        return np.zeros(alpha.shape, bool)
+    reach = max(1, round(OUTLINE * float(columns[-1] - columns[0] + 1)))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return np.asarray(cv2.dilate(inside, disc) != cv2.erode(inside, disc), np.bool_)
+
+
+def edge_energy(image: Image, strip: NDArray[np.bool_]) -> float | None:
+    """Mean squared gradient of luma (Sobel's operator, per pixel) over a strip; None when that
+    is empty. A seam shows as more of it than the untouched film has at the same place."""
+    if not strip.any():
+        return None
+    plane = luma(image)
+    across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    return float(np.mean(np.square(across[strip]) + np.square(down[strip])))

@@ -6,7 +6,8 @@
     renders/FILM-A-for-B-preview.json     what went into it
 
 From left to right moments of the film in which a face is replaced, from top to bottom the film
-itself, the settings as they are, every colour transfer, and a softer and a harder edge. How
+itself, the settings as they are, every colour transfer, a softer and a harder edge, an edge that
+keeps within what was drawn, another blend, and a sharpened face. How
 steady a face is cannot be seen in stills, so that is not among them.
 
 The sheet shows faces that a machine made: it is labelled, marked and sealed as films are.
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -32,7 +32,7 @@ from understudy.casting import Ask, Plan, Seen, cast_of, drawers_of, look_for, p
 from understudy.compute import few_threads
 from understudy.contact import PAPER, Row, cut_square, sheet
 from understudy.errors import FacesError, MediaError
-from understudy.finishing_stills import PICTURES, labelled, publish
+from understudy.finishing_stills import PICTURES, labelled, publish, with_headroom
 from understudy.matching import Match, in_name
 from understudy.media.lay import lay
 from understudy.picking import frames_at
@@ -57,11 +57,13 @@ SIDE = 224
 ROOM = 1.5
 """Side of what is cut out of a frame, in sides of the face: the swap's edges are to be seen."""
 
-HEADROOM = 0.18
-"""Height of the strip at the top that is left to the label, as a share of the sheet's short
-side: letters of 5 %, their plate and the margins around it."""
-
 PREVIEW = "preview"
+
+SEEN = ("color", "feather", "widen", "blend", "sharpen", "grain")
+"""Settings that can be seen in a still."""
+
+SHARPER = 0.5
+"""How much the sharpened row is sharpened."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,7 @@ def preview(
     settings, trust = ask.settings, project.settings.trust
     page = sheet(rows, SIDE)
     if settings.label != "none":
-        room = math.ceil(HEADROOM * min(page.shape[:2]))
-        page = np.pad(page, ((room, 0), (0, 0), (0, 0)), constant_values=PAPER)
+        page = with_headroom(page)
     told = {
         "rows": [row.caption for row in rows],
         "times": [str(time) for time in times],
@@ -179,22 +180,37 @@ def options(settings: ConvertSettings) -> tuple[Option, ...]:
     found = [Option(now, settings)]
     for color in get_args(ConvertSettings.model_fields["color"].annotation):
         if color not in ("auto", settings.color):
-            words = f"--color {color}"
-            found.append(Option(words, settings.model_copy(update={"color": color})))
+            found.append(_other(settings, "color", color))
     softer = min(round(2 * settings.feather, 3) or ConvertSettings().feather, 0.5)
     harder = round(settings.feather / 2, 3)
-    for feather, what in ((softer, "softer"), (harder, "harder")):
+    for feather, what in ((softer, "softer edge"), (harder, "harder edge")):
         if feather != settings.feather:
-            words = f"--feather {feather:g}  ({what} edge)"
-            found.append(Option(words, settings.model_copy(update={"feather": feather})))
+            found.append(_other(settings, "feather", feather, what))
+    widen = 0.0 if settings.widen else ConvertSettings().widen
+    what = "within the mask drawn" if settings.widen else "on to the face's own edge"
+    found.append(_other(settings, "widen", widen, what))
+    for blend in ("feather", "bands"):
+        if blend != settings.blend:
+            found.append(_other(settings, "blend", blend))
+    sharpen = 0.0 if settings.sharpen else SHARPER
+    found.append(_other(settings, "sharpen", sharpen, "soft" if settings.sharpen else "sharper"))
+    grain = 0.0 if settings.grain else ConvertSettings().grain
+    found.append(_other(settings, "grain", grain, "no noise" if settings.grain else "noise"))
     return tuple(found)
+
+
+def _other(settings: ConvertSettings, name: str, value: str | float, what: str = "") -> Option:
+    """`settings` with one of them changed, under the words that ask for it."""
+    shown = value if isinstance(value, str) else f"{value:g}"
+    note = f"  ({what})" if what else ""
+    return Option(f"--{name} {shown}{note}", settings.model_copy(update={name: value}))
 
 
 def _standing(settings: ConvertSettings) -> str:
     """What the first of the options is."""
     usual = ConvertSettings()
-    default = (settings.color, settings.feather) == (usual.color, usual.feather)
-    return "the default" if default else "set now"
+    same = all(getattr(settings, name) == getattr(usual, name) for name in SEEN)
+    return "the default" if same else "set now"
 
 
 def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tuple[Fraction, ...]]:

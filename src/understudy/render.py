@@ -16,12 +16,13 @@ from typing import Any, Protocol, Self
 import av
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from understudy import canvas
-from understudy.composite import swap_patch
+from understudy.composite import near, swap_patch
 from understudy.compute import bfloat16_pays, few_threads
 from understudy.faces.align import core_alignment, warp
+from understudy.in_front import Cover, covers
 from understudy.media.video import MediaInfo, SegmentWriter
 from understudy.models import SwapModel
 from understudy.pipeline import ahead
@@ -49,11 +50,6 @@ MATTE_ENCODE = EncodeSettings(codec="ffv1")
 
 BYTES_PER_PIXEL = 6
 """Of a frame: its native planes and its RGB picture."""
-
-
-PAST = 0.03
-"""How far a swap may reach past the visible face that it replaces, as a share of the crop's side:
-the other face may be wider."""
 
 
 class Draws(Protocol):
@@ -161,11 +157,14 @@ class Drawer(ABC):
         size: side of its crops in pixels.
         learned: whether it tells where its face is.
         settings: how the face is laid over the frame.
+        device, bfloat16: where and how to look for what is in front of faces.
     """
 
     size: int
     learned: bool
     settings: ConvertSettings
+    device: torch.device = torch.device("cpu")
+    bfloat16: bool = False
 
     @abstractmethod
     def draw(self, crops: Sequence[Image]) -> tuple[Floats, Floats]:
@@ -178,6 +177,15 @@ class Drawer(ABC):
             float32 (N, S, S, 3) RGB and float32 (N, S, S) mask, both 0..1.
         """
 
+    def draw_over(self, crops: Sequence[Image]) -> tuple[Floats, Floats, Floats | None]:
+        """As `draw`, with a mask that is not bounded by the face in the crop.
+
+        Returns:
+            Also float32 (N, S, S), 0..1: where the network sees the face that goes; None where
+            it does not know that face.
+        """
+        return (*self.draw(crops), None)
+
     def alignment(self, landmarks: Floats) -> Floats:
         """The matrix from the frame to the crop: the core crop, see `faces.align`."""
         return core_alignment(landmarks, self.size)
@@ -189,13 +197,18 @@ class Drawer(ABC):
             for number, (frame, faces) in enumerate(frames)
             for face in faces
         ]
+        fronts: list[Cover | None] = [None] * len(work)
+        if self.settings.occlusion:
+            fronts = [*chain.from_iterable(covers(frames, self.device, self.bfloat16))]
         result: list[list[Patch]] = [[] for _ in frames]
         for first in range(0, len(work), BATCH):
             batch = work[first : first + BATCH]
             crops = [warp(frame.image, matrix, self.size) for _, frame, _, matrix in batch]
-            outputs, masks = self.draw(crops)
-            for (number, frame, face, matrix), crop, output, mask in zip(
-                batch, crops, outputs, masks, strict=True
+            outputs, masks, shown = self.draw_over(crops)
+            visible = [None] * len(batch) if shown is None else list(shown)
+            drawn = zip(crops, outputs, masks, visible, strict=True)
+            for (number, frame, face, matrix), front, (crop, output, mask, seen) in zip(
+                batch, fronts[first : first + BATCH], drawn, strict=True
             ):
                 patch = swap_patch(
                     frame.image,
@@ -204,11 +217,13 @@ class Drawer(ABC):
                     mask,
                     matrix,
                     self.settings,
-                    crop,
+                    crop if front is None else front.away(crop, matrix),
                     learned=self.learned,
+                    shown=seen,
+                    seed=frame.index,
                 )
                 if patch is not None:
-                    result[number].append(patch)
+                    result[number].append(patch if front is None else front.before(patch))
         return result
 
 
@@ -246,6 +261,12 @@ class Swapper(Drawer):
         self.bfloat16 = bfloat16
 
     def draw(self, crops: Sequence[Image]) -> tuple[Floats, Floats]:
+        rgb, alpha, shown = self.draw_over(crops)
+        if shown is not None:
+            alpha = np.stack([mask * near(face) for mask, face in zip(alpha, shown, strict=True)])
+        return rgb, alpha
+
+    def draw_over(self, crops: Sequence[Image]) -> tuple[Floats, Floats, Floats | None]:
         pixels = torch.from_numpy(np.stack(crops)).to(self.device)
         images = pixels.permute(0, 3, 1, 2).float().div(255)
         images = images.contiguous(memory_format=torch.channels_last)
@@ -255,13 +276,14 @@ class Swapper(Drawer):
         ):
             latent = self.model.encode(images)
             output, mask = self.model.decode(latent, self.person)
-            if self.replaced is not None:
-                shown = self.model.decode(latent, self.replaced)[1].float()
-                reach = 2 * round(PAST * self.model.size) + 1
-                mask = mask * nn.functional.max_pool2d(shown, reach, 1, reach // 2)
+            own = self.model.decode(latent, self.replaced)[1] if self.replaced else None
         rgb = output.float().clamp(0, 1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        alpha = mask[:, 0].float().clamp(0, 1).contiguous().cpu().numpy()
-        return rgb, alpha
+
+        def plane(mask: Tensor) -> Floats:
+            found: Floats = mask[:, 0].float().clamp(0, 1).contiguous().cpu().numpy()
+            return found
+
+        return rgb, plane(mask), None if own is None else plane(own)
 
 
 def swapped(

@@ -71,6 +71,7 @@ class Expression:
     landmark_error: float | None
     mouth_correlation: float | None
     eye_correlation: float | None
+    gaze_correlation: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class SwapScores:
         pose_offset: mean of swap less film. The mesh sees one pose a few degrees differently in
             faces of different shape, above all in pitch, and the swap has another shape.
         pose_wander: mean absolute difference once the offset is taken away.
+        pose_median: median absolute difference, offset and all.
         truth, untouched: of the swap and of the film itself to the truth; None without one.
         frames: how many were measured; `faces` of these show the face in the film, `both` in
             film and swap.
@@ -110,6 +112,7 @@ class SwapScores:
     pose: Turn
     pose_offset: Turn
     pose_wander: Turn
+    pose_median: Turn
     steadiness: Steadiness
     truth: Nearness | None
     untouched: Nearness | None
@@ -156,6 +159,7 @@ def summarise(
     source = metrics.mean([moment.source_residual for moment in moments])
     swap = metrics.mean([moment.swap_residual for moment in moments])
 
+    gazes = [(a.gaze, b.gaze) for a, b in pairs if a.gaze is not None and b.gaze is not None]
     turns = {
         axis: [metrics.signed_angle(getattr(b.pose, axis), getattr(a.pose, axis)) for a, b in pairs]
         for axis in ("yaw", "pitch", "roll")
@@ -174,10 +178,12 @@ def summarise(
             metrics.mean([moment.landmark_error for moment in moments]),
             metrics.correlation([a.mouth for a, _ in pairs], [b.mouth for _, b in pairs]),
             metrics.correlation([a.eyes for a, _ in pairs], [b.eyes for _, b in pairs]),
+            metrics.correlation([a for a, _ in gazes], [b for _, b in gazes]),
         ),
         pose=Turn(**{axis: metrics.mean([abs(v) for v in turns[axis]]) for axis in turns}),
         pose_offset=Turn(**offset),
         pose_wander=Turn(**{axis: metrics.mean(values) for axis, values in wander.items()}),
+        pose_median=Turn(**{axis: metrics.median([abs(v) for v in turns[axis]]) for axis in turns}),
         steadiness=Steadiness(source, swap, swap / source if swap is not None and source else None),
         truth=_nearness([moment.truth for moment in moments]),
         untouched=_nearness([moment.untouched for moment in moments]),

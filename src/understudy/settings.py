@@ -136,13 +136,33 @@ class ConvertSettings(Settings):
     feather: Annotated[float, Field(ge=0, le=0.5)] = 0.08
     """Softness of the mask's edge, as a share of the face's width."""
 
+    widen: Annotated[float, Field(ge=0, le=0.05)] = 0.016
+    """How far past the edge that the network draws a swap goes on where the face that goes ends at
+    hair or background, as a share of the network's picture; 0 keeps within what was drawn."""
+
     color: Literal["auto", "linear-gain", "light", "reinhard", "seamless", "none"] = "auto"
     """How the swapped face takes on the colour of the face it replaces; auto is light, which also
     takes on where the light comes from; linear-gain is one gain for each channel."""
 
+    blend: Literal["auto", "feather", "bands"] = "auto"
+    """How a swap passes into the frame: feather (a soft edge), bands (coarse detail over a wide
+    strip, fine detail over a narrow one) or auto (bands on skin, where the model knows whose face
+    goes, and a crisp edge at hair and background; feather elsewhere)."""
+
+    grain: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """How much of the noise of the film's own face a swap gets: 1 is as much, 0 none. A clean film
+    gets none."""
+
+    sharpen: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """A swap is sharpened until it is as sharp as the film's own face, at most by so many times
+    its own detail."""
+
     steady: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Seconds over which the place of a face is smoothed, forwards and backwards (standard
     deviation); 0 leaves it as it was found."""
+
+    occlusion: bool = True
+    """Keep what is in front of a face in front: hands, microphones, hair, glasses."""
 
     segment: Annotated[int, Field(ge=10)] = 250
     """Frames in a segment; a stopped conversion goes on after the last finished segment."""

@@ -109,21 +109,27 @@ class Warper:
         self.still = still
         self.settings = settings
 
-    def patch(self, image: Image, face: Face) -> Patch | None:
+    def patch(self, image: Image, face: Face, seed: int = 0) -> Patch | None:
         """What to lay over `image`, RGB uint8 (height, width, 3), to replace `face` in it; None
-        where the face lies outside."""
+        where the face lies outside. `seed` is that of the grain."""
         low = np.floor(face.landmarks[:, :2].min(0)) - ROOM
         side = int(np.ceil((face.landmarks[:, :2].max(0) - low).max())) + ROOM
         # The crop lies on the frame's own pixels: nothing is resampled twice.
         matrix = np.array([[1, 0, -low[0]], [0, 1, -low[1]]], np.float32)
         points = face.landmarks - np.array([*low, 0], np.float32)
         output, mask = draw(self.still, points, side)
-        return swap_patch(image, face, output, mask, matrix, self.settings, learned=False)
+        return swap_patch(
+            image, face, output, mask, matrix, self.settings, learned=False, seed=seed
+        )
 
     def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
         """For every frame what to lay over it, given the faces in it to replace."""
         return [
-            [patch for face in faces if (patch := self.patch(frame.image, face)) is not None]
+            [
+                patch
+                for face in faces
+                if (patch := self.patch(frame.image, face, frame.index)) is not None
+            ]
             for frame, faces in frames
         ]
 

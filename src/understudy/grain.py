@@ -1,0 +1,71 @@
+"""Grain: a swap is as noisy as the film's own face was.
+
+A network averages noise away, and a clean face in a grainy film looks pasted. The noise is drawn
+anew for every frame, from the frame's number, so that the same film always comes out the same.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.types import Floats, Image
+
+_LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
+
+_FINEST = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+"""Blind to planes and straight edges; of white noise it keeps the deviation."""
+
+FLOOR = 1.0
+"""Deviation in code values under which a film counts as clean: so much is left of rounding and
+of encoding, which will come again by itself."""
+
+LEAST = 64
+"""Pixels of a face below which its noise is not measured."""
+
+INNER = 0.9
+"""Alpha from which a pixel is the swap's alone."""
+
+SPARSE = 40_000
+"""Pixels that are looked at, at most, or a little more."""
+
+
+def noise(image: Image, where: NDArray[np.bool_]) -> float:
+    """Standard deviation of the noise of a picture's luma, in code values.
+
+    Immerkaer, "Fast noise variance estimation", CVIU 64(2), 1996, with the median in place of the
+    mean, so that brows and lashes do not count as noise.
+
+    Args:
+        image: RGB uint8 (h, w, 3).
+        where: (h, w), the pixels that count; 0 is returned for too few.
+    """
+    if np.count_nonzero(where) < LEAST:
+        return 0.0
+    plane = cv2.transform(np.asarray(image, np.float32), _LUMA)
+    finest = np.abs(cv2.filter2D(plane, cv2.CV_32F, _FINEST))[where]
+    few = finest[:: max(1, finest.size // SPARSE)]
+    return float(np.median(few)) / 0.6745
+
+
+def grained(swap: Image, under: Image, alpha: Floats, amount: float, seed: int) -> Image:
+    """A swap with as much noise as what is under it has there.
+
+    Args:
+        swap, under: RGB uint8 (h, w, 3), pixel on pixel: the swap and the frame.
+        alpha: float32 (h, w), 0..1, of the swap.
+        amount: 1 for as much as the frame has.
+        seed: the same draws the same noise.
+    """
+    inner = cv2.erode((alpha > INNER).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    wanted = noise(under, np.asarray(inner, np.bool_))
+    if wanted < FLOOR:
+        return swap
+    lacking = wanted**2 - noise(swap, np.asarray(inner, np.bool_)) ** 2
+    if lacking <= 0:
+        return swap
+    random = np.random.default_rng(seed)
+    drawn = random.standard_normal(alpha.shape, np.float32)
+    drawn *= np.float32(amount * np.sqrt(lacking))
+    return np.asarray(np.rint(np.clip(swap + drawn[..., None], 0, 255)), np.uint8)
