@@ -10,6 +10,7 @@ processor time is told as well.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -22,6 +23,9 @@ from understudy.trust.home import Home
 from understudy.trust.ledger import Ledger
 from understudy.trust.ledger_export import verify_export
 from understudy.trust.proofs import verify_proof
+
+WRITTEN = 28 << 10
+"""Bytes that SQLite writes for one entry: seven pages."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,16 @@ def entry(number: int) -> tuple[str, dict[str, str | int]]:
     return "render", {"record": number, "sha256": f"{number:064x}", "model": f"{number:032x}"}
 
 
+def synced(folder: Path, times: int = 200) -> float:
+    """Milliseconds until the disk has a few kilobytes for certain: the least an append can take."""
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        began = time.perf_counter()
+        for _ in range(times):
+            os.pwrite(file.fileno(), bytes(WRITTEN), 0)
+            os.fdatasync(file.fileno())
+        return 1e3 * (time.perf_counter() - began) / times
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--singly", type=int, default=1000, help="appended one by one")
@@ -59,6 +73,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
                     log.append(*entry(number))
 
             single = took(singly)
+            disk = synced(home.folder)
             leaves = range(0, options.entries, max(1, options.entries // 100))
             proofs = [log.prove(leaf) for leaf in leaves]
             prove = [took(lambda leaf=leaf: log.prove(leaf)).processor for leaf in leaves]  # type: ignore[misc]
@@ -81,6 +96,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
                 f"{1e3 * single.clock / options.singly:.1f} ms "
                 f"({1e3 * single.processor / options.singly:.2f} ms processor)",
             ),
+            Line("of that, the disk's own answer", f"{disk:.1f} ms"),
             Line("inclusion proof made", f"{1e3 * statistics.median(prove):.2f} ms"),
             Line("inclusion proof checked", f"{1e3 * statistics.median(check):.2f} ms"),
             Line("entry found by record id", f"{1e3 * statistics.median(find):.2f} ms"),
@@ -91,6 +107,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
         {
             "batch": asdict(batch),
             "single": asdict(single),
+            "disk": disk,
             "audit": asdict(audit),
             "offline": asdict(offline),
             "prove": prove,

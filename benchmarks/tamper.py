@@ -14,8 +14,9 @@ import argparse
 import random
 import shutil
 import time
+import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,9 +25,10 @@ import c2pa
 import numpy as np
 from av.video.stream import VideoStream
 
+from benchmarks.altered import Parts, boxes, chunks, remuxed
 from benchmarks.common import Line, Result, clip, footage, main, markdown
 from understudy import files
-from understudy.media.images import encode_image
+from understudy.media.images import encode_image, read_image
 from understudy.trust import credential_signing as signing
 from understudy.trust.certificates import ClaimSigner, local_signer
 from understudy.trust.credential_report import State
@@ -34,7 +36,6 @@ from understudy.trust.credentials import media_type, native_context, read
 from understudy.trust.home import Home
 from understudy.trust.manifest import Facts, Mark
 
-Parts = dict[str, list[range]]
 STATES: tuple[State, ...] = ("tampered", "damaged", "none", "unknown signer", "trusted")
 OPEN = ("ftyp", "free", "skip", "mfra")
 MB = 1e6
@@ -58,28 +59,6 @@ def sign(path: Path, signer: ClaimSigner, source: Path | None = None) -> Path:
     )
     target = path.with_name(f"signed-{path.name}")
     return signing.sign(path, target, facts, signer, source=source).path
-
-
-def boxes(data: bytes) -> Parts:
-    """Top-level boxes of an MP4 file by type."""
-    found: Parts = {}
-    at = 0
-    while at < len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        found.setdefault(data[at + 4 : at + 8].decode(), []).append(range(at, at + size))
-        at += size
-    return found
-
-
-def chunks(data: bytes) -> Parts:
-    """Chunks of a PNG file by type."""
-    found: Parts = {"signature": [range(8)]}
-    at = 8
-    while at < len(data):
-        end = at + int.from_bytes(data[at : at + 4], "big") + 12
-        found.setdefault(data[at + 4 : at + 8].decode(), []).append(range(at, end))
-        at = end
-    return found
 
 
 def library_calls_intact(path: Path, trusted: str) -> bool:
@@ -132,20 +111,12 @@ def flip_rows(
     return rows
 
 
-def remuxed(path: Path, target: Path) -> None:
-    with av.open(str(path)) as reading, av.open(str(target), "w") as writing:
-        stream = writing.add_stream_from_template(reading.streams.video[0])
-        for packet in reading.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                writing.mux(packet)
-
-
-def change_rows(path: Path, trusted: str) -> list[list[str]]:
-    """Changes other than of single bits."""
+def film_changes(path: Path) -> dict[str, bytes]:
+    """Changes of a film other than of single bits."""
     data = path.read_bytes()
     own = boxes(data)["uuid"][0]
-    changed = {
+    again = remuxed(path, path.with_name("again.mp4"))
+    return {
         "`free` box added": data + b"\0\0\0\x08free",
         "`skip` box with 1 kB added": data + (1032).to_bytes(4, "big") + b"skip" + bytes(1024),
         "`mdat` box added": data + b"\0\0\0\x08mdat",
@@ -153,13 +124,35 @@ def change_rows(path: Path, trusted: str) -> list[list[str]]:
         "last byte cut off": data[:-1],
         "half cut off": data[: len(data) // 2],
         "credentials cut out": data[: own.start] + data[own.stop :],
+        "muxed again": again.read_bytes(),
     }
-    copy, rows = path.with_name("changed.mp4"), []
+
+
+def picture_changes(path: Path) -> dict[str, bytes]:
+    """Changes of a PNG picture other than of single bits."""
+    data = path.read_bytes()
+    parts = chunks(data)
+    own, end = parts["caBX"][0], parts["IEND"][0].start
+    text = b"tEXt" + b"Comment\0true"
+    added = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
+    return {
+        "`tEXt` chunk added": data[:end] + added + data[end:],
+        "a byte added after the end": data + b"\0",
+        "credentials there twice": data[: own.stop] + data[own.start :],
+        "last byte cut off": data[:-1],
+        "half cut off": data[: len(data) // 2],
+        "credentials cut out": data[: own.start] + data[own.stop :],
+        "saved again": encode_image(read_image(path), ".png"),
+    }
+
+
+def change_rows(
+    name: str, path: Path, changed: Mapping[str, bytes], trusted: str
+) -> list[list[str]]:
+    copy, rows = path.with_name(f"changed{path.suffix}"), []
     for what, content in changed.items():
         copy.write_bytes(content)
-        rows.append([what, read(copy, trusted=trusted).state, _alone(copy, trusted)])
-    remuxed(path, copy)
-    rows.append(["muxed again", read(copy, trusted=trusted).state, _alone(copy, trusted)])
+        rows.append([f"{name}: {what}", read(copy, trusted=trusted).state, _alone(copy, trusted)])
     copy.unlink()
     return rows
 
@@ -235,7 +228,8 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
         chance,
     )
     headings = ("bits flipped in", "bytes", "flips", *STATES, "library alone: intact")
-    changes = change_rows(signed["film"], trusted)
+    changes = change_rows("mp4", whole := signed["film"], film_changes(whole), trusted)
+    changes += change_rows("png", whole := signed["picture"], picture_changes(whole), trusted)
     print(markdown(headings, rows), "\n")
     print(markdown(("change", "state", "library alone"), changes), "\n")
     intact = sum(int(row[-2]) + int(row[-3]) for row in rows)

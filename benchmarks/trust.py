@@ -16,30 +16,37 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
-from av.video.stream import VideoStream
 
 from benchmarks import ledger, tamper, watermark
+from benchmarks.altered import (
+    Frames,
+    Parts,
+    boxes,
+    chunks,
+    cropped,
+    decoded,
+    encoded,
+    marked,
+    remuxed,
+    scaled,
+)
 from benchmarks.common import Line, Result, clip, footage, markdown, parser_for, run
 from understudy import files
-from understudy.marking import Marker
-from understudy.media.images import encode_image
+from understudy.media.images import encode_image, read_image
 from understudy.sealing import Origin, seal
 from understudy.settings import TrustSettings
 from understudy.trust.home import VARIABLE, Home
-from understudy.types import Image
 from understudy.verdict import Outcome
 from understudy.verify import verify
 from understudy.vouching import write_record, write_trust
 
-NUMBER = 0xC0FFEE42
+NUMBER, PICTURE = 0xC0FFEE42, 0x0000CA4D
 PARTS = {"tamper": tamper, "watermark": watermark, "ledger": ledger}
-Frames = list[Image]
 
 
 @dataclass(frozen=True)
@@ -60,31 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def decoded(path: Path) -> Frames:
-    with av.open(str(path)) as reading:
-        return [np.asarray(one.to_ndarray(format="rgb24"), np.uint8) for one in reading.decode(0)]
-
-
-def encoded(path: Path, frames: Frames, crf: int, codec: str = "libx264") -> Path:
-    with av.open(str(path), "w") as writing:
-        stream = writing.add_stream(codec, rate=25, options={"crf": str(crf), "preset": "fast"})
-        assert isinstance(stream, VideoStream)
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        for number, image in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            writing.mux(stream.encode(frame))
-        writing.mux(stream.encode(None))
-    return path
-
-
-def marked(frames: Frames, strength: float = 46.0) -> Frames:
-    height, width = frames[0].shape[:2]
-    marker = Marker(width, height, NUMBER, strength)
-    return [marker.rgb(one) for one in frames]
-
-
 @contextmanager
 def at_home(home: Home) -> Iterator[None]:
     """Seal with the keys of `home`."""
@@ -99,32 +81,57 @@ def at_home(home: Home) -> Iterator[None]:
             os.environ[VARIABLE] = before
 
 
-def sealed(home: Home, unsigned: Path, target: Path, source: Path | None) -> Path:
-    """A sealed film, and the path of its record."""
+def sealed(
+    home: Home, unsigned: Path, target: Path, source: Path | None, number: int = NUMBER
+) -> Path:
+    """A sealed film or picture, and the path of its record."""
     origin = Origin(
-        NUMBER, source, files.sha256(source) if source else None, None, {}, "corner", None, 46.0
+        number, source, files.sha256(source) if source else None, None, {}, "corner", None, 46.0
     )
     with at_home(home):
         return seal(unsigned, target, target.name, origin, TrustSettings(), marked=True).record
 
 
-def scaled(frames: Frames, by: float) -> Frames:
-    height, width = (2 * round(by * side / 2) for side in frames[0].shape[:2])
-    return [
-        np.asarray(cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        for one in frames
-    ]
+def flipped(data: bytes, parts: Parts) -> Iterator[tuple[str, bytes]]:
+    """One bit in the middle of each kind of part."""
+    for kind, places in parts.items():
+        changed = bytearray(data)
+        changed[(places[0].start + places[0].stop) // 2] ^= 1
+        yield kind, bytes(changed)
 
 
-def cropped(frames: Frames, share: float) -> Frames:
-    height, width = frames[0].shape[:2]
-    top, left = round(height * share / 4) * 2, round(width * share / 4) * 2
-    return [one[top : height - top, left : width - left] for one in frames]
+def picture_cases(work: Path, picture: Path, other: Path) -> Iterator[Case]:
+    """Of a PNG picture; `other` is another picture."""
+    image, data = read_image(picture), picture.read_bytes()
+
+    def written(name: str, content: bytes) -> Path:
+        path = work / f"picture-{name}"
+        path.write_bytes(content)
+        return path
+
+    yield Case("PNG copied and renamed", written("copied.png", data), ["intact"])
+    for kind, changed in flipped(data, chunks(data)):
+        yield Case(f"PNG: one bit in `{kind}`", written(f"bit-{kind}.png", changed), ["broken"])
+    for name, changed in tamper.picture_changes(picture).items():
+        path = written(f"{name.replace(' ', '-')}.png", changed)
+        unsigned = name in ("credentials cut out", "saved again")
+        yield Case(f"PNG: {name}", path, ["altered"] if unsigned else ["broken"])
+    (smaller,), (inner,) = scaled([image], 0.5), cropped([image], 0.1)
+    for name, shown in (
+        ("saved as JPEG", image),
+        ("half the size, JPEG", smaller),
+        ("cropped by 10 %, JPEG", inner),
+    ):
+        path = written(f"{name}.jpg", encode_image(shown, ".jpg", quality=90))
+        yield Case(f"PNG: {name}", path, ["altered"])
+    copied = marked([read_image(other)], PICTURE, 46)[0]
+    path = written("transplant.png", encode_image(copied, ".png"))
+    yield Case("PNG: mark put on another picture", path, ["broken"])
 
 
 def cases(work: Path, film: Path, source: Path, options: argparse.Namespace) -> Iterator[Case]:
     frames, data = decoded(film), film.read_bytes()
-    parts = tamper.boxes(data)
+    parts = boxes(data)
 
     def bytes_of(name: str, content: bytes) -> Path:
         path = work / f"{name.replace(' ', '-')}{film.suffix}"
@@ -132,11 +139,8 @@ def cases(work: Path, film: Path, source: Path, options: argparse.Namespace) -> 
         return path
 
     yield Case("copied and renamed", bytes_of("copied", data), ["intact"])
-    for kind, places in parts.items():
-        changed = bytearray(data)
-        spot = (places[0].start + places[0].stop) // 2
-        changed[spot] ^= 1
-        yield Case(f"one bit in `{kind}`", bytes_of(f"bit-{kind}", bytes(changed)), ["broken"])
+    for kind, changed in flipped(data, parts):
+        yield Case(f"one bit in `{kind}`", bytes_of(f"bit-{kind}", changed), ["broken"])
     yield Case("`free` box added", bytes_of("free", data + b"\0\0\0\x08free"), ["broken"])
     yield Case("end cut off", bytes_of("truncated", data[: len(data) * 2 // 3]), ["broken"])
     own = parts["uuid"][0]
@@ -144,7 +148,7 @@ def cases(work: Path, film: Path, source: Path, options: argparse.Namespace) -> 
     yield Case("credentials blanked", bytes_of("blanked", blank), ["altered"])
     for suffix in (".mp4", ".mov", ".mkv"):
         target = work / f"remuxed{suffix}"
-        tamper.remuxed(film, target)
+        remuxed(film, target)
         yield Case(f"remuxed to {suffix}", target, ["altered"])
     for crf in (18, 23, 28, 32):
         path = encoded(work / f"crf{crf}.mp4", frames, crf)
@@ -167,9 +171,10 @@ def cases(work: Path, film: Path, source: Path, options: argparse.Namespace) -> 
     (work / "frame.png").write_bytes(encode_image(frames[-1], ".png"))
     yield Case("one frame as PNG", work / "frame.png", ["altered", "unknown"])
     other = clip(footage("chen"), work / "other.mp4", options.frames, options.side)
-    path = encoded(work / "transplant.mp4", marked(decoded(other), 44), 18)
+    (work / "other.png").write_bytes(encode_image(decoded(other)[0], ".png"))
+    path = encoded(work / "transplant.mp4", marked(decoded(other), NUMBER, 44), 18)
     yield Case("mark put on another film", path, ["broken"])
-    path = encoded(work / "forged.mp4", marked(decoded(source), 44), 18)
+    path = encoded(work / "forged.mp4", marked(decoded(source), NUMBER, 44), 18)
     yield Case("mark put on the source, where little was changed", path, ["altered", "unknown"])
     yield Case("another film, unmarked", other, ["unknown"])
     yield Case("its source, unmarked", source, ["unknown"])
@@ -185,12 +190,16 @@ def matrix(options: argparse.Namespace, folder: Path) -> Result:
     source = clip(footage("ada"), work / "source.mp4", options.frames, options.side)
     frames = decoded(source)
     swapped = [np.asarray(cv2.GaussianBlur(one, (0, 0), 1.5), np.uint8) for one in frames]
-    unsigned = encoded(work / "unsigned.mp4", marked(swapped), 18)
+    unsigned = encoded(work / "unsigned.mp4", marked(swapped, NUMBER, 46), 18)
     home, film = Home(work / "home"), work / "film.mp4"
     record = sealed(home, unsigned, film, source)
+    picture = work / "picture.png"
+    (work / "unsigned.png").write_bytes(encode_image(marked(swapped[:1], PICTURE, 46)[0], ".png"))
+    sealed(home, work / "unsigned.png", picture, None, PICTURE)
     rows, wrong, intact = [], 0, 0
     began = time.process_time()
-    for case in cases(work, film, source, options):
+    films = cases(work, film, source, options)
+    for case in chain(films, picture_cases(work, picture, work / "other.png")):
         found = verify(case.file, home)
         good = found.outcome in case.right
         wrong += not good

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from forging import fill
+from understudy.trust.home import Home
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -32,3 +35,23 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     folder = tmp_path_factory.mktemp("home") / "understudy"
     monkeypatch.setenv("UNDERSTUDY_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def at(home: Path) -> Home:
+    """The same, as the package takes it; nothing is there yet."""
+    return Home(home)
+
+
+@pytest.fixture
+def filled(at: Home) -> Home:
+    """With a ledger of some entries."""
+    return fill(at)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models of the kind `swift` are the tiniest there are."""
+    from understudy.models import base  # loads torch, which most tests do without
+
+    monkeypatch.setitem(base.NETWORKS, "swift", ("tinynet", "Tiny"))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from painted import Act, ColourTracker, film
 from understudy import casting as stage
-from understudy import finishing, finishing_stills
+from understudy import markable
 from understudy.collect import add
 from understudy.convert import ConvertReport
 from understudy.data.augment import Augmentation
@@ -98,10 +98,7 @@ def faces_of(project: Project, source: Path, index: int) -> list[Face]:
 @contextmanager
 def unmarked() -> Iterator[None]:
     """Films and pictures made within carry no invisible mark, for who compares their pixels."""
-    with (
-        mock.patch.object(finishing, "SMALLEST", 10**6),
-        mock.patch.object(finishing_stills, "SMALLEST", 10**6),
-    ):
+    with mock.patch.object(markable, "SMALLEST", 10**6):
         yield
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
-from av.video.stream import VideoStream
+from benchmarks.altered import Frames, encoded, marked
 
 from understudy import files
 from understudy.looking import look
-from understudy.marking import ALGORITHM, Marker
+from understudy.marking import ALGORITHM
 from understudy.trust import aigc, credential_signing, records
 from understudy.trust.certificates import local_signer
 from understudy.trust.home import Home
@@ -27,7 +24,8 @@ from understudy.vouching import appearance
 
 WIDTH, HEIGHT = 320, 240
 NUMBER = 0xC0FFEE42
-Frames = Sequence[Image]
+STRENGTH = 42.0
+"""dB, of the marks in such small films."""
 
 
 def scene(seed: int, count: int = 40) -> list[Image]:
@@ -44,35 +42,7 @@ def scene(seed: int, count: int = 40) -> list[Image]:
 
 
 def film(path: Path, frames: Frames, crf: int = 14, metadata: dict[str, str] | None = None) -> Path:
-    options = {"movflags": "use_metadata_tags"} if metadata else {}
-    with av.open(str(path), "w", options=options) as writing:
-        writing.metadata.update(metadata or {})
-        quality = {"crf": str(crf), "preset": "veryfast"}
-        stream = writing.add_stream("libx264", rate=20, options=quality)
-        assert isinstance(stream, VideoStream)
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        for number, image in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, 20)
-            writing.mux(stream.encode(frame))
-        writing.mux(stream.encode(None))
-    return path
-
-
-def read_frames(path: Path) -> list[Image]:
-    with av.open(str(path)) as reading:
-        return [np.asarray(one.to_ndarray(format="rgb24"), np.uint8) for one in reading.decode(0)]
-
-
-def remux(path: Path, target: Path) -> Path:
-    with av.open(str(path)) as reading, av.open(str(target), "w") as writing:
-        stream = writing.add_stream_from_template(reading.streams.video[0])
-        for packet in reading.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                writing.mux(packet)
-    return target
+    return encoded(path, frames, crf, rate=20, preset="veryfast", metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -85,10 +55,16 @@ class Made:
     record: RenderRecord
 
 
-def sealed(home: Home, unsigned: Path, target: Path, source: Path | None) -> RenderRecord:
-    """Enter, sign and keep the record of a marked film or picture."""
+FOUND = Mark(algorithm=ALGORITHM, state="found")
+
+
+def sealed(
+    home: Home, unsigned: Path, target: Path, source: Path | None, mark: Mark = FOUND
+) -> RenderRecord:
+    """Enter, sign and keep the record of a film or picture, which is marked unless `mark` says
+    that it is not."""
     seen = look(unsigned)
-    assert seen.reading.record_id == NUMBER
+    assert seen.reading.record_id == (NUMBER if mark == FOUND else None)
     digest = files.sha256(unsigned)
     origin = files.sha256(source) if source else None
     with Ledger.open(home) as ledger:
@@ -102,7 +78,7 @@ def sealed(home: Home, unsigned: Path, target: Path, source: Path | None) -> Ren
                 "consents": [],
                 "guard": "unscanned",
                 "label": "corner",
-                "mark": "found",
+                "mark": mark.state,
                 "form": seen.kind,
                 "fingerprint": appearance(seen.fingerprint),
             },
@@ -112,7 +88,7 @@ def sealed(home: Home, unsigned: Path, target: Path, source: Path | None) -> Ren
             made_at=datetime.now(UTC).replace(microsecond=0),
             unsigned_sha256=digest,
             source_sha256=origin,
-            mark=Mark(algorithm=ALGORITHM, state="found"),
+            mark=mark,
             ledger=LedgerLeaf(index=entry.leaf, hash=entry.hash.hex()),
             label="corner",
         )
@@ -135,12 +111,6 @@ def sealed(home: Home, unsigned: Path, target: Path, source: Path | None) -> Ren
     return record
 
 
-def marked(frames: Frames, strength: float = 42.0) -> list[Image]:
-    height, width = frames[0].shape[:2]
-    marker = Marker(width, height, NUMBER, strength)
-    return [marker.rgb(one) for one in frames]
-
-
 def swapped(frames: Frames) -> list[Image]:
     """Frames with an ellipse of another film in the middle: as little of a swap as it takes."""
     other = scene(77, len(frames))
@@ -155,6 +125,8 @@ def studio(folder: Path) -> Made:
     frames = scene(1)
     source = film(folder / "source.mp4", frames)
     tag = {aigc.KEY: aigc.text(records.number_text(NUMBER))}
-    unsigned = film(folder / "unsigned.mp4", marked(swapped(frames)), metadata=tag)
+    unsigned = film(
+        folder / "unsigned.mp4", marked(swapped(frames), NUMBER, STRENGTH), metadata=tag
+    )
     path = folder / "film.mp4"
     return Made(home, path, source, sealed(home, unsigned, path, source))

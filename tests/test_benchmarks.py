@@ -9,14 +9,19 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
-from benchmarks import common, detection, swap
+from benchmarks import common, detection, swap, untouched
+from benchmarks import film as film_quality
 from benchmarks.__main__ import ALL
 from benchmarks.common import Alternated, Line, Missing, Result
 from benchmarks.make_sample import PARTS, RATE, tune
 
 from understudy.demo import SAMPLE
+from understudy.faces.pose import reference
 from understudy.media.video import probe
+from understudy.types import Face, Frame, Pose
 
 POINT = swap.Point(
     "swift", 2, "ada-on-chen", 10, 20.0, 0.70, 17.0, 0.65, 1.0, 0.4, 0.9, None, "x.mp4"
@@ -113,3 +118,40 @@ def test_the_sample_can_be_made_anew() -> None:
     sound = tune(probe(SAMPLE / "scene.mp4").duration or Fraction(6))
     assert sound.shape == (1, 6 * RATE)
     assert 0.05 < abs(sound).max() <= 0.2
+
+
+def film_figures(way: str, psnr: float | None, edge: float) -> film_quality.Film:
+    return film_quality.Film("swift", "ada on chen", way, psnr, 0.7, edge, 1.0, 0.9, None, 1.2)
+
+
+def test_the_film_table_sets_before_beside_after() -> None:
+    found = film_quality.table_of(
+        [film_figures("plain", 19.0, 0.66), film_figures("default", 21.0, 0.8)]
+    )
+    rows = {line.what: line.value for line in found}
+    assert rows["ada on chen, swift: inside the face"] == "19.00 dB / 0.700 -> 21.00 dB / 0.700"
+    assert rows["ada on chen, swift: edge visibility"] == "0.66 -> 0.80"
+    assert rows["ada on chen, swift: eyes, correlation"] == "none -> none"
+    without_truth = film_quality.table_of([film_figures("plain", None, 0.66)])
+    assert not any("inside the face" in line.what for line in without_truth)
+
+
+def test_films_are_shown_one_after_the_other(tmp_path: Path) -> None:
+    films = [SAMPLE / "scene.mp4", SAMPLE / "ada.mp4"]
+    info = probe(untouched.one_after_the_other(films, 4, tmp_path / "both.mkv"))
+    assert (info.frames, info.width) == (8, probe(films[0]).width)
+
+
+def test_the_region_of_a_face_is_left_out_of_what_may_not_change() -> None:
+    points = np.array(reference().points, np.float64)
+    points = points * 40 / np.ptp(points[:, 0])
+    points[:, :2] += 64 - points[:, :2].mean(0)
+    face = Face((40, 40, 90, 90), points.astype(np.float32), 1.0, Pose(0, 0, 0))
+    picture = av.VideoFrame(128, 128, "yuv420p")
+    frame = Frame(0, Fraction(0), picture, lambda _: np.zeros((128, 128, 3), np.uint8))
+    for shape in ((128, 128), (64, 64)):
+        outside = untouched._outside([face], frame, shape)
+        assert outside.shape == shape
+        assert not outside[shape[0] // 2, shape[1] // 2]
+        assert outside[0, 0]
+        assert 0.5 < outside.mean() < 0.95

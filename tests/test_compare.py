@@ -46,6 +46,7 @@ from understudy.progress import Progress, silent
 from understudy.project import Project
 from understudy.settings import CompareSettings, ScanSettings, override
 from understudy.train import train
+from understudy.trust import credentials
 from understudy.types import Face, Floats, Frame, Image
 
 T = TypeVar("T")
@@ -207,10 +208,19 @@ def test_the_table_and_the_pictures(compared: tuple[CompareReport, list[str]]) -
     assert "swap and truth, PSNR" in told
     assert str(report.sheet) in told
     assert report.sheet is not None
-    assert read_image(report.sheet).shape == (5 * (256 + 28), 6 * 260 - 4, 3)
+    height, width = read_image(report.sheet).shape[:2]
+    assert width == 6 * 260 - 4
+    assert height > 5 * (256 + 28), "there is a label above"
     faces = read_image(report.faces)
-    assert faces.shape[0] == 3 * (128 + 4 + 22)
-    assert b"ai-generated" in report.sheet.read_bytes()
+    assert faces.shape[0] > 3 * (128 + 4 + 22)
+    for path, source in ((report.faces, False), (report.sheet, True)):
+        assert b"ai-generated" in path.read_bytes()
+        told = report.values["outputs"][path.name]
+        assert (told["people"], told["mark"]) == (["blue", "red"], "found")
+        facts = credentials.read(path).facts
+        assert facts is not None
+        assert (facts.record, len(facts.consents)) == (told["number"], 2)
+        assert (facts.source_sha256 is not None) == source
     page = (report.json.parent / "swift.report.html").read_text(encoding="utf-8")
     assert "warp" in page
 

@@ -12,20 +12,25 @@ import pytest
 from coming_and_going import newest, studio, trained
 from understudy.cli import main
 from understudy.consenting import installation, revoke
-from understudy.errors import ConsentError, ProjectError, ProjectLocked, UnknownPerson
+from understudy.errors import (
+    ConsentError,
+    ProjectError,
+    ProjectLocked,
+    SettingsError,
+    UnknownPerson,
+)
 from understudy.files import only_writer, write_json
-from understudy.models import base
 from understudy.progress import silent
 from understudy.project import Project
 from understudy.trust import consent
 from understudy.trust.consent_record import Consent, read
+from understudy.trust.home import Home
+from understudy.trust.ledger import Ledger
+
+pytestmark = pytest.mark.usefixtures("tiny")
+
 
 Run = Callable[..., str]
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.NETWORKS, "swift", ("tinynet", "Tiny"))
 
 
 @pytest.fixture
@@ -363,3 +368,84 @@ class TestRevoke:
         assert "person remove eva" in run("revoke", "eva", "--yes", code=REFUSED)
         assert place.footage_folder.is_dir()
         assert "no person" in run("revoke", "noone", code=UnknownPerson.exit_code)
+
+
+class TestTakingBackOnesOwn:
+    """Zoe signs that she takes her consent back, and the project obeys."""
+
+    @pytest.fixture
+    def revoked(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, signed: Path
+    ) -> Path:
+        run("import", signed)
+        with monkeypatch.context() as hers:
+            hers.setenv("UNDERSTUDY_HOME", str(tmp_path / "hers"))
+            asked = run("revoke", signed, code=REFUSED)
+            assert "If you are this person" in asked
+            assert not signed.with_name("zoe-consent-revoked.json").exists()
+            told = run("revoke", signed, "--yes", "--reason", "I changed my mind")
+        assert "understudy consent import zoe-consent-revoked.json --yes" in told
+        return signed.with_name("zoe-consent-revoked.json")
+
+    def test_it_is_obeyed(self, project: Project, run: Run, revoked: Path, home: Path) -> None:
+        assert "holds       no: zoe took the consent back" in run("show", revoked)
+        assert "--yes" in run("import", revoked, code=REFUSED)
+        assert "zoe" in project.people, "it was only said"
+        told = run("import", revoked, "--yes")
+        assert "The consent of zoe is taken back" in told
+        assert "zoe" not in project.people
+        (proof,) = project.revoked_folder.glob("zoe-*/consent.json")
+        record = read(proof)
+        assert record == read(revoked)
+        assert record is not None
+        assert record.revocation_whole
+        assert record.revocation is not None
+        assert record.revocation.by == "subject"
+        assert record.revocation.reason == "I changed my mind"
+        assert "by the person" in run("show", "zoe")
+        with Ledger.open(Home(home), write=False) as ledger:
+            (entry,) = ledger.latest(1)
+        assert (entry.values["kind"], entry.values["by"]) == ("revocation", "subject")
+        assert "removed" in run("import", revoked, "--yes", code=UnknownPerson.exit_code)
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [("I changed my mind", "I was paid"), ('"convert"', '"publish"'), ('"subject",', '"x",')],
+    )
+    def test_an_edited_one_is_refused(
+        self, project: Project, run: Run, revoked: Path, old: str, new: str
+    ) -> None:
+        revoked.write_text(revoked.read_text().replace(old, new))
+        run("import", revoked, "--yes", code=REFUSED)
+        assert "zoe" in project.people
+
+    def test_one_of_a_day_that_was_changed(self, project: Project, run: Run, revoked: Path) -> None:
+        value = json.loads(revoked.read_text())
+        write_json(revoked, value | {"revoked_at": "2026-01-01T00:00:00Z"})
+        assert "was changed, or was not signed" in run("import", revoked, "--yes", code=REFUSED)
+
+    def test_nobody_else_signs_for_her(self, project: Project, run: Run, signed: Path) -> None:
+        run("import", signed)
+        assert "There is no key" in run("revoke", signed, "--yes", code=REFUSED)
+        run("request", "eva", "--output", "other.json")
+        run("sign", "other.json", "--agree")
+        assert "was signed with the key" in run("revoke", signed, "--yes", code=REFUSED)
+        record = read(signed)
+        assert record is not None
+        forged = record.revoked(installation(), "subject", datetime.now(UTC))
+        consent.write(Path("forged.json"), forged)
+        assert "not signed with the key" in run("import", "forged.json", "--yes", code=REFUSED)
+        assert "zoe" in project.people
+
+    def test_another_consent_is_on_file(self, project: Project, run: Run, revoked: Path) -> None:
+        run("grant", "zoe", "--footing", "self", "--replace")
+        told = run("import", revoked, "--yes", code=REFUSED)
+        assert "another consent of zoe" in told
+        assert "understudy consent revoke zoe" in told
+
+    def test_what_she_did_not_sign(self, project: Project, run: Run, revoked: Path) -> None:
+        run("export", "ada", "--output", "ada.json")
+        assert "was not signed by the person" in run("revoke", "ada.json", "--yes", code=REFUSED)
+        assert "was taken back on" in run("revoke", revoked, "--yes", code=REFUSED)
+        wrong = run("revoke", "gone.json", "--key", "x", "--yes", code=SettingsError.exit_code)
+        assert "there is no file gone.json" in wrong

@@ -19,6 +19,7 @@ from understudy.media.video import VideoReader, probe
 from understudy.models import base
 from understudy.progress import Event, Progress
 from understudy.project import Project
+from understudy.verify import verify
 
 LENGTHS = {"ada.mp4": 48, "chen.mp4": 48}
 SCENE = 8
@@ -102,7 +103,14 @@ def test_the_whole_way(little: Path, tmp_path: Path) -> None:
     for path in (report.film, report.side_by_side, report.sheet, report.page, report.numbers):
         assert path.parent == folder
         assert str(path) in told
-    assert read_image(report.sheet).shape == (3 * (256 + 28), 6 * 260 - 4, 3)
+    height, width = read_image(report.sheet).shape[:2]
+    assert width == 6 * 260 - 4
+    assert height > 3 * (256 + 28), "there is a label above"
+    found = verify(report.sheet)
+    assert (found.outcome, found.mark) == (
+        "intact",
+        report.values["outputs"]["sheet.png"]["number"],
+    )
 
     notes: list[str] = []
 

@@ -17,11 +17,14 @@ from understudy.contact import CAPTION, GAP, TILE
 from understudy.errors import CheckpointError, ConsentError, SettingsError, UnknownModel
 from understudy.explain import CONVENTIONS
 from understudy.heat import colour, heat_map
+from understudy.media import xmp
 from understudy.media.images import read_image
-from understudy.models import base
+from understudy.models import base, load_model
 from understudy.project import Project
+from understudy.render import weights_hash
 from understudy.traits import TRAITS
 from understudy.trust import consent
+from understudy.verify import verify
 
 REAL = {name: base.NETWORKS[name] for name in ("autoencoder", "vae")}
 FEW: dict[str, Any] = {"shown": 2, "passes": 1, "device": "cpu"}
@@ -46,6 +49,7 @@ def test_a_vae_is_shown_person_by_person(project: Project, tmp_path: Path) -> No
         "network": "vae",
         "size": 96,
         "people": ["red", "blue"],
+        "weights_sha256": weights_hash(load_model(project.model_folder("vae"))),
     }
     assert figures["conventions"] == CONVENTIONS
     assert figures["latent"]["numbers"] == 16
@@ -67,15 +71,27 @@ def test_a_vae_is_shown_person_by_person(project: Project, tmp_path: Path) -> No
             assert all(value is None or -1 <= value <= 1 for value in values)
         for kind in ("kept", "axes", "traits"):
             path = tmp_path / "out" / f"{name}-{kind}.png"
-            with Pillow.open(path) as picture:
-                assert "Faces redrawn with understudy" in picture.info["Comment"]
-                assert "ai-generated" in picture.info["Comment"]
+            if kind == "traits":
+                assert path.name not in figures["outputs"], "a heat map shows no face"
+                with Pillow.open(path) as picture:
+                    assert "Measured with understudy" in picture.info["Comment"]
+                continue
+            (packet,) = xmp.packets(path.read_bytes())
+            assert b"Faces redrawn with understudy" in packet
+            assert b"ai-generated" in packet
+            told = figures["outputs"][path.name]
+            assert (told["people"], told["mark"]) == ([name], "found")
+            found = verify(path)
+            assert (found.outcome, found.mark) == ("intact", told["number"])
 
 
 def test_the_same_latent_goes_through_every_decoder(project: Project, tmp_path: Path) -> None:
     project.explain("vae", tmp_path, **FEW)
     picture = read_image(tmp_path / "decoders.png")
     line = CAPTION + TILE + GAP
+    head = len(picture) - 3 * line
+    assert 0 < head < line, "there is a label above"
+    picture = picture[head:]
     assert picture.shape == (3 * line, 4 * (TILE + GAP), 3)
     tiles = [picture[CAPTION + place * line :][:TILE, :TILE] for place in range(3)]
     assert len({tile.tobytes() for tile in tiles}) == 3
@@ -95,10 +111,10 @@ def test_an_autoencoder_is_shown_as_a_whole(project: Project) -> None:
     ]
     data = (report.folder / "decoders.webp").read_bytes()
     assert b"Faces redrawn with understudy" in data
-    assert read_image(report.folder / "decoders.webp").shape[:2] == (
-        2 * (CAPTION + TILE + GAP),
-        2 * (TILE + GAP),
-    )
+    height, width = read_image(report.folder / "decoders.webp").shape[:2]
+    assert height > 2 * (CAPTION + TILE + GAP)
+    assert width == 2 * (TILE + GAP)
+    assert {one["mark"] for one in report.figures["outputs"].values()} == {"found"}
 
 
 def test_nobody_is_shown_without_consent(project: Project) -> None:

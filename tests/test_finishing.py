@@ -24,8 +24,9 @@ from understudy import casting as stage
 from understudy import files, finishing, sealing
 from understudy.convert import ConvertReport
 from understudy.errors import ContentError, SettingsError, StorageError
-from understudy.finishing import STRONGER, TRIES, source_notes
+from understudy.finishing import source_notes
 from understudy.looking import Look, look
+from understudy.markable import STRONGER, TRIES
 from understudy.marking import Marker
 from understudy.media.video import VideoReader
 from understudy.progress import Event, Progress
@@ -342,11 +343,14 @@ def test_a_film_too_small_for_the_mark_is_sealed_without(here: Here, tmp_path: P
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     report = convert(here.project, small, plain=False)
-    assert "Films under 64 pixels cannot carry the invisible mark." in report.notes
+    why = "pictures under 64 pixels on the shorter side cannot hold it"
+    name = report.output.name
+    assert f"{name} carries no invisible mark: {why}. Its record says so." in report.notes
     found = credentials.read(report.output, trusted=anchors(Home.from_environment()))
     assert found.state == "trusted"
     assert found.facts is not None
-    assert found.facts.mark is None
+    assert found.facts.mark is not None
+    assert (found.facts.mark.state, found.facts.mark.reason) == ("none", why)
     assert json.loads(report.record.read_text())["outputs"]["film"]["mark"] == "none"
 
 
@@ -410,6 +414,26 @@ def test_a_mark_that_is_not_found_is_made_again_more_strongly(
     assert not any("mark" in note for note in report.notes)
     assert report.frames == 12
     assert not here.work
+
+
+def test_one_that_is_not_found_in_the_side_by_side_is_too(
+    here: Here, monkeypatch: pytest.MonkeyPatch, strengths: list[float]
+) -> None:
+    seen: list[str] = []
+
+    def blind(path: Path, **_: object) -> Look:
+        seen.append(path.stem)
+        found = look(path)
+        if path.stem != "joined-side" or seen.count("joined-side") > 1:
+            return found
+        return replace(found, reading=replace(found.reading, record_id=None))
+
+    monkeypatch.setattr(finishing, "look", blind)
+    report = convert(here.project, here.clip, plain=False, side_by_side=True)
+    assert seen == ["joined-film", "joined-side"] * 2
+    assert strengths == [46.0, 46.0, 46.0 - STRONGER, 46.0 - STRONGER]
+    told = json.loads(report.record.read_text())["outputs"]
+    assert {name: one["mark"] for name, one in told.items()} == {"film": "found", "side": "found"}
 
 
 def test_a_mark_that_is_never_found_is_called_weak(

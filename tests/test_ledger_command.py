@@ -42,7 +42,7 @@ def edit(home: Home) -> None:
 def test_entries_are_shown(filled: Home, capsys: pytest.CaptureFixture[str]) -> None:
     lines = say(capsys, "show").splitlines()
     assert [line.split()[0] for line in lines] == ["0", "1", "2"]
-    assert f"render: record 00000047, sha256 {HASHES[1]}" in lines[1]
+    assert lines[1].endswith(f"render: record 00000047, sha256 {HASHES[1][:12]}...")
     for words in (
         ("--leaf", "1"),
         ("--record", "00000047"),
@@ -52,6 +52,7 @@ def test_entries_are_shown(filled: Home, capsys: pytest.CaptureFixture[str]) -> 
         assert say(capsys, "show", *words).splitlines() == lines[1:2]
         (value,) = [json.loads(line) for line in say(capsys, "show", *words, "--json").splitlines()]
         assert (value["leaf"], value["record"], value["kind"]) == (1, 71, "render")
+        assert value["sha256"] == HASHES[1]
     assert say(capsys, "show", "--last", "1").splitlines() == lines[2:]
     assert say(capsys, "show", "--record", "1") == "There is no such entry.\n"
     for wrong in ("seventy", "-1", "100000000"):
@@ -155,9 +156,15 @@ def test_another_key_is_taken_up_on_purpose_only(
 
 def test_somebody_is_forgotten(filled: Home, capsys: pytest.CaptureFixture[str]) -> None:
     with Ledger.open(filled) as log:
-        log.digest("ada", "Ada")
-    assert "mean nothing any more" in say(capsys, "forget", "ada")
-    assert "nothing was to do" in say(capsys, "forget", "ada")
+        digest = log.digest("ada", "Ada")
+    asked = say(capsys, "forget", "ada", code=TrustError.exit_code)
+    assert "understudy ledger forget ada --yes" in asked
+    with Ledger.open(filled) as log:
+        assert log.matches("ada", "Ada", digest), "it was only asked"
+    assert "mean nothing any more" in say(capsys, "forget", "ada", "--yes")
+    with Ledger.open(filled) as log:
+        assert not log.matches("ada", "Ada", digest)
+    assert "nothing was to do" in say(capsys, "forget", "ada", "--yes")
 
 
 @pytest.mark.parametrize(

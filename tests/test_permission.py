@@ -15,8 +15,8 @@ from understudy.casting import choose_artist
 from understudy.data import records
 from understudy.data.faceset import INDEX, SCHEMA_VERSION, Faceset
 from understudy.errors import ConsentError, UnknownPerson
-from understudy.models import base
-from understudy.permission import check_one_person, permit
+from understudy.matching import Doubt, Match
+from understudy.permission import check_one_person, permit, permit_recognised
 from understudy.person import Portrait
 from understudy.portrait import sit
 from understudy.progress import Event, Progress, silent
@@ -24,12 +24,9 @@ from understudy.project import Project
 from understudy.settings import ConvertSettings, ScanSettings
 from understudy.trust import consent
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 SAME = 0.55
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.NETWORKS, "swift", ("tinynet", "Tiny"))
 
 
 @pytest.fixture
@@ -193,6 +190,43 @@ class TestPermit:
         ):
             with pytest.raises(ConsentError, match="eva was changed after it was signed"):
                 ask()
+
+
+class TestRecognised:
+    """People of the project in the target film who are replaced without being named."""
+
+    def ask(self, project: Project, swaps: dict[str, str], *matches: Match) -> set[str]:
+        return set(permit_recognised(project, matches, swaps, 0.6))
+
+    def test_who_may_not_be_replaced_stops_it(self, project: Project) -> None:
+        agree(project, "eva", roles=("shown",))
+        for as_ in ("any", "#ada"):
+            doubts: tuple[Doubt | None, ...] = (None, "close")
+            for doubt in doubts:
+                seen = Match(0, 0, 9, "eva", 0.3, as_, "chen", doubt)
+                with pytest.raises(ConsentError, match="eva does not cover being replaced"):
+                    self.ask(project, {as_: "ada"}, seen)
+        agree(project, "eva", roles=("replaced",))
+        assert self.ask(project, {"any": "ada"}, Match(0, 0, 9, "eva", 0.3, "any")) == {"eva"}
+
+    def test_nobody_else_is_asked(self, project: Project) -> None:
+        agree(project, "eva", roles=("shown",))
+        project.person("chen").consent_file.unlink()
+        for seen in (
+            Match(0, 0, 9, "eva", 0.3, None),  # stays as she is
+            Match(0, 0, 9, "eva", 0.7, "any"),  # not like her
+            Match(0, 0, 9, "eva", 0.3, "any", "chen", "taken"),  # she is elsewhere in view
+            Match(0, 0, 9, None, None, "any"),  # a stranger
+            Match(0, 0, 9, "chen", 0.3, "any"),  # has no record, like a stranger
+        ):
+            assert self.ask(project, {"any": "ada"}, seen) == set()
+        own = Match(0, 0, 9, "eva", 0.3, "any")
+        assert self.ask(project, {"any": "eva"}, own) == set(), "she comes in her own place"
+
+    def test_of_whom_the_faceset_is_not_one_person(self, project: Project) -> None:
+        store(project.person("eva").faces_folder, rows(0, "a", 0, 20) + rows(1, "b", 0, 20))
+        with pytest.raises(ConsentError, match="more than one person"):
+            self.ask(project, {"any": "ada"}, Match(0, 0, 9, "eva", 0.3, "any"))
 
 
 class _Nobody:

@@ -11,13 +11,14 @@ import torch
 
 from drawn import Drawn
 from test_train import Listener, interrupt
-from understudy import beginning, course
+from understudy import beginning, course, files
 from understudy import pretrain as stage
 from understudy.errors import CheckpointError, ConsentError, SettingsError
 from understudy.models import load_model
 from understudy.models.pretrained import read_base
 from understudy.project import Project
-from understudy.trust import consent
+from understudy.trust import consent, model_records
+from understudy.trust.home import Home
 
 CROWD = tuple(f"p{number}" for number in range(10))
 FEW: dict[str, Any] = {
@@ -47,7 +48,9 @@ def project(tmp_path: Path) -> Project:
     return project
 
 
-def test_a_base_is_made_and_a_training_begins_with_it(project: Project, tmp_path: Path) -> None:
+def test_a_base_is_made_and_a_training_begins_with_it(
+    project: Project, home: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "crowd.safetensors"
     report = project.pretrain(CROWD, "crowd", file, aside=2, **FEW)
     assert report.file == file
@@ -56,6 +59,8 @@ def test_a_base_is_made_and_a_training_begins_with_it(project: Project, tmp_path
     assert report.trained.people == learned
     assert report.trained.network == "modulated"
     made = read_base(file)
+    (entered,) = model_records.find(Home(home), files.sha256(file))
+    assert (entered.kind, entered.model, len(entered.consents)) == ("base", "crowd", 8)
     assert made.training["people"] == 8
     assert made.training["faces"] == 8 * 40
     assert made.training["steps"] == 3
@@ -73,6 +78,9 @@ def test_a_base_is_made_and_a_training_begins_with_it(project: Project, tmp_path
     assert distance["based"] < 0.1 * distance["bare"]
     state = json.loads((_last(project, "based") / "state.json").read_text())
     assert state["base"] == made.sha256
+    manifest = files.sha256(_last(project, "based") / "manifest.json")
+    (based,) = model_records.find(Home(home), manifest)
+    assert based.base_sha256 == made.sha256
     assert json.loads((_last(project, "bare") / "state.json").read_text())["base"] is None
 
 

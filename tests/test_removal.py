@@ -15,15 +15,11 @@ from coming_and_going import PEOPLE, newest, parts, snapshot, studio, trained
 from understudy.cli import main
 from understudy.errors import ProjectLocked, UnknownPerson
 from understudy.files import only_writer, write_json
-from understudy.models import base
 from understudy.models.checkpoint import checkpoints, complete, load, replace, save
 from understudy.project import Project
 from understudy.scan import scan_key
 
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.NETWORKS, "swift", ("tinynet", "Tiny"))
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from understudy.sealing import (
     seal,
     sealed_file,
     signer_of,
+    together,
 )
 from understudy.settings import TrustSettings
 from understudy.trust import credentials, records
@@ -187,7 +188,11 @@ def test_credentials_beside_a_film_come_and_go_with_it(origin: Origin, tmp_path:
         sealed = seal(unsigned, temporary, target.name, origin, PLAIN, marked=False, matte=True)
         assert not target.exists()
     assert (sealed.mark, facts_of(sealed)["credentials"]) == ("none", "sidecar")
-    assert sealed.notes[0].startswith("matte.mkv.c2pa holds")
+    assert sealed.notes == ()
+    (alone,) = together({"matte.mkv": sealed})
+    assert alone.startswith("matte.mkv.c2pa holds")
+    (both,) = together({"film.mkv": sealed, "matte.mkv": sealed})
+    assert both.startswith("film.mkv, matte.mkv cannot hold their credentials")
     assert records.read(sealed.record).kind == "matte"
     assert sorted(path.name for path in target.parent.iterdir()) == ["matte.mkv", "matte.mkv.c2pa"]
     assert credentials.read(target).intact

@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+import understudy.terminal
 from understudy.progress import Event, Progress
 from understudy.terminal import Terminal, clock, figures, summary
 
@@ -36,16 +37,28 @@ def _work(progress: Progress) -> None:
     progress.note("Done.")
 
 
-def test_plain_lines_are_few() -> None:
+def test_one_is_no_plural() -> None:
+    assert summary(Event("finish", "verify", 1, None, "frames", 0.1)) == "verify: 1 frame in 0 s"
+    assert figures(Event("step", "verify", 1, None, "frames", 0.1)) == "1 frame"
+    assert figures(Event("step", "extract", 1, 3, "faces", 0.1)) == "1/3 faces"
+
+
+def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     with Terminal(Console(file=out)) as terminal:
         _work(terminal.progress)
-    assert out.getvalue().splitlines() == [
-        "scan [a.mp4]: 1/3 frames",
+    told = [
         "Nobody was found in [b.mp4].",
         "scan [a.mp4]: 3 frames in 0 s",
         "Done.",
     ]
+    assert out.getvalue().splitlines() == told
+    monkeypatch.setattr(understudy.terminal, "LINE_EVERY", 0)
+    out.truncate(0)
+    with Terminal(Console(file=out)) as terminal:
+        _work(terminal.progress)
+    lines = out.getvalue().strip("\0").splitlines()
+    assert lines == [*(f"scan [a.mp4]: {done}/3 frames" for done in (1, 2, 3)), *told]
 
 
 def test_a_terminal_keeps_notes_and_what_was_done() -> None:

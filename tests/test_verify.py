@@ -11,27 +11,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
+from benchmarks.altered import Frames, decoded, marked, remuxed
+from PIL.PngImagePlugin import PngInfo
 
-from signed import (
-    NUMBER,
-    Frames,
-    Made,
-    film,
-    marked,
-    read_frames,
-    remux,
-    scene,
-    sealed,
-    studio,
-)
+from signed import NUMBER, STRENGTH, Made, film, scene, sealed, studio
 from understudy import files
 from understudy.errors import MediaError, TrustError
 from understudy.looking import look
+from understudy.marking import ALGORITHM
 from understudy.media.images import encode_image, read_image
-from understudy.trust import aigc
+from understudy.trust import aigc, model_records
 from understudy.trust.credentials import sidecar_of
 from understudy.trust.home import Home
+from understudy.trust.manifest import Mark
 from understudy.trust.records import RenderRecord
 from understudy.types import Image
 from understudy.verdict import EXIT_CODES
@@ -105,7 +99,7 @@ def brighter(frames: Frames) -> list[Image]:
 def test_a_changed_copy_is_found_again_and_never_intact(
     made: Made, tmp_path: Path, change: Callable[[Frames], Frames], words: str
 ) -> None:
-    copy = film(tmp_path / "copy.mp4", change(read_frames(made.path)), crf=16)
+    copy = film(tmp_path / "copy.mp4", change(decoded(made.path)), crf=16)
     found = verify(copy, made.home)
     assert (found.outcome, found.exit_code) == ("altered", EXIT_CODES["altered"])
     assert words in found.summary
@@ -118,7 +112,7 @@ def test_a_pure_copy_into_another_container_is_not_called_encoded(
     made: Made, tmp_path: Path
 ) -> None:
     for name in ("copy.mp4", "copy.mkv"):
-        found = verify(remux(made.path, tmp_path / name), made.home)
+        found = verify(remuxed(made.path, tmp_path / name), made.home)
         assert found.outcome == "altered"
         assert found.distance == 0
         assert "packed anew" in found.summary
@@ -126,16 +120,16 @@ def test_a_pure_copy_into_another_container_is_not_called_encoded(
 
 def test_a_frame_that_the_record_does_not_hold_is_no_forgery(made: Made, tmp_path: Path) -> None:
     picture = tmp_path / "frame.png"
-    picture.write_bytes(encode_image(read_frames(made.path)[39][:, ::-1], ".png"))
+    picture.write_bytes(encode_image(decoded(made.path)[39][:, ::-1], ".png"))
     assert verify(picture, made.home).outcome in ("altered", "unknown")
 
 
 def test_a_single_frame_is_found_again(made: Made, tmp_path: Path) -> None:
     picture = tmp_path / "frame.png"
-    picture.write_bytes(encode_image(read_frames(made.path)[20], ".png"))
+    picture.write_bytes(encode_image(decoded(made.path)[20], ".png"))
     found = verify(picture, made.home)
     assert found.outcome == "altered"
-    assert "a single picture, from about 1.0 s on" in found.summary
+    assert "a single picture (at about 1.0 s)" in found.summary
 
 
 @pytest.mark.parametrize("place", [0.02, 0.5, 0.97])
@@ -158,14 +152,14 @@ def test_something_appended_is_a_change(made: Made, tmp_path: Path, tail: bytes)
 
 
 def test_a_mark_on_another_film_is_refused(made: Made, tmp_path: Path) -> None:
-    other = film(tmp_path / "other.mp4", marked(scene(9)), crf=16)
+    other = film(tmp_path / "other.mp4", marked(scene(9), NUMBER, STRENGTH), crf=16)
     found = verify(other, made.home)
     assert (found.outcome, found.mark, found.facts) == ("broken", "c0ffee42", None)
     assert "its invisible mark belongs to a film that shows something else" in found.summary
 
 
 def test_a_mark_on_the_original_footage_proves_no_swap(made: Made, tmp_path: Path) -> None:
-    forged = film(tmp_path / "forged.mp4", marked(read_frames(made.source)), crf=16)
+    forged = film(tmp_path / "forged.mp4", marked(decoded(made.source), NUMBER, STRENGTH), crf=16)
     found = verify(forged, made.home)
     assert (found.outcome, found.facts) == ("unknown", None)
     assert "or the mark was put into the original" in found.summary
@@ -180,7 +174,7 @@ def test_the_original_footage_is_not_called_genuine(made: Made) -> None:
 def test_a_film_that_lost_its_mark_is_unknown_but_leads_to_its_record(
     made: Made, tmp_path: Path
 ) -> None:
-    frames = read_frames(made.path)
+    frames = decoded(made.path)
     blurred = [np.asarray(cv2.GaussianBlur(one, (0, 0), 4), np.uint8) for one in frames]
     found = verify(film(tmp_path / "copy.mp4", blurred, crf=30), made.home)
     assert (found.outcome, found.mark, found.record) == ("unknown", None, None)
@@ -202,8 +196,47 @@ def test_a_tag_that_anybody_can_write_proves_nothing(elsewhere: Home, tmp_path: 
     assert "\x1b" not in said(found)
 
 
+def test_a_tag_in_a_picture(elsewhere: Home, tmp_path: Path) -> None:
+    text = PngInfo()
+    text.add_text(aigc.KEY, aigc.text("00000001", producer="A service"))
+    path = tmp_path / "tagged.png"
+    PIL.Image.fromarray(scene(9, 1)[0]).save(path, pnginfo=text)
+    found = verify(path, elsewhere)
+    assert found.outcome == "unknown"
+    assert "generated or changed by AI, by A service, number 00000001. Anybody" in said(found)
+
+
+def test_files_of_models_are_known_by_their_hash(elsewhere: Home, tmp_path: Path) -> None:
+    path = tmp_path / "ema-encoder.safetensors"
+    path.write_bytes(b"weights")
+    found = verify(path, elsewhere)
+    assert (found.outcome, found.findings) == ("unknown", ())
+    assert found.summary.startswith("It is a model, or a part of one. Nothing is known")
+    model_records.enter("training", "duo", [files.sha256(path)], {}, home=elsewhere)
+    assert "part of the model duo" in verify(path, elsewhere).summary
+    assert verify(path, elsewhere).outcome == "intact"
+    renamed = tmp_path / "model.bin"
+    shutil.copy(path, renamed)
+    assert verify(renamed, elsewhere).outcome == "intact"
+    model_records.enter("tombstone", "duo", [files.sha256(path)], {}, home=elsewhere)
+    gone = verify(path, elsewhere)
+    assert gone.outcome == "broken"
+    assert "was removed" in gone.summary
+
+
+def test_a_picture_that_never_carried_a_mark_says_why(made: Made, tmp_path: Path) -> None:
+    home, path = Home(tmp_path / "home"), tmp_path / "small.png"
+    unsigned = tmp_path / "unsigned.png"
+    unsigned.write_bytes(encode_image(scene(3, 1)[0], ".png"))
+    reason = "it is too small"
+    sealed(home, unsigned, path, None, Mark(algorithm=ALGORITHM, state="none", reason=reason))
+    found = verify(path, home)
+    assert found.outcome == "intact"
+    assert f"it never carried a mark: {reason}." in " ".join(found.told("proved"))
+
+
 def still(made: Made, folder: Path, suffix: str) -> Path:
-    image = marked([resized(scene(3, 1)[0], 640, 480)], 38.0)[0]
+    image = marked([resized(scene(3, 1)[0], 640, 480)], NUMBER, 38.0)[0]
     unsigned, path = folder / f"unsigned{suffix}", folder / f"still{suffix}"
     unsigned.write_bytes(encode_image(image, suffix))
     home = Home(folder / "home")
@@ -227,14 +260,16 @@ def test_pictures_too(made: Made, tmp_path: Path) -> None:
 
 def test_credentials_beside_a_film(made: Made, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    unsigned = remux(film(tmp_path / "a.mp4", marked(scene(4))), tmp_path / "a.mkv")
+    unsigned = remuxed(
+        film(tmp_path / "a.mp4", marked(scene(4), NUMBER, STRENGTH)), tmp_path / "a.mkv"
+    )
     path = tmp_path / "film.mkv"
     sealed(home, unsigned, path, None)
     aside = sidecar_of(path)
     assert verify(path, home).credentials.sidecar
     assert verify(path, home).outcome == "intact"
     assert "credentials of another file" in verify(aside, home).summary
-    other = remux(film(tmp_path / "b.mp4", scene(9)), tmp_path / "other.mkv")
+    other = remuxed(film(tmp_path / "b.mp4", scene(9)), tmp_path / "other.mkv")
     shutil.copy(aside, sidecar_of(other))
     found = verify(other, home)
     assert found.outcome == "broken"
@@ -258,7 +293,7 @@ def test_somebody_elses_signature_is_unknown_until_trusted(
 
 
 def test_a_record_that_is_handed_over(made: Made, elsewhere: Home, tmp_path: Path) -> None:
-    copy = film(tmp_path / "copy.mp4", read_frames(made.path), crf=16)
+    copy = film(tmp_path / "copy.mp4", decoded(made.path), crf=16)
     assert verify(copy, elsewhere).outcome == "unknown"
     record, pem = tmp_path / "record.json", tmp_path / "ours.pem"
     named = made.record.model_copy(update={"file": "ada-for-chen.mp4"})
@@ -277,7 +312,7 @@ def forged(made: Made, **changes: object) -> RenderRecord:
 
 
 def test_an_edited_record_is_found_out(made: Made, elsewhere: Home, tmp_path: Path) -> None:
-    other = film(tmp_path / "other.mp4", marked(scene(9)), crf=16)
+    other = film(tmp_path / "other.mp4", marked(scene(9), NUMBER, STRENGTH), crf=16)
     pem, path = tmp_path / "ours.pem", tmp_path / "record.json"
     write_trust(made.home, pem)
     facts = made.record.facts

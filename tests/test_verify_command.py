@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from benchmarks.altered import decoded, marked
 
-from signed import Made, film, marked, read_frames, scene, studio
+from signed import NUMBER, STRENGTH, Made, film, scene, studio
 from understudy.cli import main
 from understudy.errors import MediaError, SettingsError, TrustError
 from understudy.trust.home import VARIABLE
@@ -88,7 +89,7 @@ def test_a_page_with_frames(made: Made, here: Path, capsys: pytest.CaptureFixtur
 def test_a_film_is_checked_elsewhere_with_what_was_handed_over(
     made: Made, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = film(here / "copy.mp4", read_frames(made.path), crf=16)
+    copy = film(here / "copy.mp4", decoded(made.path), crf=16)
     words = ("--save-record", "record.json", "--save-trust", "ours.pem")
     assert "its record." in say(capsys, copy, *words, code=ALTERED)
     monkeypatch.setenv(VARIABLE, str(here / "elsewhere"))
@@ -99,7 +100,7 @@ def test_a_film_is_checked_elsewhere_with_what_was_handed_over(
     assert "Its record was found through the mark in its pictures." in told
     assert say(capsys, made.path, code=STRANGER)
     assert say(capsys, made.path, "--trust", "ours.pem")
-    forged = film(here / "forged.mp4", marked(scene(9)), crf=16)
+    forged = film(here / "forged.mp4", marked(scene(9), NUMBER, STRENGTH), crf=16)
     words = ("--record", "record.json", "--trust", "ours.pem")
     assert "do not rely on it" in say(capsys, forged, *words, code=BROKEN).lower()
 

@@ -15,7 +15,7 @@ is its own. In the output folder:
     MODEL.report.html, .json            its evaluation, with the warp as baseline
 
 Run again, it goes on: what is trained is not trained again, nor converted or measured when
-nothing changed. Keys of comparison.json (schema 1); what was not measured is null:
+nothing changed. Keys of comparison.json (schema 2); what was not measured is null:
 
     schema_version, understudy, people, budget, with, replace, film, truth, machine
     compared_at             side in pixels at which held-out faces are compared
@@ -26,6 +26,8 @@ nothing changed. Keys of comparison.json (schema 1); what was not measured is nu
     models[].conversion.{file, frames, swapped, frames_per_second, memory_mb, key}
     models[].film.{identity, expression, pose, pose_offset, pose_wander, steadiness, truth,
                    untouched, key}     as `swap` in the file that `evaluate` writes
+    consents, outputs, notes           of the pictures, once they are there; see
+                            `finishing_drawn`, which labels, marks and seals them
 """
 
 from __future__ import annotations
@@ -41,22 +43,23 @@ import torch
 from understudy import comparison, files, metrics
 from understudy.apart import Runs, run_apart
 from understudy.compute import choose_device, cores
-from understudy.contact import Row, sheet, write_still
+from understudy.contact import Row, sheet
 from understudy.contest import Contest, Scene, settle
 from understudy.data.faceset import Faceset
 from understudy.demo import contact_sheet
 from understudy.errors import ProjectError, StorageError
-from understudy.finishing import marking
+from understudy.finishing_drawn import Finisher
 from understudy.held_out import Judged, judge
-from understudy.matching import WARP
+from understudy.matching import EVERYBODY, WARP
 from understudy.models import load_model, network_class
 from understudy.progress import Progress, silent
 from understudy.project import Project
+from understudy.sealing import check_ready, pictured
 from understudy.settings import CompareSettings
 from understudy.trials import Trials
 from understudy.types import Image
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STEM = "comparison"
 
 
@@ -119,6 +122,7 @@ def compare(
         SettingsError: what is given does not go together.
         MediaError: a film or the photo cannot be read.
         StorageError: the disk is likely too small, or cannot be written.
+        TrustError, ContentError: what is made cannot be sealed.
         ProjectLocked: another process makes the same comparison.
         ProjectError: a process died.
         KeyboardInterrupt: stopped; the same call goes on.
@@ -126,6 +130,7 @@ def compare(
     progress = progress or silent()
     others = {"truth": truth, "truth_mask": truth_mask, "target_mask": target_mask}
     contest = settle(project, people, settings, film, replace, with_, face, others)
+    check_ready(project.settings.trust)
     if film is None and WARP in settings.models.split(","):
         progress.note("Without a film the warp is left out: give one with --film.")
     folder = (output or project.renders_folder / _folder_name(contest)).absolute()
@@ -167,6 +172,7 @@ class _Run:
         self.rows: dict[str, dict[str, Any]] = {}
         self.judged: dict[str, dict[str, Judged]] = {}
         self.scene = trials.contest.scene
+        self.told = self._earlier()
 
     def all(self) -> CompareReport:
         if self.scene is not None:
@@ -176,14 +182,55 @@ class _Run:
             self.rows[model] = self._row(model)
             self._write()
         faces = self.folder / f"{STEM}.faces.png"
-        write_still(faces, self._faces(), marking("Faces redrawn"))
+        self._finish(faces, self._faces(), "Faces redrawn", self.contest.people)
         pictures = None
-        if self.scene is not None:
+        if (scene := self.scene) is not None:
             pictures = self.folder / f"{STEM}.png"
-            write_still(pictures, self._films(self.scene), marking())
+            shown = [name for name in (scene.with_, scene.replace) if name != EVERYBODY]
+            self._finish(pictures, self._films(scene), "Face replaced", shown, scene.film)
         values = self._write()
         table, words = (self.folder / f"{STEM}{suffix}" for suffix in (".json", ".md"))
         return CompareReport(values, table, words, pictures, faces)
+
+    def _earlier(self) -> dict[str, Any]:
+        """What an earlier run said of the pictures."""
+        try:
+            found = files.read_json(self.folder / f"{STEM}.json")
+        except ProjectError:
+            return {}
+        return {key: found[key] for key in ("consents", "outputs", "notes") if key in found}
+
+    def _finish(
+        self,
+        path: Path,
+        image: Image,
+        words: str,
+        people: Sequence[str],
+        film: Path | None = None,
+    ) -> None:
+        """Write a sheet on which these people are shown or replaced."""
+        trust = self.project.settings.trust
+        found = {name: self.project.person(name).consent for name in people}
+        consents = {name: one for name, one in found.items() if one is not None}
+        job = {
+            "understudy": version("understudy"),
+            "models": [
+                [row["trained_as"], row["training"], row["conversion"]]
+                for row in self.rows.values()
+            ],
+            "people": list(people),
+            "trust": pictured(trust),
+        }
+        earlier = self.told.get("outputs")
+        finisher = Finisher(trust, job, words, consents, source=film, earlier=earlier)
+        finisher.still(path, image)
+        for note in finisher.notes:
+            self.progress.note(note)
+        for key, value in finisher.told().items():
+            if isinstance(value, dict):
+                self.told[key] = {**self.told.get(key, {}), **value}
+            else:
+                self.told[key] = list(dict.fromkeys([*self.told.get(key, []), *value]))
 
     def _row(self, model: str) -> dict[str, Any]:
         row: dict[str, Any] = {"model": model, "size": None, "trained_as": None, "training": None}
@@ -243,6 +290,7 @@ class _Run:
             "compared_at": self.contest.compared_at,
             "untouched": films[0]["untouched"] if films else None,
             "models": rows,
+            **self.told,
         }
         files.write_json(self.folder / f"{STEM}.json", values)
         table = comparison.markdown(values)

@@ -36,7 +36,7 @@ def request(person: str, output: Path, **terms: Any) -> Change:
     """
     name = check_name(person, "person")
     record = consents.draft(name, "granted", None, **{**terms, "stated_by": "subject"})
-    return _write_new(output, record)
+    return write_new(output, record)
 
 
 def sign(file: Path, key: Callable[[], Ed25519PrivateKey], output: Path) -> Change:
@@ -63,7 +63,7 @@ def sign(file: Path, key: Callable[[], Ed25519PrivateKey], output: Path) -> Chan
             f"What {file} asks for ended on {stated.expires_at:%Y-%m-%d}.",
             "Ask for a form with a later end.",
         )
-    return _write_new(output, stated.signed(key()))
+    return write_new(output, stated.signed(key()))
 
 
 def import_record(
@@ -184,7 +184,7 @@ def export_record(project: Project, person: str, output: Path) -> Change:
             raise _in_the_way(target)
         with files.atomic(target) as temporary:
             shutil.copyfile(source, temporary)
-    return _write_new(output, record)
+    return write_new(output, record)
 
 
 def read_record(file: Path) -> Consent:
@@ -210,8 +210,13 @@ def _evidence_beside(file: Path, statement: Statement) -> Path:
     return found
 
 
-def _write_new(output: Path, record: Consent) -> Change:
-    """Write a record to a file that is not there yet, or holds the same."""
+def write_new(output: Path, record: Consent) -> Change:
+    """Write a record to a file that is not there yet, or holds the same.
+
+    Raises:
+        ConsentError: the file is there and holds something else.
+        StorageError
+    """
     if output.exists():
         try:
             same = record_files.read(output) == record

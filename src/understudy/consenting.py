@@ -111,11 +111,21 @@ def grant(
     return put(place, record, statement, replace)
 
 
-def revoke(project: Project, person: str, reason: str | None, progress: Progress) -> Revoked:
+def revoke(
+    project: Project,
+    person: str,
+    reason: str | None,
+    progress: Progress,
+    by_person: Consent | None = None,
+) -> Revoked:
     """Take the consent of a person back and remove what was made of their face.
 
     The signed revocation is on disk before anything is removed: cut short, no stage uses the
     face any more, and the same command goes on.
+
+    Args:
+        by_person: the record on file, with the revocation that the person signed; this
+            installation signs one where there is none.
 
     Raises:
         UnknownPerson: there is no such person, or they were removed before.
@@ -145,7 +155,7 @@ def revoke(project: Project, person: str, reason: str | None, progress: Progress
         with files.only_writer(place.lock_file, f"footage of {person}"):
             if record.revocation is None:
                 at = min(record.revoked_at or record_files.now(), record_files.now())
-                record = record.revoked(installation(), "operator", at, reason)
+                record = by_person or record.revoked(installation(), "operator", at, reason)
                 enter(record, "revocation")
                 consents.write(place.consent_file, record)
             proof = _proof(project, place, record)

@@ -1,4 +1,4 @@
-"""Contact sheets and short films made of face pictures, with the marking that all of them carry."""
+"""Contact sheets and short films made of face pictures, as they are before they are finished."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from understudy import files
 from understudy.media import colour as colours
+from understudy.media import xmp
 from understudy.media.images import encode_image
 from understudy.media.planes import Turn
 from understudy.media.png_text import with_text
@@ -112,7 +113,8 @@ def write_still(path: Path, picture: Image, tags: Mapping[str, str]) -> None:
         MediaError, StorageError
     """
     if path.suffix == ".webp":
-        data = encode_image(picture, path.suffix, WEBP_QUALITY, tags["comment"])
+        packet = xmp.packet(tags["comment"])
+        data = encode_image(picture, path.suffix, WEBP_QUALITY, packet)
         return files.write_bytes(path, data)
     named = {key.capitalize(): words for key, words in tags.items()}
     files.write_bytes(path, with_text(encode_image(picture, ".png"), named))

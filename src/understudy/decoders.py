@@ -18,6 +18,7 @@ from pathlib import Path
 
 from understudy import files
 from understudy.errors import CheckpointError, ConsentError, SettingsError
+from understudy.model_entries import enter_checkpoint, enter_export, known_of
 from understudy.models.checkpoint import (
     Snapshot,
     checkpoints,
@@ -69,6 +70,7 @@ def export_person(
         SettingsError: the model has no decoder of the person, or one for everybody.
         CheckpointError: the model is damaged.
         StorageError: the file cannot be written.
+        TrustError: it cannot be entered in the ledger; no file is left.
     """
     consent = permit(project, person, "convert", "shown")
     consents.require(project.person(person), "publish")
@@ -88,7 +90,9 @@ def export_person(
     )
     output = output or project.exports_folder / f"{model}-{person}{SUFFIX}"
     files.clear_leftovers(output)
-    write(output, label, weights)
+    with files.atomic(output) as temporary:
+        write(temporary, label, weights)
+        enter_export(temporary, model, "decoder", {person: consent}, label.weights_sha256)
     return DecoderReport(output, person, model, label)
 
 
@@ -111,6 +115,7 @@ def import_person(
         UnknownPerson: the person was removed from the project.
         ProjectError: the file names somebody who cannot be named so, or the model is in use.
         StorageError: the disk said no; the model is as it was.
+        TrustError: the model cannot be entered in the ledger; the person is in it.
     """
     label, weights = read(file)
     person = check_name(label.person, "person")
@@ -140,6 +145,9 @@ def import_person(
         )
         newest = next(one for one in checkpoints(folder) if int(one.name) == state.step)
         replace(newest, made)
+        enter_checkpoint(project, model, "import")
+    for sentence in known_of(file):
+        progress.note(sentence)
     return DecoderReport(file, person, model, label)
 
 

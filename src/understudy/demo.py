@@ -34,7 +34,7 @@ import numpy as np
 from understudy import files
 from understudy.convert import ConvertReport
 from understudy.errors import ProjectError
-from understudy.media.images import write_image
+from understudy.finishing_drawn import Finisher
 from understudy.media.video import VideoReader
 from understudy.models.base import network_class
 from understudy.progress import Progress, silent
@@ -101,7 +101,8 @@ def demo(
 
     `report.json` holds what `evaluate` found and, added to it: `train.{network, size, steps,
     minutes, faces_per_second, finished}` (over all runs of the demo), `convert.{frames, swapped,
-    frames_per_second}`, and `seconds`, what each stage took in this run.
+    frames_per_second}`, `consents`, `outputs` and `notes` of the sheet (see `finishing_drawn`), and
+    `seconds`, what each stage took in this run.
 
     Args:
         folder: a folder of its own; made when it is not there.
@@ -163,10 +164,14 @@ def demo(
         (f"the truth, rendered with {WITH}'s face", sample / "truth.mp4"),
     )
     sheet = folder / "sheet.png"
-    write_image(sheet, contact_sheet(rows, converted.frames))
+    finisher = _finisher(project, sample / "scene.mp4", converted)
+    finisher.still(sheet, contact_sheet(rows, converted.frames))
+    for note in finisher.notes:
+        progress.note(note)
     values = {
         **evaluated.values,
         **_numbers(trained, settings, converted),
+        **finisher.told(),
         "seconds": clock.seconds,
         "understudy": version("understudy"),
     }
@@ -179,6 +184,19 @@ def demo(
         numbers=folder / "report.json",
         values=values,
     )
+
+
+def _finisher(project: Project, film: Path, converted: ConvertReport) -> Finisher:
+    """What makes the sheet an output like the film: labelled, marked, sealed."""
+    record = files.read_json(converted.record)
+    found = {name: project.person(name).consent for name in (WITH, REPLACE)}
+    consents = {name: consent for name, consent in found.items() if consent is not None}
+    job = {"demo": record["key"]}
+    trust, model = project.settings.trust, record["model"]["weights_sha256"]
+    earlier = None
+    if (numbers := project.folder / "report.json").exists():
+        earlier = files.read_json(numbers).get("outputs")
+    return Finisher(trust, job, "Face replaced", consents, model, film, earlier)
 
 
 class _Clock:

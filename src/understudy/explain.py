@@ -12,7 +12,8 @@ Into `renders/explain-MODEL/`:
 
 A principal axis is a direction in which the latents of the person's training faces vary; the
 first is the one in which they vary most (Pearson, 1901). A network with one decoder for everybody
-has one set of axes, and its files are `everybody-...`.
+has one set of axes, and its files are `everybody-...`. Sheets of faces are labelled, marked and
+sealed as converted films are; the heat map, which shows none, is not.
 """
 
 from __future__ import annotations
@@ -27,18 +28,21 @@ import numpy as np
 from understudy import files
 from understudy.compute import choose_device
 from understudy.encoded import encode_people
+from understudy.finishing_drawn import Finisher
 from understudy.inside import Look, draw_decoders
 from understudy.models import load_model
 from understudy.models.anatomy import Anatomy, dissect
 from understudy.models.checkpoint import load_state
 from understudy.permission import permit
 from understudy.progress import Progress, silent
+from understudy.render import weights_hash
+from understudy.sealing import check_ready, pictured
 from understudy.settings import ExplainSettings
 
 if TYPE_CHECKING:
     from understudy.project import Project
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 EVERYBODY = "everybody"
 
 CONVENTIONS = {
@@ -85,17 +89,35 @@ def explain(
         UnknownPerson, ConsentError: of the people in the model.
         CheckpointError: the model is damaged or has no checkpoint.
         FacesError: too few faces to look at.
+        TrustError, ContentError: what is drawn cannot be sealed.
         StorageError: the output cannot be written.
     """
     progress = progress or silent()
     home = project.model_folder(model)
     network = load_model(home, progress.note)
     state = load_state(home) or {}
-    for name in network.people:
-        permit(project, name, "convert", "shown")
+    consents = {name: permit(project, name, "convert", "shown") for name in network.people}
+    trust = project.settings.trust
+    check_ready(trust)
+    weights = weights_hash(network)
     network.to(choose_device(settings.device))
     folder = output or project.renders_folder / f"explain-{model}"
     groups = [(name,) for name in network.people] if network.swaps else [network.people]
+    about = {
+        "schema_version": SCHEMA_VERSION,
+        "understudy": version("understudy"),
+        "model": {
+            "name": model,
+            "network": network.network,
+            "size": network.size,
+            "people": list(network.people),
+            "weights_sha256": weights,
+        },
+        "step": state.get("step"),
+        "settings": settings.model_dump(mode="json"),
+    }
+    job = {**about, "trust": pictured(trust)}
+    finisher = Finisher(trust, job, "Faces redrawn", consents, weights)
     inside: dict[str, Any] = {}
     with progress.task(f"explain {model}", "parts", len(groups) + 2) as task:
         anatomy = dissect(network, network.people[0], settings.passes)
@@ -104,25 +126,19 @@ def explain(
         for names in groups:
             label = names[0] if len(names) == 1 else EVERYBODY
             group = encode_people(project, network, names, label, state.get("held_out", 0.1))
-            inside[label] = Look(network, group, settings, folder).all()
+            inside[label] = Look(network, group, settings, folder, finisher).all()
             encoded.append(group)
             task.step()
-        draw_decoders(network, encoded, settings, folder)
+        draw_decoders(network, encoded, settings, folder, finisher)
         task.step()
+    for note in finisher.notes:
+        progress.note(note)
     figures = {
-        "schema_version": SCHEMA_VERSION,
-        "understudy": version("understudy"),
-        "model": {
-            "name": model,
-            "network": network.network,
-            "size": network.size,
-            "people": list(network.people),
-        },
-        "step": state.get("step"),
-        "settings": settings.model_dump(mode="json"),
+        **about,
         "conventions": CONVENTIONS,
         **_of(anatomy),
         "people": inside,
+        **finisher.told(),
     }
     files.write_json(folder / "explain.json", figures)
     return ExplainReport(folder, figures, anatomy)

@@ -28,6 +28,7 @@ from understudy.exchange.checking import Contract
 from understudy.exchange.running import Graph
 from understudy.exchange.whole_face import window
 from understudy.exchange.writing import graph, module, write
+from understudy.model_entries import enter_export
 from understudy.models import SwapModel, load_model
 from understudy.permission import permit
 from understudy.progress import Progress
@@ -84,6 +85,7 @@ def export(
             library is missing.
         FacesError: there is no face to compare torch and ONNX Runtime on.
         TrainingError: the two differ by more than `TOLERANCE`; no file is left.
+        TrustError: the file cannot be entered in the ledger; none is left.
         StorageError: the disk said no.
     """
     people = [person, *([replaced] if replaced else [])]
@@ -126,7 +128,9 @@ def export(
     )
     output = output or project.folder / "exports" / f"{model}-{person}.{kind}"
     files.clear_leftovers(output)
-    write(output, proto, card)
+    with files.atomic(output) as temporary:
+        write(temporary, proto, card)
+        enter_export(temporary, model, "network", consents, card.weights_sha256)
     return ExportReport(output, card, side, output.stat().st_size)
 
 

@@ -21,11 +21,19 @@ import av
 from understudy import canvas, files
 from understudy.data.scans import Scan
 from understudy.looking import Look, look
+from understudy.markable import STRONGER, TRIES, unmarkable
 from understudy.marking import Marker
 from understudy.media.video import MediaInfo, VideoReader, join
 from understudy.progress import Progress
 from understudy.render import FILM, MATTE, MATTE_ENCODE, SIDE, Cast, Laid, write_segments
-from understudy.sealing import Origin, Sealed, facts_of, seal, sealed_file
+from understudy.sealing import (
+    Origin,
+    Sealed,
+    facts_of,
+    seal,
+    sealed_file,
+    together,
+)
 from understudy.segments import Segments
 from understudy.settings import ConvertSettings, EncodeSettings, TrustSettings
 from understudy.steadying import Steady
@@ -34,12 +42,6 @@ from understudy.trust import aigc, credentials, records
 from understudy.trust.certificates import anchors
 from understudy.trust.home import Home
 from understudy.trust.label import Label
-from understudy.trust.watermark import SMALLEST
-
-STRONGER = 2.0
-"""dB by which the mark is made stronger where it could not be read back."""
-
-TRIES = 3
 
 SEEN = (FILM, SIDE)
 """Outputs that show the face, and carry mark and label."""
@@ -107,13 +109,14 @@ class Work:
         )
 
     @property
-    def can_be_marked(self) -> bool:
-        return min(self.info.width, self.info.height) >= SMALLEST
+    def unmarked(self) -> str | None:
+        """Why the film cannot hold the mark; None where it can."""
+        return unmarkable(self.target.film, self.info.width, self.info.height)
 
     def laid(self, label: Label | None, strength: float) -> Laid:
         """Label and mark at this strength."""
         marks: dict[str, Callable[[av.VideoFrame], av.VideoFrame]] = {}
-        if self.can_be_marked:
+        if self.unmarked is None:
             height, number = self.info.height, self.origin.number
             widths = {FILM: self.info.width, SIDE: 2 * canvas.even(self.info.width)}
             marks = {
@@ -153,8 +156,6 @@ def finish(
     told = list(notes)
     if label is not None and not label.large_enough:
         told.append("The film is too small for a label of the size that some rules ask for.")
-    if not work.can_be_marked:
-        told.append(f"Films under {SMALLEST} pixels cannot carry the invisible mark.")
     rendered = 0
     strength = work.origin.strength
     for attempt in range(TRIES):
@@ -164,12 +165,12 @@ def finish(
         had = segments.frames
         _render(work, segments, work.laid(label, strength), progress)
         rendered += segments.frames - had
-        joined = folder / f"joined{work.target.film.suffix}"
-        of_sound = _join(work, segments, FILM, joined)
-        with progress.task(f"read back {work.target.film.name}", "frames", segments.frames) as task:
-            seen = look(joined, step=task.step)
-        found = seen.carries(work.origin.number)
-        if found or not work.can_be_marked or attempt == TRIES - 1:
+        joined, of_sound = _joined(work, segments, folder)
+        what, frames = f"read back {work.target.film.name}", segments.frames * len(joined)
+        with progress.task(what, "frames", frames) as task:
+            seen = {name: look(path, step=task.step) for name, path in joined.items()}
+        found = all(one.carries(work.origin.number) for one in seen.values())
+        if found or work.unmarked is not None or attempt == TRIES - 1:
             break
         strength -= STRONGER
         progress.note(
@@ -216,6 +217,20 @@ def _render(work: Work, segments: Segments, laid: Laid, progress: Progress) -> N
             raise
 
 
+def _joined(
+    work: Work, segments: Segments, folder: Path
+) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Everything that shows the face, joined in `folder` by name, and what is to be said of the
+    film's sound."""
+    joined, told = {}, []
+    for name in SEEN:
+        if name in work.target.outputs:
+            joined[name] = folder / f"joined-{name}{work.target.outputs[name].suffix}"
+            of_sound = _join(work, segments, name, joined[name])
+            told += of_sound if name == FILM else []
+    return joined, tuple(told)
+
+
 def _join(work: Work, segments: Segments, name: str, path: Path) -> list[str]:
     """One output out of its segments; not sealed yet."""
     matte = name == MATTE
@@ -234,8 +249,8 @@ def _join(work: Work, segments: Segments, name: str, path: Path) -> list[str]:
 def _publish(
     work: Work,
     segments: Segments,
-    joined: Path,
-    seen: Look,
+    joined: Mapping[str, Path],
+    seen: Mapping[str, Look],
     record: Mapping[str, Any],
     told: Sequence[str],
 ) -> list[str]:
@@ -248,9 +263,9 @@ def _publish(
     outputs = work.target.outputs
     for name in (*(one for one in outputs if one != FILM), FILM):
         path = outputs[name]
-        unsigned = joined
-        if name != FILM:
-            unsigned = joined.with_name(f"{name}{path.suffix}")
+        unsigned = joined.get(name)
+        if unsigned is None:
+            unsigned = joined[FILM].with_name(f"{name}{path.suffix}")
             _join(work, segments, name, unsigned)
         with sealed_file(path) as temporary:
             sealed[name] = seal(
@@ -259,12 +274,13 @@ def _publish(
                 path.name,
                 origin,
                 work.trust,
-                marked=name in SEEN and work.can_be_marked,
+                marked=name in SEEN and work.unmarked is None,
+                unmarked=work.unmarked if name in SEEN else None,
                 matte=name == MATTE,
-                seen=seen if name == FILM else None,
+                seen=seen.get(name),
             )
             if name == FILM:
-                new = list(dict.fromkeys(note for one in sealed.values() for note in one.notes))
+                new = together({outputs[one].name: sealed[one] for one in outputs})
                 files.write_json(
                     work.target.record,
                     {

@@ -7,10 +7,11 @@ For each person whose decoder draws, into `renders/imagine-NAME/`:
     PERSON-samples.png                 latents drawn at random, decoded
     PERSON-between.png, .mp4           from one face of the person to the one least like it
     PERSON-directions.png, .mp4        along what the data show to move mouth, eyes, head, light
-    figures.json                       what was measured on all of that
+    figures.json                       what was measured on all of that, and what is known of
+                                       each file: record, hash, mark
 
 The network `autoencoder` has one decoder for everybody, so its files are `everybody-...` unless
-a person is named.
+a person is named. Pictures and films are labelled, marked and sealed as converted films are.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ import torch
 
 from understudy import files, latents
 from understudy.compute import choose_device
-from understudy.contact import Row, grid, sheet, write_film, write_still
+from understudy.contact import Row, grid, sheet
 from understudy.data.augment import planes
 from understudy.encoded import Encoded, encode_people, tensor
 from understudy.faces.analyser import FaceAnalyser
 from understudy.finding import Finder
-from understudy.finishing import marking
+from understudy.finishing_drawn import Finisher
 from understudy.latents import Direction
 from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
@@ -39,6 +40,8 @@ from understudy.models.figures import CHUNK, measure
 from understudy.permission import permit
 from understudy.preview import pixels
 from understudy.progress import Progress, Task, silent
+from understudy.render import weights_hash
+from understudy.sealing import check_ready, pictured
 from understudy.settings import ImagineSettings, ScanSettings
 from understudy.traits import TRAITS
 from understudy.types import Float64s, Image
@@ -46,7 +49,7 @@ from understudy.types import Float64s, Image
 if TYPE_CHECKING:
     from understudy.project import Project
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 EVERYBODY = "everybody"
 
 LOOKED_AT = 256
@@ -54,6 +57,9 @@ LOOKED_AT = 256
 
 SHOWN = 9
 """Pictures in a row of a sheet."""
+
+SIDE = 256
+"""Of a picture in a film, pixels."""
 
 REACH = 3.0
 """How far a direction is followed either way, in standard deviations of the latents."""
@@ -95,6 +101,7 @@ def imagine(
         CheckpointError: the model is damaged or has no checkpoint.
         SettingsError: the model does not know `person`.
         FacesError: too few faces to look at.
+        TrustError, ContentError: what is drawn cannot be sealed.
         WeightsError: the face networks cannot be had.
         StorageError: the output cannot be written.
     """
@@ -106,8 +113,13 @@ def imagine(
         network.decoder(person)
     chosen = network.people if person is None else (person,)
     # A decoder for everybody draws everybody, whoever is asked for.
-    for name in dict.fromkeys(chosen if network.swaps else (*network.people, *chosen)):
-        permit(project, name, "convert", "shown")
+    consents = {
+        name: permit(project, name, "convert", "shown")
+        for name in dict.fromkeys(chosen if network.swaps else (*network.people, *chosen))
+    }
+    trust = project.settings.trust
+    check_ready(trust)
+    weights = weights_hash(network)
     device = choose_device(settings.device)
     network.to(device)
     folder = output or project.renders_folder / f"imagine-{model}"
@@ -116,18 +128,28 @@ def imagine(
     figures: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "understudy": version("understudy"),
-        "model": {"name": model, "network": network.network, "size": network.size},
+        "model": {
+            "name": model,
+            "network": network.network,
+            "size": network.size,
+            "weights_sha256": weights,
+        },
         "step": state.get("step"),
         "settings": settings.model_dump(mode="json"),
         "people": {},
     }
+    job = {**figures, "trust": pictured(trust), "people": list(chosen)}
+    finisher = Finisher(trust, job, "Faces imagined", consents, weights)
     for names in together:
         label = names[0] if len(names) == 1 else EVERYBODY
         with progress.task(f"imagine {label}", "parts", 5) as task:
             group = encode_people(project, network, names, label, state.get("held_out", 0.1))
             task.step()
-            run = _Look(network, group, finder, settings, folder, task)
+            run = _Look(network, group, finder, settings, folder, finisher, task)
             figures["people"][label] = run.all()
+    figures |= finisher.told()
+    for note in finisher.notes:
+        progress.note(note)
     files.write_json(folder / "figures.json", figures)
     return ImagineReport(folder, figures)
 
@@ -142,11 +164,12 @@ class _Look:
         finder: Finder,
         settings: ImagineSettings,
         folder: Path,
+        finisher: Finisher,
         task: Task,
     ) -> None:
         self.network, self.group, self.finder, self.task = network, group, finder, task
-        self.settings, self.folder = settings, folder
-        self.tags = marking("Faces imagined")
+        self.settings, self.folder, self.finisher = settings, folder, finisher
+        self.shown = (group.name,) if network.swaps else None
 
     def all(self) -> dict[str, Any]:
         figures: dict[str, Any] = {}
@@ -205,7 +228,7 @@ class _Look:
             *grid(words[0], list(prior[:shown]), SHOWN),
             *grid(words[1], list(fitted[:shown]), SHOWN),
         ]
-        write_still(self.path("samples", ".png"), sheet(rows), self.tags)
+        self.finisher.still(self.path("samples", ".png"), sheet(rows), self.shown)
         found = {"prior": self.finder.share(prior), "fitted": self.finder.share(fitted)}
         return {"samples_found": found}
 
@@ -225,8 +248,9 @@ class _Look:
             Row("the straight line between two latents, decoded", list(shown)),
             Row("for contrast: the two pictures faded into one another", list(faded)),
         ]
-        write_still(self.path("between", ".png"), sheet(lines), self.tags)
-        write_film(self.path("between", ".mp4"), _large([*drawn, *drawn[::-1]]), self.tags)
+        self.finisher.still(self.path("between", ".png"), sheet(lines), self.shown)
+        film = [*drawn, *drawn[::-1]]
+        self.finisher.film(self.path("between", ".mp4"), lambda: _large(film), self.shown)
         steps = np.abs(np.diff(drawn.astype(np.float64), axis=0)).mean((1, 2, 3))
         direct = float(np.abs(drawn[-1].astype(np.float64) - drawn[0]).mean())
         return {
@@ -264,8 +288,10 @@ class _Look:
             swing = REACH * np.sin(np.linspace(0, 2 * np.pi, self.settings.frames, endpoint=False))
             films[name] = self.draw(start + swing[:, None] * direction.vector)
         if rows:
-            write_still(self.path("directions", ".png"), sheet(rows), self.tags)
-            write_film(self.path("directions", ".mp4"), _side_by_side(films), self.tags)
+            self.finisher.still(self.path("directions", ".png"), sheet(rows), self.shown)
+            self.finisher.film(
+                self.path("directions", ".mp4"), lambda: _side_by_side(films), self.shown
+            )
         return {"directions": figures}
 
     def _measured(self, name: str, direction: Direction) -> float | None:
@@ -292,12 +318,12 @@ class _Look:
 
 def _large(pictures: Sequence[Image]) -> Iterator[Image]:
     for picture in pictures:
-        yield sheet([Row("", [picture])])
+        yield sheet([Row("", [picture])], SIDE)
 
 
 def _side_by_side(films: dict[str, Image]) -> Iterator[Image]:
     """Films of equal length next to one another, each under its name."""
     for number in range(len(next(iter(films.values())))):
         yield np.concatenate(
-            [sheet([Row(name, [film[number]])]) for name, film in films.items()], axis=1
+            [sheet([Row(name, [film[number]])], SIDE) for name, film in films.items()], axis=1
         )

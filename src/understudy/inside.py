@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import numpy as np
 import torch
 
 from understudy import latents, metrics
-from understudy.contact import Row, sheet, write_still
+from understudy.contact import WEBP_QUALITY, Row, sheet, write_still
 from understudy.data.sampling import Indices
 from understudy.encoded import Encoded
-from understudy.finishing import marking
+from understudy.finishing_drawn import Finisher
 from understudy.heat import heat_map
 from understudy.models import SwapModel
 from understudy.models.figures import CHUNK
@@ -57,7 +58,11 @@ def _spread(group: Encoded, count: int) -> Indices:
 
 
 def draw_decoders(
-    network: SwapModel, groups: Sequence[Encoded], settings: ExplainSettings, folder: Path
+    network: SwapModel,
+    groups: Sequence[Encoded],
+    settings: ExplainSettings,
+    folder: Path,
+    finisher: Finisher,
 ) -> None:
     """The same latent through every decoder."""
     chosen = [_spread(group, settings.shown) for group in groups]
@@ -66,11 +71,7 @@ def draw_decoders(
     for owner in network.owners:
         drawn = [_draw(network, group, group.latents[places], owner) for group, places in pairs]
         rows.append(Row(f"decoder {owner}", [picture for part in drawn for picture in part]))
-    _write(folder / "decoders", sheet(rows), settings)
-
-
-def _write(path: Path, picture: Image, settings: ExplainSettings) -> None:
-    write_still(path.with_suffix(f".{settings.format}"), picture, marking("Faces redrawn"))
+    finisher.still(folder / f"decoders.{settings.format}", sheet(rows), quality=WEBP_QUALITY)
 
 
 def _counted(axes: int) -> str:
@@ -81,9 +82,15 @@ class Look:
     """The latents of one group of faces."""
 
     def __init__(
-        self, network: SwapModel, group: Encoded, settings: ExplainSettings, folder: Path
+        self,
+        network: SwapModel,
+        group: Encoded,
+        settings: ExplainSettings,
+        folder: Path,
+        finisher: Finisher,
     ) -> None:
         self.network, self.group, self.settings, self.folder = network, group, settings, folder
+        self.finisher = finisher
         power = group.cloud.deviation**2
         self.shares = power / power.sum()
         self.coordinates = (group.latents - group.cloud.mean) @ group.cloud.axes.T
@@ -104,8 +111,13 @@ class Look:
             "r2": found,
         }
 
+    def path(self, name: str) -> Path:
+        return self.folder / f"{self.group.name}-{name}.{self.settings.format}"
+
     def write(self, name: str, picture: Image) -> None:
-        _write(self.folder / f"{self.group.name}-{name}", picture, self.settings)
+        """Write a sheet of drawn faces."""
+        shown = (self.group.name,) if self.network.swaps else None
+        self.finisher.still(self.path(name), picture, shown, WEBP_QUALITY)
 
     def draw(self, points: Float64s) -> Image:
         return _draw(self.network, self.group, points, self.group.person)
@@ -194,5 +206,7 @@ class Look:
             [*shares, "R2"],
             [[*values, r2.get(name)] for name, values in related.items()],
         )
-        self.write("traits", picture)
+        # It shows no face, and is neither labelled nor marked.
+        tags = {"comment": f"Measured with understudy {version('understudy')}"}
+        write_still(self.path("traits"), picture, tags)
         return r2

@@ -71,7 +71,7 @@ def permit_recognised(
 ) -> dict[str, Consent]:
     """The consents of people of the project who are replaced without being named: as anybody,
     or because a tracks file says so of the track that shows them. Who has none on file is taken
-    like any stranger.
+    like any stranger; of two who are as near the nearer is asked.
 
     Args:
         matches: of a film's or picture's faces.
@@ -87,7 +87,7 @@ def permit_recognised(
         if match.as_ is not None
         and not named([match.as_])
         and match.person not in (None, swaps[match.as_])
-        and match.doubt is None
+        and match.doubt != "taken"
         and match.distance is not None
         and match.distance <= same_person
     }

@@ -20,12 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from understudy import compute
+from understudy import compute, files
 from understudy.data.augment import planes
 from understudy.data.faceset import Faceset
 from understudy.data.labels import Labels, read_labels
 from understudy.data.sampling import Indices
 from understudy.errors import SettingsError
+from understudy.model_entries import enter_export, on_file
 from understudy.models.checkpoint import load_model
 from understudy.models.figures import Figures, measure
 from understudy.models.modulated import Modulated
@@ -34,6 +35,7 @@ from understudy.models.readings import POOR, Readings, fit
 from understudy.models.swift import Swift
 from understudy.permission import permit
 from understudy.progress import Progress, silent
+from understudy.render import weights_hash
 from understudy.settings import TrainSettings
 from understudy.train import TrainReport, train
 
@@ -142,7 +144,11 @@ def pretrain(
         fitted = fit(found.names, torch.cat(list(seen.values())), _truth(found, frames))
         readings, agreement = _checked(project, fitted, network, found, kept)
     training["readings"] = agreement
-    write_base(output, network, Known.of(torch.cat(list(seen.values()))), readings, training)
+    known = Known.of(torch.cat(list(seen.values())))
+    with files.atomic(output) as temporary:
+        write_base(temporary, network, known, readings, training)
+        consents = on_file(project, learned)
+        enter_export(temporary, trained.model, "base", consents, weights_hash(network))
     base = read_base(output).model
     compute.settle()
     judged = {}

@@ -11,7 +11,6 @@ answered. Cut short, the same command goes on where it was.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from understudy.data.scans import Scan
 from understudy.decoders import SUFFIX
 from understudy.errors import CheckpointError, MediaError, ProjectError, SettingsError
 from understudy.exchange.checking import check as check_graph
+from understudy.model_entries import enter_tombstone, on_file
 from understudy.models import decoder_file
 from understudy.models.checkpoint import (
     Snapshot,
@@ -35,9 +35,13 @@ from understudy.models.people import without_person
 from understudy.person import Person
 from understudy.progress import Progress
 from understudy.project import Project
+from understudy.renders import made_with
 from understudy.scan import scan_key
 from understudy.schedule import State
 from understudy.trust import removed
+
+EXPORTS = "exports"
+"""What tombstones of exported files say for the model: a file's name may tell of somebody."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class RemovalReport:
     Attributes:
         person: who was removed.
         removed: sentences, one for each kind of thing.
-        renders: files that were made with the person; they were not touched.
+        renders: files in the project that were made with the person; they were not touched.
+        elsewhere: names of others that were made with them, by this installation's records.
         models: those that have learned from the person.
     """
 
@@ -55,6 +60,7 @@ class RemovalReport:
     removed: tuple[str, ...]
     renders: tuple[Path, ...]
     models: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
 
 
 def remove_person(project: Project, name: str, progress: Progress) -> RemovalReport:
@@ -77,11 +83,11 @@ def remove_person(project: Project, name: str, progress: Progress) -> RemovalRep
         run.conversions()
         run.exports()
         run.models()
-        renders = run.renders()
+        made = made_with(project, place)
         run.folder()
         removed.note(project.removed_file, name, finished=True)
     place.lock_file.unlink(missing_ok=True)
-    return RemovalReport(name, tuple(run.told), renders, tuple(run.learned))
+    return RemovalReport(name, tuple(run.told), made.files, tuple(run.learned), made.elsewhere)
 
 
 @dataclass
@@ -149,6 +155,7 @@ class _Removal:
         """Files that hold the decoder, or the film of which was made with it."""
         folder = self.project.exports_folder
         own = [path for path in sorted(folder.glob("*")) if self._in_export(path)]
+        self._bury(own, EXPORTS)
         self._delete(own, "exported file")
 
     def _in_export(self, path: Path) -> bool:
@@ -199,8 +206,15 @@ class _Removal:
         people = _value(checkpoint / "state.json", "people")
         return isinstance(people, list) and self.place.name in people
 
+    def _bury(self, paths: Sequence[Path], model: str) -> None:
+        """Enter files in the ledger that are about to be deleted."""
+        consents = on_file(self.project, [self.place.name])
+        enter_tombstone(paths, model, consents, self.progress)
+
     def _forget(self, checkpoint: Path) -> None:
-        name = self.place.name
+        name, model = self.place.name, checkpoint.parent.parent.name
+        own = [checkpoint / f"{part}decoder-{name}.safetensors" for part in ("", "ema-")]
+        self._bury([one for one in own if one.is_file()], model)
         try:
             snapshot = load(checkpoint)
         except CheckpointError as error:
@@ -217,22 +231,6 @@ class _Removal:
             checkpoint,
             Snapshot(left.model, left.average, left.optimizer, left.settings, state.json()),
         )
-
-    def renders(self) -> tuple[Path, ...]:
-        """Files that were made with the person."""
-        folder, found = self.project.renders_folder, set()
-        for note in folder.rglob("*.json"):
-            if ".work" in note.parts or not _speaks_of(note, self.place.name):
-                continue
-            stem = note.name.removesuffix(".json").removesuffix(".report")
-            found |= {path for path in note.parent.iterdir() if path.is_file() and _of(path, stem)}
-        for tracks in folder.rglob("*.tracks.toml"):
-            if f'"{self.place.name}"' in tracks.read_text(encoding="utf-8", errors="replace"):
-                found |= {path for path in (tracks, tracks.with_suffix(".png")) if path.is_file()}
-        for model in self.learned:
-            if (folder / f"imagine-{model}").is_dir():
-                found.add(folder / f"imagine-{model}")
-        return tuple(sorted(found))
 
     def folder(self) -> None:
         """Footage, faceset and consent."""
@@ -255,11 +253,6 @@ def _delete(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _of(path: Path, stem: str) -> bool:
-    """Whether a render belongs to the one called `stem`."""
-    return path.stem == stem or path.name.startswith((f"{stem}.", f"{stem}-side", f"{stem}-matte"))
-
-
 def _value(path: Path, key: str) -> object:
     """A value of a JSON file; None when there is nothing like that."""
     try:
@@ -275,20 +268,3 @@ def _film_of(folder: Path) -> str | None:
         return Scan.open(folder).sha256
     except (ProjectError, OSError):
         return None
-
-
-def _speaks_of(path: Path, name: str) -> bool:
-    """Whether a name stands in a JSON file, as a key or as a value."""
-    try:
-        waiting: list[object] = [json.loads(path.read_bytes())]
-    except (OSError, ValueError):
-        return False
-    while waiting:
-        value = waiting.pop()
-        if value == name:
-            return True
-        if isinstance(value, dict):
-            waiting += [*value, *value.values()]
-        elif isinstance(value, list):
-            waiting += value
-    return False

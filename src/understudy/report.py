@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from typing import Literal
 
@@ -29,9 +29,15 @@ _DASHES = ("", "7 3", "2 3", "9 3 2 3")
 
 @dataclass(frozen=True)
 class Words:
-    """A list of sentences, each with what it means for the reader."""
+    """A list of sentences, each with what it means for the reader.
+
+    `names` are the words that stand before them.
+    """
 
     sentences: Sequence[tuple[Tone, str]]
+    names: Mapping[Tone, str] = field(
+        default_factory=lambda: {"good": "Good", "bad": "Watch", "note": "Note"}
+    )
 
 
 @dataclass(frozen=True)
@@ -214,9 +220,8 @@ def svg(plot: Plot) -> str:
 
 
 def _words(words: Words) -> str:
-    names = {"good": "Good", "bad": "Watch", "note": "Note"}
     rows = [
-        f'<li class="{tone}"><b>{names[tone]}</b><span>{escape(text)}</span></li>'
+        f'<li class="{tone}"><b>{words.names[tone]}</b><span>{escape(text)}</span></li>'
         for tone, text in words.sentences
     ]
     return f'<ul class="words">{"".join(rows)}</ul>'

@@ -113,16 +113,19 @@ def check_ready(settings: TrustSettings) -> None:
     """Say before any work whether what comes out can be sealed.
 
     Raises:
-        TrustError: see `signer_of`; the ledger is none that this version can read.
+        TrustError: see `signer_of`; the ledger is none that this version can read, was changed, or
+            was last signed by another key.
         StorageError: keys, ledger or records cannot be written.
     """
     home = Home.from_environment()
+    home.make()
     signer_of(settings, home)
     for folder in (home.folder, home.records):
         with files.storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
-    Ledger.open(home).close()
+    with Ledger.open(home) as ledger:
+        ledger.check()
 
 
 @contextmanager
@@ -164,6 +167,7 @@ def seal(
     settings: TrustSettings,
     *,
     marked: bool,
+    unmarked: str | None = None,
     matte: bool = False,
     seen: Look | None = None,
 ) -> Sealed:
@@ -174,6 +178,7 @@ def seal(
         finished: where the sealed file goes.
         name: what it will be called.
         marked: whether it carries the mark; a matte does not, nor do the smallest pictures.
+        unmarked: why not, where it should; see `markable.unmarkable`.
         matte: it shows where the face was laid and nothing else, and carries no label.
         seen: what was seen in it already.
 
@@ -218,7 +223,9 @@ def seal(
             unsigned_sha256=digest,
             source_sha256=origin.source_sha256,
             model_sha256=origin.model_sha256,
-            mark=Mark(algorithm=ALGORITHM, state=state) if marked else None,
+            mark=Mark(algorithm=ALGORITHM, state=state, reason=unmarked)
+            if marked or unmarked
+            else None,
             consents=references,
             ledger=LedgerLeaf(index=entry.leaf, hash=entry.hash.hex()),
             guard=f"{verdict.state} ({verdict.guard})" if verdict.guard else "unscanned",
@@ -250,24 +257,43 @@ def seal(
             proof=ledger.prove(entry.leaf),
         )
         kept = records.write(home, record)
-    notes = _notes(name, state, signed, settings)
+    notes = _notes(name, state, unmarked, signed, settings)
     return Sealed(signed.sidecar, sha256, state, kept, notes)
 
 
 def _notes(
-    name: str, state: MarkState, signed: credential_signing.Signed, settings: TrustSettings
+    name: str,
+    state: MarkState,
+    unmarked: str | None,
+    signed: credential_signing.Signed,
+    settings: TrustSettings,
 ) -> tuple[str, ...]:
     told = []
+    if unmarked is not None:
+        told.append(f"{name} carries no invisible mark: {unmarked}. Its record says so.")
     if state == "weak":
         told.append(f"The invisible mark could not be read back from {name}; its record says so.")
-    if signed.sidecar is not None:
-        told.append(
-            f"{name}{credentials.SIDECAR} holds the credentials of {name}, because this kind of "
-            "file cannot: keep both together."
-        )
     if settings.time_stamps and not signed.stamped:
         told.append(f"{settings.time_stamps} gave no time-stamp; it was signed without one.")
     return tuple(told)
+
+
+def together(outputs: Mapping[str, Sealed]) -> list[str]:
+    """The notes of files that were sealed in one go, by name, each once; and which of them have
+    their credentials beside them."""
+    told = list(dict.fromkeys(note for one in outputs.values() for note in one.notes))
+    beside = [name for name, one in outputs.items() if one.sidecar is not None]
+    if len(beside) == 1:
+        told.append(
+            f"{beside[0]}{credentials.SIDECAR} holds the credentials of {beside[0]}, because this "
+            "kind of file cannot: keep both together."
+        )
+    elif beside:
+        told.append(
+            f"{', '.join(beside)} cannot hold their credentials: these lie beside each, in a file "
+            f"of its name with {credentials.SIDECAR}. Keep them together."
+        )
+    return told
 
 
 def facts_of(sealed: Sealed) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def clock(seconds: float) -> str:
 def figures(event: Event) -> str:
     """`1200/3000 frames, 96.2 frames/s, 19 s left`, as far as it is known."""
     count = f"{event.done:,.0f}" if event.total is None else f"{event.done:,.0f}/{event.total:,.0f}"
-    parts = [f"{count} {event.unit}"]
+    parts = [f"{count} {_unit(event, event.done if event.total is None else event.total)}"]
     parts += _rate(event)
     if event.left is not None and event.left >= 1:
         parts.append(f"{clock(event.left)} left")
@@ -56,7 +56,13 @@ def figures(event: Event) -> str:
 def summary(event: Event) -> str:
     """What a finished task leaves to read."""
     rate = "".join(f" ({text})" for text in _rate(event))
-    return f"{event.task}: {event.done:,.0f} {event.unit} in {clock(event.seconds)}{rate}"
+    done = f"{event.done:,.0f} {_unit(event, event.done)}"
+    return f"{event.task}: {done} in {clock(event.seconds)}{rate}"
+
+
+def _unit(event: Event, count: float) -> str:
+    """`1 frame`, `2 frames`: of what is counted here the plural ends in s."""
+    return event.unit.removesuffix("s") if count == 1 else event.unit
 
 
 def _rate(event: Event) -> list[str]:
@@ -78,7 +84,7 @@ class Terminal(AbstractContextManager["Terminal"]):
         self._console = console
         self._lock = threading.Lock()
         self._tasks: dict[str, TaskID] = {}
-        self._last_line = -LINE_EVERY
+        self._last_line = time.monotonic()
         self._bars = RichProgress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),

@@ -33,6 +33,7 @@ from understudy.errors import TrainingError
 from understudy.feed import Feed
 from understudy.interrupt import interrupts
 from understudy.journal import Journal
+from understudy.model_entries import enter_checkpoint
 from understudy.models.base import network_class
 from understudy.models.checkpoint import Snapshot, complete, load_newest, save
 from understudy.models.figures import Figures, measure
@@ -116,6 +117,8 @@ def train(
         ProjectLocked: another process trains this model.
         TrainingError: the loss does not stay finite even at a much lower learning rate.
         StorageError: the disk said no; the last checkpoint is whole.
+        TrustError: the model cannot be entered in the ledger; it is kept, and the same call enters
+            it.
     """
     progress = progress or silent()
     folder = project.model_folder(name)
@@ -141,6 +144,7 @@ def train(
                 )
             task.note(words)
         run.journal.close()
+        enter_checkpoint(project, name)
         trained = run.state.seconds - before
         return TrainReport(
             model=name,

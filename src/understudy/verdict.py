@@ -14,6 +14,7 @@ that is believed here; it agrees when it has the file's hash before signing, or 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -144,6 +145,14 @@ def made(facts: Facts) -> str:
     return "A face in it was replaced with this program"
 
 
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
+
+def _noun(record: RenderRecord) -> str:
+    return "film" if record.kind == "film" else "picture"
+
+
 def _lower(sentence: str) -> str:
     return sentence[0].lower() + sentence[1:]
 
@@ -214,19 +223,19 @@ def _found_again(found: Evidence, match: Match) -> tuple[Outcome, str]:
         )
     assert match.comparison is not None
     assert found.seen is not None
-    done = ", ".join(changes(record, match.comparison, found.seen))
+    done = changes(record, match.comparison, found.seen)
     signed = (
         "somebody unknown here signed it anew"
         if found.credentials.intact
-        else "its credentials are gone"
+        else "its credentials were removed"
     )
     through = {
         "mark": "the mark in its pictures",
         "metadata": "its metadata",
     }.get(match.lead, "its credentials")
     return "altered", (
-        f"{made(facts)}, and it was changed since: {signed}, and it was {done}. Its record was "
-        f"found through {through}."
+        f"{made(facts)}, and it was changed since: {signed}, and it was {_listed(done)}. Its "
+        f"record was found through {through}."
     )
 
 
@@ -237,12 +246,13 @@ def _without_signature(found: Evidence, good: Match | None) -> tuple[Outcome, st
     if match and match.how == "other" and match.lead == "mark":
         if good is None:
             return "unknown", (
-                "It carries this program's mark, but the record of that mark describes another "
-                "film. Nothing here can prove more."
+                "It carries this program's mark, but the record of that mark describes something "
+                "else. Nothing here can prove more."
             )
+        what = _noun(match.record)
         return "broken", (
-            "Do not rely on it: its invisible mark belongs to a film that shows something else. "
-            "The mark was copied from there, or the film was changed beyond recognition."
+            f"Do not rely on it: its invisible mark belongs to a {what} that shows something "
+            f"else. The mark was copied from there, or the {what} was changed beyond recognition."
         )
     if match and match.holds and match.how == "edited":
         return "unknown", (
@@ -253,7 +263,7 @@ def _without_signature(found: Evidence, good: Match | None) -> tuple[Outcome, st
     if good and good.how == "too little":
         return "unknown", (
             "It carries this program's mark, so a face in it was probably replaced; but too little "
-            "of the film is left to compare it with its record."
+            f"of the {_noun(good.record)} is left to compare it with its record."
         )
     if good and good.how == "unseen":
         return "unknown", (
@@ -306,16 +316,12 @@ def _by_looks(found: Evidence) -> str:
 
 def changes(record: RenderRecord, comparison: Comparison, seen: Look) -> list[str]:
     """What was done to a film since its record, as far as can be told; participles."""
-    found = [
-        "packed anew (or encoded so well that it cannot be told)"
-        if comparison.distance == 0
-        else "encoded anew"
-    ]
+    found = []
     after = f"{max(comparison.offset, 0):.1f} s"
     if seen.kind == "still" and record.kind == "film":
-        found = [f"reduced to a single picture, from about {after} on"]
+        found.append(f"reduced to a single picture (at about {after})")
     elif record.seconds - seen.seconds > CUT:
-        found.append(f"cut to {seen.seconds:.1f} of its {record.seconds:.1f} s, from {after} on")
+        found.append(f"cut to {seen.seconds:.1f} of its {record.seconds:.1f} s (from {after} on)")
     elif seen.seconds - record.seconds > CUT:
         before = max(-comparison.offset, 0)
         found.append(f"put into a longer film, {before:.1f} s after its beginning")
@@ -333,4 +339,8 @@ def changes(record: RenderRecord, comparison: Comparison, seen: Look) -> list[st
         found.append(f"cropped or scaled from {size}")
     if comparison.flipped:
         found.append("mirrored")
-    return found
+    if seen.kind == "still":
+        return found if record.kind == "film" else ["saved anew", *found]
+    if comparison.distance == 0 and not found:
+        return ["packed anew (or encoded so well that it cannot be told)"]
+    return ["encoded anew", *found]

@@ -84,6 +84,18 @@ class Verification:
         }
 
 
+def shortened(serial: str) -> str:
+    """The beginning of a certificate's number, as `openssl x509 -serial` writes it: enough to
+    tell two apart, not to know one by."""
+    number = hexadecimal(serial)
+    return f"{number[:8]}..." if len(number) > 8 else number
+
+
+def hexadecimal(serial: str) -> str:
+    """A decimal serial number in hex; anything else as it is."""
+    return f"{int(serial):X}" if serial.isdecimal() else serial
+
+
 def plain(text: str) -> str:
     """Text from a file, without what would do something to a terminal."""
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

@@ -15,7 +15,7 @@ from understudy.media.video import probe
 from understudy.report import Item, Section, Strip, Table, Tone, Words, page
 from understudy.types import Image
 from understudy.verdict import Outcome
-from understudy.verification import Verification, plain
+from understudy.verification import Verification, hexadecimal, plain
 
 FRAMES = 4
 """Evenly spaced frames of a film that are shown."""
@@ -36,35 +36,42 @@ _TONES: dict[Outcome, Tone] = {
     "altered": "note",
     "broken": "bad",
 }
+_ANSWERS: dict[Tone, str] = {"bad": "Beware", "good": "Checked", "note": "Note"}
+_NAMES: dict[Tone, str] = {"bad": "Broken", "good": "Proved", "note": "Not known"}
 _WORDS: dict[str, Tone] = {"broken": "bad", "proved": "good", "unknown": "note"}
 
 
 def build(found: Sequence[Verification]) -> str:
     """The page as HTML. Reads a few frames of each file again; what cannot be read is not shown."""
     title = plain(found[0].file.name) if len(found) == 1 else f"{len(found)} files"
-    lead = f"{found[0].outcome.capitalize()}." if len(found) == 1 else NOTE
     sections = []
     if len(found) > 1:
-        answers = [(_TONES[one.outcome], f"{plain(one.file.name)}: {one.summary}") for one in found]
-        sections.append(Section("In short", "", [Words(answers)]))
+        answers = [
+            (_TONES[one.outcome], f"{plain(one.file.name)}: {_answer(one)}") for one in found
+        ]
+        sections.append(Section("In short", "", [Words(answers, _ANSWERS)]))
     for one in found:
         sections += _file(one, alone=len(found) == 1)
-    return page(f"Verified: {title}", lead, sections)
+    return page(f"Verified: {title}", NOTE, sections)
+
+
+def _answer(one: Verification) -> str:
+    return f"{one.outcome.capitalize()}. {one.summary}"
 
 
 def _file(one: Verification, alone: bool) -> list[Section]:
     name = plain(one.file.name)
-    items: list[Item] = [Words([(_TONES[one.outcome], one.summary)])]
+    items: list[Item] = [Words([(_TONES[one.outcome], _answer(one))], _ANSWERS)]
     if pictures := frames(one):
         items.append(Strip(pictures, "" if len(pictures) == 1 else "Evenly spaced over the film."))
-    sections = [Section(name, NOTE if alone else "", items)]
+    sections = [Section(name, "", items)]
     for title, tone, told in (
         ("Broken", "broken", one.told("broken")),
         ("Proved", "proved", one.told("proved")),
         ("Not known", "unknown", one.told("unknown")),
     ):
         if told:
-            words = Words([(_WORDS[tone], text) for text in told])
+            words = Words([(_WORDS[tone], text) for text in told], _NAMES)
             sections.append(Section(title if alone else f"{title}: {name}", "", [words]))
     details = Table(["Outcome", one.outcome], _rows(one))
     return [*sections, Section("Details" if alone else f"Details: {name}", "", [details])]
@@ -97,6 +104,7 @@ def _rows(one: Verification) -> list[list[str]]:
         ["SHA-256", one.sha256],
         ["Content Credentials", found.state + (" (in a file beside it)" if found.sidecar else "")],
         ["Signer", found.signer or ""],
+        ["Certificate's number", hexadecimal(found.serial) if found.serial else ""],
         ["Program that signed", found.generator or ""],
         ["Mark", one.mark or "none that can be read"],
         ["Fingerprint distance", "" if one.distance is None else f"{one.distance:.3f}"],

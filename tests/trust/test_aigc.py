@@ -12,6 +12,9 @@ from av.video.stream import VideoStream
 from hypothesis import given
 from hypothesis import strategies as st
 
+from understudy.media import xmp
+from understudy.media.images import encode_image
+from understudy.media.png_text import with_text
 from understudy.trust import aigc
 
 
@@ -61,3 +64,38 @@ def test_the_tag_lives_in_a_film(tmp_path: Path) -> None:
         tag = aigc.parse(reading.metadata[aigc.KEY])
     assert tag is not None
     assert tag.produce_id == "0000002a"
+
+
+# In pictures
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+def test_the_tag_is_read_from_a_picture(suffix: str, tmp_path: Path) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (16, 24, 3)).astype(np.uint8)
+    text = aigc.text("0000002a", "ab" * 32)
+    path = tmp_path / f"picture{suffix}"
+    packet = xmp.packet("made up", (aigc.PROPERTY, text))
+    path.write_bytes(encode_image(picture, suffix, packet=packet))
+    assert aigc.in_picture(path) == aigc.parse(text)
+    path.write_bytes(encode_image(picture, suffix))
+    assert aigc.in_picture(path) is None
+
+
+def test_the_bare_text_that_others_write_is_read(tmp_path: Path) -> None:
+    picture = np.zeros((8, 8, 3), np.uint8)
+    text = '{"Label":"1","ContentProducer":"somebody"}'
+    path = tmp_path / "picture.png"
+    path.write_bytes(with_text(encode_image(picture, ".png"), {"Comment": "{}", "AIGC": text}))
+    found = aigc.in_picture(path)
+    assert found is not None
+    assert (found.label, found.content_producer) == ("1", "somebody")
+
+
+@given(st.binary(max_size=300))
+def test_what_is_no_picture_has_no_tag(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "anything.png"
+    path.write_bytes(xmp.PNG + data)
+    assert aigc.in_picture(path) is None
+    assert aigc.in_picture(path.with_name("nothing.png")) is None

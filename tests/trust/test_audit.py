@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forging import SIZE, audit, fill, forge, rebuild, sha, told
+from forging import SIZE, audit, forge, rebuild, sha, told
 from understudy.errors import TrustError
 from understudy.trust import merkle, signing
 from understudy.trust.checkpoint import Checkpoint
@@ -23,16 +23,6 @@ from understudy.trust.entries import canonical
 from understudy.trust.home import Home
 from understudy.trust.ledger import Ledger
 from understudy.trust.ledger_export import verify_export
-
-
-@pytest.fixture
-def at(home: Path) -> Home:
-    return Home(home)
-
-
-@pytest.fixture
-def filled(home: Path) -> Home:
-    return fill(Home(home))
 
 
 def test_an_untouched_ledger_is_intact(filled: Home) -> None:

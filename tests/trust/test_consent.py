@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from understudy.errors import ConsentError, TrustError
+from understudy.errors import ConsentError, StorageError, TrustError
 from understudy.trust import consent as consents
 from understudy.trust.consent import Consent, draft, require, settle, state
 from understudy.trust.consent_record import (
@@ -347,6 +347,13 @@ class TestSubjectKey:
             subject_key(path)
         assert "chmod 600" in caught.value.remedy
 
+    def test_where_none_can_be(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageError) as caught:
+            subject_key(Path("/proc/nowhere/mine.pem"))
+        assert "--key" in caught.value.remedy
+        with pytest.raises(ConsentError, match="There is no key"):
+            subject_key(tmp_path / "mine.pem", make=False)
+
     def test_a_damaged_one_is_not_replaced(self, tmp_path: Path) -> None:
         path = tmp_path / "mine.pem"
         path.write_bytes(b"no key")
@@ -382,3 +389,7 @@ class TestWords:
         assert "took the consent back" in in_a_line(taken, NOW + timedelta(seconds=1))
         assert "she asked" in in_words(taken, NOW)[-1]
         assert "signature is not right" in in_words(edited(taken, id=OLD.id), NOW)[-1]
+        own = by_subject().revoked(KEY, "subject", NOW)
+        assert in_words(own, NOW)[-1].endswith(f"by the person, key {key_id(KEY.public_key())}")
+        other = by_subject().revoked(Ed25519PrivateKey.generate(), "subject", NOW)
+        assert "not the key of the consent" in in_words(other, NOW)[-1]

@@ -9,25 +9,14 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from forging import SIZE, audit, fill, forge, rebuild, sha, told
+from forging import SIZE, audit, forge, rebuild, sha, told
 from understudy.errors import TrustError
 from understudy.trust import signing
 from understudy.trust.home import Home
 from understudy.trust.ledger import Ledger
-
-
-@pytest.fixture
-def at(home: Path) -> Home:
-    return Home(home)
-
-
-@pytest.fixture
-def filled(home: Path) -> Home:
-    return fill(Home(home))
 
 
 def test_entries_are_canonical_and_found_again(at: Home) -> None:

@@ -11,21 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from forging import SIZE, audit, fill, forge
+from forging import SIZE, audit, forge
 from understudy.errors import ProjectLocked, StorageError, TrustError, UnderstudyError
 from understudy.trust import ledger_database
 from understudy.trust.home import Home
 from understudy.trust.ledger import Ledger
-
-
-@pytest.fixture
-def at(home: Path) -> Home:
-    return Home(home)
-
-
-@pytest.fixture
-def filled(home: Path) -> Home:
-    return fill(Home(home))
 
 
 def test_one_that_writes_for_long_is_waited_for_no_longer(
@@ -48,11 +38,19 @@ def small_files() -> Iterator[Callable[[int], None]]:
     signal.signal(signal.SIGXFSZ, ignored)
 
 
-def test_a_full_disk_loses_nothing(filled: Home, small_files: Callable[[int], None]) -> None:
+@pytest.mark.parametrize(("least", "said"), [(0, "no room|disk failed"), (1 << 62, "no room")])
+def test_a_full_disk_loses_nothing(
+    filled: Home,
+    small_files: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    least: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr(ledger_database, "LEAST", least)
     with Ledger.open(filled) as log:
         log.append("render", {"record": 50})
         small_files(16 << 10)
-        with pytest.raises(StorageError, match=r"no room|disk failed"):
+        with pytest.raises(StorageError, match=said):
             log.append_all([("render", {"record": one}) for one in range(2000)])
         small_files(1 << 30)
         assert len(log) == SIZE + 1
@@ -108,6 +106,12 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="in the way"):
         Ledger.open(Home(tmp_path / "file" / "home"))
+
+
+def test_a_home_that_cannot_be_made() -> None:
+    with pytest.raises(StorageError, match="cannot be kept in /proc/nowhere") as caught:
+        Ledger.open(Home(Path("/proc/nowhere")))
+    assert "UNDERSTUDY_HOME" in caught.value.remedy
 
 
 def test_it_is_read_where_nothing_can_be_written(filled: Home) -> None:

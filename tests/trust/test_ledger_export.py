@@ -7,16 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from forging import SIZE, fill, told
+from forging import SIZE, told
 from understudy.errors import TrustError
 from understudy.trust.home import Home
 from understudy.trust.ledger import Ledger
 from understudy.trust.ledger_export import verify_export
-
-
-@pytest.fixture
-def filled(home: Path) -> Home:
-    return fill(Home(home))
 
 
 def test_an_export_is_checked_without_the_ledger(filled: Home, tmp_path: Path) -> None:

@@ -10,18 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forging import SIZE, fill, sha
+from forging import SIZE, sha
 from understudy.errors import TrustError
 from understudy.trust import merkle, signing
 from understudy.trust.checkpoint import Checkpoint
 from understudy.trust.home import Home
 from understudy.trust.ledger import Ledger
 from understudy.trust.proofs import verify_proof
-
-
-@pytest.fixture
-def filled(home: Path) -> Home:
-    return fill(Home(home))
 
 
 def test_a_proof_goes_without_its_ledger(filled: Home) -> None:

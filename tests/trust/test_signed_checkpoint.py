@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from forging import SIZE, fill
+from forging import SIZE
 from understudy.errors import TrustError
 from understudy.trust import checkpoint as checkpoint_module
 from understudy.trust import signing
 from understudy.trust.checkpoint import Checkpoint
 from understudy.trust.home import Home
 from understudy.trust.ledger import Ledger
-
-
-@pytest.fixture
-def filled(home: Path) -> Home:
-    return fill(Home(home))
 
 
 def test_a_checkpoint_is_a_signed_note(filled: Home) -> None:

@@ -73,6 +73,13 @@ def test_no_folder_can_be_made(tmp_path: Path) -> None:
         signing.operator_key(Home(tmp_path / "file" / "home"))
 
 
+def test_a_home_that_cannot_be_made_is_told_by_its_name() -> None:
+    for folder in ("/proc/nowhere/home", f"/tmp/{'long' * 99}", "~nobody-of-that-name/home"):
+        with pytest.raises(StorageError, match=f"cannot be kept in {folder}: ") as caught:
+            signing.operator_key(Home.from_environment({"UNDERSTUDY_HOME": folder}))
+        assert "UNDERSTUDY_HOME" in caught.value.remedy
+
+
 def test_the_home_is_where_the_environment_says() -> None:
     assert Home.from_environment({"UNDERSTUDY_HOME": "/a"}).folder == Path("/a")
     assert Home.from_environment({"XDG_DATA_HOME": "/d"}).folder == Path("/d/understudy")

@@ -29,7 +29,7 @@ _GLOBAL = Group("Everywhere", sort_key=20)
 app = App(
     name="understudy",
     help=_HELP,
-    help_format="plaintext",
+    help_format="markdown",
     version=lambda: metadata.version("understudy"),
     suppress_keyboard_interrupt=False,
 )

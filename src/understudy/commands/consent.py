@@ -3,89 +3,37 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Parameter
 
 from understudy.commands.app import Own, app
+from understudy.commands.consent_terms import CoveredTerms, Terms
 from understudy.errors import ConsentError, SettingsError
 from understudy.project import Project
 from understudy.shell import Session
 from understudy.trust import signing
-from understudy.trust.consent_record import Consent, Footing, Purpose, Role, read
+from understudy.trust.consent_record import Consent, Footing, read
 from understudy.trust.home import Home
 from understudy.trust.terms import in_a_line, in_words, standing
 
-consent = App(name="consent", help="State, sign, show, carry or take back a consent.", sort_key=6)
+if TYPE_CHECKING:
+    from understudy.consenting import Revoked
+
+consent = App(
+    name="consent",
+    help="State, sign, show, carry or take back a consent.",
+    sort_key=6,
+)
 app.command(consent)
 
-_TERMS = Group("What it covers", sort_key=5)
 _Flag = Parameter(negative="")
 
-
-@dataclass(frozen=True)
-class Terms:
-    """What a consent covers."""
-
-    purpose: Annotated[tuple[Purpose, ...], _Flag] = ()
-    """What for, once for each; train, convert and publish when not given."""
-
-    role: Annotated[tuple[Role, ...], _Flag] = ()
-    """shown in the place of another, replaced by another; both when not given."""
-
-    footage: Annotated[tuple[Path, ...], _Flag] = ()
-    """A film or picture that the face may be taken from, once for each; any of the person, also
-    such as is added later, when not given."""
-
-    start: Annotated[str | None, Parameter(name="--from")] = None
-    """First day, as 2027-01-31; at once when not given."""
-
-    until: str | None = None
-    """Last day, as 2027-12-31 (UTC); no end when not given."""
-
-    territory: str | None = None
-    """Where it holds, in words; anywhere when not given."""
-
-    recipient: str | None = None
-    """To whom it is given: a person's or company's name."""
-
-    contact: str | None = None
-    """Whom to tell in order to take it back."""
-
-    def fields(self) -> dict[str, Any]:
-        """Fields of `Consent`; only what was given. Raises SettingsError, ConsentError."""
-        from understudy.consenting import footage_hashes
-
-        given: dict[str, Any] = {
-            "purposes": tuple(dict.fromkeys(self.purpose)),
-            "roles": tuple(dict.fromkeys(self.role)),
-            "footage": footage_hashes(self.footage),
-            "valid_from": _day(self.start, "--from", time(0, 0, 0)),
-            "expires_at": _day(self.until, "--until", time(23, 59, 59)),
-            "territory": self.territory,
-            "recipient": self.recipient,
-            "contact": self.contact,
-        }
-        return {name: value for name, value in given.items() if value}
-
-
-def _day(text: str | None, flag: str, moment: time) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        day = datetime.strptime(text, "%Y-%m-%d")
-    except ValueError as error:
-        raise SettingsError(
-            f"{flag}: `{text}` is no day.", "Write year, month and day, as 2027-12-31."
-        ) from error
-    return datetime.combine(day.date(), moment, UTC)
-
-
-_Terms = Annotated[Terms | None, Parameter(name="*", group=_TERMS)]
+SUBJECT = "subject.pem"
+"""The key of somebody who signs on this machine."""
 
 
 @consent.command(name="grant", sort_key=0)
@@ -96,7 +44,7 @@ def grant_consent(
     footing: Footing,
     statement: Path | None = None,
     replace: Annotated[bool, _Flag] = False,
-    terms: _Terms = None,
+    terms: CoveredTerms = None,
     session: Own,
 ) -> None:
     """State somebody's consent yourself, in full; `understudy add --consent` does it in short.
@@ -127,7 +75,7 @@ def request_consent(
     /,
     *,
     output: Path | None = None,
-    terms: _Terms = None,
+    terms: CoveredTerms = None,
     session: Own,
 ) -> None:
     """Write a form that the person can read and sign on their own machine.
@@ -179,7 +127,7 @@ def sign_consent(
         return ConsentError.exit_code
     stem = file.stem.removesuffix("-request")
     output = output or file.with_name(f"{stem}-signed.json")
-    path = key or Home.from_environment().keys / "subject.pem"
+    path = key or Home.from_environment().keys / SUBJECT
     change = sign(file, lambda: subject_key(path), output)
     _say(session, change.record)
     assert change.record.signature is not None
@@ -187,6 +135,7 @@ def sign_consent(
         f"Signed: send {change.file} back. Tell the id of your key by another way, for example "
         f"by telephone: {change.record.signature.key_id}",
         f"Keep your key: {path}",
+        f"With it you can take this back: understudy consent revoke {quote(str(change.file))}",
     )
     return 0
 
@@ -199,18 +148,29 @@ def import_consent(
     statement: Path | None = None,
     key: str | None = None,
     replace: Annotated[bool, _Flag] = False,
+    yes: Annotated[bool, _Flag] = False,
     session: Own,
-) -> None:
-    """Take a signed consent into the project.
+) -> int:
+    """Take a signed consent into the project, or a person's word that they take theirs back.
 
     Args:
-        file: What `understudy consent sign` or `understudy consent export` wrote.
+        file: What `understudy consent sign`, `export` or `revoke` wrote.
         statement: The evidence that it speaks of; looked for beside the file when not given.
         key: Id of the person's key, as they told you; any key when not given.
         replace: Take the place of the record on file, which is kept.
+        yes: Remove what has to go, where the consent is taken back.
     """
-    from understudy.consent_exchange import import_record
+    from understudy.consent_exchange import import_record, read_record
+    from understudy.revocation import check_revocation, import_revocation, revoked_by_person
 
+    if revoked_by_person(read_record(file)):
+        project = session.project()
+        name = check_revocation(file).person
+        if not yes:
+            return _say_what_goes(session, name, f"import {quote(str(file))}")
+        with session.progress() as progress:
+            done = import_revocation(project, file, progress)
+        return _say_revoked(session, name, done)
     change = import_record(session.project(), file, statement, key=key, replace=replace)
     _say(session, change.record)
     if not change.new:
@@ -221,6 +181,7 @@ def import_consent(
         session.say(
             "That the key is theirs, only they can tell you; to be sure give its id with --key."
         )
+    return 0
 
 
 @consent.command(name="export", sort_key=4)
@@ -302,37 +263,92 @@ def _taken_back(project: Project, name: str) -> Consent | None:
 
 @consent.command(name="revoke", sort_key=6)
 def revoke_consent(
-    name: str,
+    who: str,
     /,
     *,
     yes: Annotated[bool, _Flag] = False,
     reason: str | None = None,
+    key: Path | None = None,
+    output: Path | None = None,
     session: Own,
 ) -> int:
     """Take a consent back: what was made of the face goes, films are listed, a proof stays.
 
-    There is no way back. Without --yes it is only said what would go.
+    There is no way back. Without --yes it is only said what would happen. The person whose face
+    it is gives the file that they signed, and sends what that writes to whoever holds the consent.
 
     Args:
-        name: Whose.
+        who: A person of the project, or the file with the consent that you signed yourself.
         yes: Do it.
         reason: Why, in words; stands in the proof.
+        key: With a file: the key that you signed with; the one `sign` made when not given.
+        output: With a file: where your word goes; beside the file when not given.
     """
+    if Path(who).is_file():
+        return _revoke_own(session, Path(who), yes, reason, key, output)
+    if key is not None or output is not None:
+        raise SettingsError(
+            f"--key and --output are for the file of a consent, and there is no file {who}.",
+            "Leave them out, or check the path.",
+        )
     project = session.project()
     if not yes:
-        if name not in project.removed:
-            project.person(name)
-        session.say(
-            f"This takes the consent of {name} back, and removes their footage, their faceset,",
-            "their decoder in every model, exported files with their face, and what is cached.",
-            "Films that were made are listed and stay. There is no way back.",
-            f"Nothing was done yet. To do it: understudy consent revoke {name} --yes",
-        )
-        return ConsentError.exit_code
+        if who not in project.removed:
+            project.person(who)
+        return _say_what_goes(session, who, f"revoke {who}")
     from understudy.consenting import revoke
 
     with session.progress() as progress:
-        done = revoke(project, name, reason, progress)
+        done = revoke(project, who, reason, progress)
+    return _say_revoked(session, who, done)
+
+
+def _revoke_own(
+    session: Session,
+    file: Path,
+    yes: bool,
+    reason: str | None,
+    key: Path | None,
+    output: Path | None,
+) -> int:
+    from understudy.consent_exchange import read_record
+    from understudy.revocation import sign_revocation
+    from understudy.trust.subject_key import subject_key
+
+    if not yes:
+        _say(session, read_record(file))
+        session.say(
+            "Nothing was signed. If you are this person and take it back:",
+            f"  understudy consent revoke {quote(str(file))} --yes",
+        )
+        return ConsentError.exit_code
+    stem = file.stem.removesuffix("-signed")
+    path = key or Home.from_environment().keys / SUBJECT
+    change = sign_revocation(
+        file,
+        lambda: subject_key(path, make=False),
+        output or file.with_name(f"{stem}-revoked.json"),
+        reason,
+    )
+    _say(session, change.record)
+    session.say(
+        f"Signed: send {change.file} to whoever holds your consent. They run:",
+        f"  understudy consent import {quote(change.file.name)} --yes",
+    )
+    return 0
+
+
+def _say_what_goes(session: Session, name: str, command: str) -> int:
+    session.say(
+        f"This takes the consent of {name} back, and removes their footage, their faceset,",
+        "their decoder in every model, exported files with their face, and what is cached.",
+        "Films that were made are listed and stay. There is no way back.",
+        f"Nothing was done yet. To do it: understudy consent {command} --yes",
+    )
+    return ConsentError.exit_code
+
+
+def _say_revoked(session: Session, name: str, done: Revoked) -> int:
     session.say(
         f"The consent of {name} is taken back, and was removed:",
         *(f"  {one}" for one in done.removal.removed),
@@ -343,6 +359,12 @@ def revoke_consent(
         session.say(
             f"Made with {name}, and still there; think about whether to delete or withdraw them:",
             *(f"  {one}" for one in done.removal.renders),
+        )
+    if done.removal.elsewhere:
+        session.say(
+            "Made with them too, by the records of this installation, and not in the folder of "
+            "renders (written elsewhere, moved or deleted):",
+            *(f"  {one}" for one in done.removal.elsewhere),
         )
     if done.removal.models:
         session.say(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -23,8 +24,15 @@ from understudy.trust.opentimestamps import OpenTimestamps
 from understudy.trust.proofs import PROOF, verify_proof
 from understudy.trust.rfc3161 import TimeStampAuthority
 
-ledger = App(name="ledger", help="Show, check and export the ledger.", sort_key=11)
+ledger = App(
+    name="ledger",
+    help="Show, check and export the ledger.",
+    sort_key=11,
+)
 app.command(ledger)
+
+SHORT = 12
+"""Digits of a digest that are shown; `--json` has them all."""
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
@@ -41,7 +49,7 @@ def show_ledger(
     as_json: Json = False,
     session: Own,
 ) -> None:
-    """Show entries.
+    """Show entries, digests in short.
 
     Args:
         leaf: The entry with this number.
@@ -69,7 +77,7 @@ def show_ledger(
         rest = ", ".join(
             f"{name} {_plain(name, value)}"
             for name, value in sorted(values.items())
-            if name not in ("kind", "time")
+            if name not in ("kind", "time") and value is not None
         )
         session.say(f"{entry.leaf:>6}  {values['time']}  {values['kind']}: {rest}")
     if not found and not as_json:
@@ -253,13 +261,24 @@ def anchor_ledger(
 
 
 @ledger.command(name="forget", sort_key=7)
-def forget_ledger(subject: str, /, *, session: Own) -> None:
-    """Destroy the key of somebody's digests: they mean nothing from then on. No way back.
+def forget_ledger(subject: str, /, *, yes: Flag = False, session: Own) -> int:
+    """Destroy the key of somebody's digests: they mean nothing from then on.
+
+    There is no way back. Without --yes it is only said what would go.
 
     Args:
         subject: The id of their consent; `understudy consent show NAME` says it.
+        yes: Do it.
     """
 
+    if not yes:
+        session.say(
+            f"This destroys the key by which the ledger's digests of {subject} can be told to be",
+            "theirs. Nobody can prove any more that a film was made while their consent held, not",
+            "even you. The ledger, the films and their records stay. There is no way back.",
+            f"Nothing was done yet. To do it: understudy ledger forget {quote(subject)} --yes",
+        )
+        return TrustError.exit_code
     with Ledger.open(Home.from_environment(), write=False) as log:
         done = log.forget(subject)
     session.say(
@@ -268,6 +287,7 @@ def forget_ledger(subject: str, /, *, session: Own) -> None:
         else f"There is no key for {subject}, so nothing was to do. For a person, give the id of "
         "their consent: understudy consent show NAME"
     )
+    return 0
 
 
 def _number(text: str) -> int:
@@ -290,7 +310,8 @@ def _plain(name: str, value: object) -> str:
 
     if name == "record" and isinstance(value, int):
         return number_text(value)
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    parts = [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    return " ".join(f"{one[:SHORT]}..." if len(one) > 2 * SHORT else one for one in parts)
 
 
 def _notes(paths: Iterable[Path]) -> Sequence[str]:

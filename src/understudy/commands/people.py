@@ -77,6 +77,12 @@ def remove_person(name: str, /, *, session: Own) -> None:
     session.say(f"{name} was removed:", *(f"  {one}" for one in report.removed))
     if report.renders:
         session.say("Made with them, and still there:", *(f"  {one}" for one in report.renders))
+    if report.elsewhere:
+        session.say(
+            "Made with them too, by the records of this installation, and not in the renders "
+            "folder (written elsewhere, moved or deleted):",
+            *(f"  {one}" for one in report.elsewhere),
+        )
     if report.models:
         session.say(
             f"What {' and '.join(report.models)} learned from them with the encoder stays in it; "

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from understudy.verification import Verification
 
 CODES = """Exit codes:
-0  intact: nothing was changed since it was signed here, or by somebody trusted here
-20 it holds together, on the word of somebody who is unknown here
-21 nothing is proved
-22 made with this program, and changed since
-23 something contradicts itself, for example it was changed after it was signed
+
+- 0: intact; nothing was changed since it was signed here, or by somebody trusted here
+- 20: it holds together, on the word of somebody who is unknown here
+- 21: nothing is proved
+- 22: made with this program, and changed since
+- 23: something contradicts itself, for example it was changed after it was signed
+
 Of several files the largest; 5 or 10 when one of them could not be read."""
 
 Several = Annotated[list[Path] | None, Parameter(negative="")]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
-from xml.sax.saxutils import escape
 
 import av
 import av.error
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 
 from understudy import files
 from understudy.errors import MediaError
+from understudy.media.png_text import with_packet
+from understudy.media.xmp import JPEG_HEAD
 from understudy.types import Image
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
@@ -72,16 +73,14 @@ def read_image(path: Path | str) -> Image:
     return decode_image(data, str(path))
 
 
-def encode_image(
-    rgb: Image, suffix: str, quality: int = 95, description: str | None = None
-) -> bytes:
+def encode_image(rgb: Image, suffix: str, quality: int = 95, packet: bytes | None = None) -> bytes:
     """An image in the format that `suffix` names.
 
     Args:
         rgb: uint8 (h, w, 3), or (h, w) for grey.
         suffix: ".png" (lossless), ".webp" or ".jpg".
         quality: 1..100 for webp and jpg; above 100 makes webp lossless.
-        description: what other programs show as the picture's description (XMP, ISO 16684-1).
+        packet: what is said about the picture, see `media.xmp`.
 
     Raises:
         MediaError: the format is unknown or cannot hold this image.
@@ -98,17 +97,17 @@ def encode_image(
             f"Images cannot be written as {suffix or 'a file without a suffix'}.",
             f"Use one of {', '.join(options)}.",
         )
-    encoded = _webp(rgb, quality) if suffix == ".webp" and description is None else None
+    encoded = _webp(rgb, quality) if suffix == ".webp" and packet is None else None
     if encoded is not None:
         return encoded
     ordered = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     try:
-        if description is None or suffix in (".jpg", ".jpeg"):
+        if packet is None or suffix != ".webp":
             done, data = cv2.imencode(suffix, ordered, options[suffix])
         else:
-            packet = np.frombuffer(_xmp(description), np.uint8)
+            said = np.frombuffer(packet, np.uint8)
             done, data = cv2.imencodeWithMetadata(
-                suffix, ordered, [cv2.IMAGE_METADATA_XMP], [packet], options[suffix]
+                suffix, ordered, [cv2.IMAGE_METADATA_XMP], [said], options[suffix]
             )
     except cv2.error:
         done, data = False, np.empty(0, np.uint8)
@@ -117,8 +116,10 @@ def encode_image(
             f"An image of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}.",
             "Write it as .png.",
         )
-    if description is not None and suffix in (".jpg", ".jpeg"):
-        return _jpeg_with_xmp(bytes(data.tobytes()), _xmp(description))
+    if packet is not None and suffix in (".jpg", ".jpeg"):
+        return _jpeg_with_xmp(bytes(data.tobytes()), packet)
+    if packet is not None and suffix == ".png":
+        return with_packet(bytes(data.tobytes()), packet)
     return bytes(data.tobytes())
 
 
@@ -126,20 +127,9 @@ def _jpeg_with_xmp(jpeg: bytes, packet: bytes) -> bytes:
     """A JPEG file with an XMP segment, which OpenCV does not write (XMP specification, part 3,
     1.1.3): an APP1 after the APP0 with which JFIF files begin."""
     start = 2 + 2 + int.from_bytes(jpeg[4:6], "big") if jpeg[2:4] == b"\xff\xe0" else 2
-    body = b"http://ns.adobe.com/xap/1.0/\0" + packet
+    body = JPEG_HEAD + packet
     segment = b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body
     return jpeg[:start] + segment + jpeg[start:]
-
-
-def _xmp(description: str) -> bytes:
-    """An XMP packet that holds a description in no particular language."""
-    return (
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">'
-        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{escape(description)}</rdf:li>'
-        "</rdf:Alt></dc:description></rdf:Description></rdf:RDF></x:xmpmeta>"
-    ).encode()
 
 
 def _webp(rgb: Image, quality: int) -> bytes | None:

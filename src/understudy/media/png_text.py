@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from understudy.media.xmp import KEYWORD
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = len(SIGNATURE) + 12 + 13
@@ -21,12 +23,26 @@ def with_text(png: bytes, text: Mapping[str, str]) -> bytes:
     Raises:
         ValueError: it is no PNG file, or a keyword is too long.
     """
-    if png[: len(SIGNATURE)] != SIGNATURE or png[12:16] != b"IHDR":
-        raise ValueError("text goes into PNG files only")
     chunks = []
     for keyword, words in text.items():
         if not 1 <= len(keyword) <= 79:
             raise ValueError(f"a keyword has 1 to 79 characters, not {len(keyword)}")
-        body = b"tEXt" + keyword.encode("latin-1") + b"\0" + words.encode("latin-1")
-        chunks.append(struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)))
-    return png[:_HEADER] + b"".join(chunks) + png[_HEADER:]
+        chunks.append((b"tEXt", keyword.encode("latin-1") + b"\0" + words.encode("latin-1")))
+    return _with_chunks(png, chunks)
+
+
+def with_packet(png: bytes, packet: bytes) -> bytes:
+    """The same picture with an XMP packet, in an `iTXt` chunk that is not packed (XMP
+    specification, part 3, 1.1.5). Raises ValueError."""
+    return _with_chunks(png, [(b"iTXt", KEYWORD + bytes(5) + packet)])
+
+
+def _with_chunks(png: bytes, chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The same picture with chunks, names and bodies, right after its header."""
+    if png[: len(SIGNATURE)] != SIGNATURE or png[12:16] != b"IHDR":
+        raise ValueError("text goes into PNG files only")
+    added = b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+    return png[:_HEADER] + added + png[_HEADER:]

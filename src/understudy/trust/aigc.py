@@ -1,7 +1,8 @@
 """The metadata tag `AIGC` that GB 45438-2025 (annex E) wants in generated films and pictures.
 
 The value is JSON text with seven strings. It goes into the file's metadata under the key `AIGC`
-before the file is signed, so that the signature covers it:
+before the file is signed, so that the signature covers it: in a film among the container's tags,
+in a picture as the XMP property `TC260:AIGC`, as TC260-PG-20258A has it.
 
     {"Label": "1", "ContentProducer": "...", "ProduceID": "...", "ReservedCode1": "...",
      "ContentPropagator": "", "PropagateID": "", "ReservedCode2": ""}
@@ -13,11 +14,15 @@ three belong to whoever spreads the film. What is private to the user does not b
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_pascal
 
+from understudy.media import xmp
+
 KEY = "AIGC"
+PROPERTY = xmp.Property("http://www.tc260.org.cn/ns/AIGC/1.0/", "TC260", KEY)
 GENERATED = "1"
 PRODUCER = "Understudy"
 
@@ -68,3 +73,37 @@ def parse(value: str) -> Tag | None:
         return Tag.model_validate(found)
     except (ValueError, RecursionError, ValidationError):
         return None
+
+
+def in_picture(path: Path) -> Tag | None:
+    """The tag in a PNG, JPEG or WebP file, of whatever maker; None where there is none, or the
+    file cannot be read."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    for packet in xmp.packets(data):
+        value = xmp.value(packet, PROPERTY)
+        tag = parse(value) if value else None
+        if tag is not None:
+            return tag
+    return _in_png_text(data)
+
+
+def _in_png_text(data: bytes) -> Tag | None:
+    """Some makers write the bare text into a PNG file, under the same key."""
+    if data[: len(xmp.PNG)] != xmp.PNG:
+        return None
+    for name, body in xmp.png_chunks(data):
+        keyword, _, text = body.partition(b"\0")
+        if keyword != KEY.encode():
+            continue
+        if name == b"iTXt" and len(text) > 2:
+            packed, text = text[0], text[2:].split(b"\0", 2)[-1]
+            text = xmp.inflated(text) if packed else text
+        elif name != b"tEXt":
+            continue
+        tag = parse(text.decode("utf-8", errors="replace"))
+        if tag is not None:
+            return tag
+    return None

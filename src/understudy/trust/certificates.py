@@ -133,6 +133,7 @@ def local_signer(home: Home) -> ClaimSigner:
     """
     path = home.keys / CLAIM_SIGNER
     if not path.exists():
+        home.make()
         chain, key = make_chain(datetime.now(UTC))
         pem = b"".join(one.public_bytes(Encoding.PEM) for one in chain)
         write_private(path, _key_pem(key) + pem, replace=False)

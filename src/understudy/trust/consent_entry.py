@@ -21,12 +21,13 @@ def enter(record: Consent, kind: Literal["consent", "revocation"], home: Home | 
         TrustError: the ledger is damaged, or was last signed by another key.
         StorageError: it cannot be written.
     """
+    taken = record.revocation if kind == "revocation" else None
     with Ledger.open(home or Home.from_environment()) as ledger:
         return ledger.append(
             kind,
             {
                 "consent": ledger.digest(record.id, record.sha256),
-                "by": record.stated_by,
+                "by": taken.by if taken else record.stated_by,
                 "footing": record.footing,
                 "purposes": [WORDS.get(purpose, purpose) for purpose in record.purposes],
                 "roles": list(record.roles),

@@ -19,7 +19,10 @@ from understudy.trust import merkle
 
 KINDS = ("render", "finished", "consent", "revocation", "model", "tombstone", "export", "key")
 """render: before a film is signed, so that its credentials can name the leaf; finished: the hash
-of the signed file, with the same `record`; key: another operator's key from here on."""
+of the signed file, with the same `record`. model: the end of a training, with the hashes of its
+files and weights; export: a file that was made of one; tombstone: files that were deleted, because
+somebody whose face they knew was removed; see `model_records`. key: another operator's key from
+here on."""
 
 WORDS = frozenset(
     {"passed", "unscanned", "refused", "found", "weak", "none", "corner", "opening", "both"}

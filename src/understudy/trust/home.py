@@ -10,13 +10,26 @@ The only module that knows these paths.
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from understudy.errors import StorageError
+
 VARIABLE = "UNDERSTUDY_HOME"
+
+_IN_THE_WAY, _LOCKED = "a file is in the way of a folder", "it may not be written"
+_WHY = {
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.EACCES: _LOCKED,
+    errno.EPERM: _LOCKED,
+    errno.EROFS: _LOCKED,
+}
 
 
 @dataclass(frozen=True)
@@ -29,11 +42,23 @@ class Home:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> Self:
-        """The user's own."""
+        """The user's own. Raises StorageError where its place cannot be looked at."""
         if env.get(VARIABLE):
-            return cls(Path(env[VARIABLE]).expanduser())
+            return cls(_reachable(Path(env[VARIABLE])))
         data = Path(env.get("XDG_DATA_HOME") or Path(env.get("HOME", "~")) / ".local" / "share")
-        return cls(data.expanduser() / "understudy")
+        return cls(_reachable(data / "understudy"))
+
+    def make(self) -> None:
+        """Make the folder where there is none. Raises StorageError where nothing can be kept."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.folder).close()
+        except OSError as error:
+            why = _WHY.get(error.errno or 0, error.strerror)
+            raise StorageError(
+                f"Keys, ledger and records cannot be kept in {self.folder}: {why}.",
+                f"Name a folder that you may write to in {VARIABLE}.",
+            ) from error
 
     @property
     def keys(self) -> Path:
@@ -46,3 +71,16 @@ class Home:
     @property
     def records(self) -> Path:
         return self.folder / "records"
+
+
+def _reachable(path: Path) -> Path:
+    try:
+        expanded = path.expanduser()
+        expanded.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+        raise StorageError(
+            f"Keys, ledger and records cannot be kept in {path}: {why}.",
+            f"Name another folder in {VARIABLE}.",
+        ) from error
+    return expanded

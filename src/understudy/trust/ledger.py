@@ -101,6 +101,14 @@ class Ledger:
             self._same_key(tree)
             return self._enter(tree, allowed)
 
+    def check(self) -> None:
+        """See that something could be entered, before the work of which it will tell.
+
+        Raises: as `append`.
+        """
+        with self._log.writing() as tree:
+            self._same_key(tree)
+
     def checkpoint(self) -> Checkpoint:
         """The operator's signature over the log as it is now, made unless there is one already.
 

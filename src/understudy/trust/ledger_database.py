@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from understudy.errors import ProjectLocked, StorageError, TrustError
 
 BUSY = 30.0
 """Seconds to wait for another process that is writing."""
+
+LEAST = 1 << 18
+"""Free bytes below which an error while writing is taken for a full disk."""
 
 _SCHEMA = (
     "CREATE TABLE entries (leaf INTEGER PRIMARY KEY, entry TEXT NOT NULL)",
@@ -38,7 +42,7 @@ def database_errors(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter over a damaged name in it
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
+        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _full(path)):
             raise StorageError(
                 f"There is no room left to write {path}.",
                 "Free some disk space and run the same command again; finished work is kept.",
@@ -62,6 +66,14 @@ def database_errors(path: Path) -> Iterator[None]:
             f"The ledger {path} is damaged ({error}).",
             "Put a copy back, or move it away to begin a new one.",
         ) from error
+
+
+def _full(path: Path) -> bool:
+    """Whether there is no room; SQLite tells it by its own name only of the database itself."""
+    try:
+        return shutil.disk_usage(path.parent).free < LEAST
+    except OSError:
+        return False
 
 
 def _connected(address: str) -> sqlite3.Connection:

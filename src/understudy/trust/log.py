@@ -63,17 +63,14 @@ class Log:
             StorageError: it cannot be written.
         """
         path = home.ledger
-        if not write and not path.exists():
+        if write:
+            home.make()
+        elif not path.exists():
             raise TrustError(
                 f"There is no ledger at {path} yet.", "It begins with the first consent or film."
             )
         with files.storage_errors(path), database_errors(path):
-            if write:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                database = begun(path)
-            else:
-                database = opened_to_read(path)
-            return cls(database, home)
+            return cls(begun(path) if write else opened_to_read(path), home)
 
     def close(self) -> None:
         """Also keeps a copy of the newest checkpoint beside the database, if one was signed."""

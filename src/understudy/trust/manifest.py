@@ -44,6 +44,8 @@ class Mark(_Part):
     algorithm: str
     state: str
     """How well it was read back from the finished file; `none` without a mark."""
+    reason: str | None = None
+    """Why there is none, where the picture could not hold one."""
 
 
 class ConsentReference(_Part):

@@ -34,6 +34,7 @@ def operator_key(home: Home) -> Ed25519PrivateKey:
     """
     path = home.keys / OPERATOR
     if not path.exists():
+        home.make()
         write_private(path, _pem(Ed25519PrivateKey.generate()), replace=False)
     key = read_private(path)
     if not isinstance(key, Ed25519PrivateKey):

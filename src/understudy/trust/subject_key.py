@@ -8,19 +8,26 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from understudy import files
-from understudy.errors import ConsentError, TrustError
+from understudy.errors import ConsentError, StorageError, TrustError
 from understudy.trust.signing import PRIVATE, read_private
 
 
-def subject_key(path: Path) -> Ed25519PrivateKey:
-    """The key in a file, which is made when there is none; only its owner may read it.
+def subject_key(path: Path, *, make: bool = True) -> Ed25519PrivateKey:
+    """The key in a file; only its owner may read it.
+
+    Args:
+        make: make one when there is none.
 
     Raises:
-        ConsentError: it holds another kind of key.
+        ConsentError: it holds another kind of key, or there is none.
         TrustError: it is damaged, or others may read it.
         StorageError: it cannot be written.
     """
     if not path.exists():
+        if not make:
+            raise ConsentError(
+                f"There is no key {path}.", "Name the one that you signed with: --key FILE"
+            )
         _make(path)
     try:
         key = read_private(path)
@@ -47,8 +54,13 @@ def _make(path: Path) -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    with files.storage_errors(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"No key can be made in {path.parent} ({error.strerror}).",
+            "Name another file with --key.",
+        ) from error
     with files.atomic(path) as temporary:
         temporary.chmod(PRIVATE)
         temporary.write_bytes(pem)

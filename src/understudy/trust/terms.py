@@ -52,6 +52,8 @@ def in_words(consent: Consent, at: datetime, own_key: str | None = None) -> list
         lines.append(f"  evidence    {found.file} (SHA-256 {found.sha256[:16]}...)")
     where = f"tell {consent.contact}; they run " if consent.contact else ""
     lines.append(f"  taken back  {where}understudy consent revoke {who}")
+    if consent.stated_by == "subject":
+        lines.append("              or who signs does it: understudy consent revoke FILE")
     lines.append(f"  signed by   {_signer(consent, own_key)}")
     lines.append(f"  id          {consent.id}")
     if consent.revocation is not None:
@@ -124,6 +126,12 @@ def _revocation(consent: Consent) -> str:
     taken = consent.revocation
     assert taken is not None
     by = "the person" if taken.by == "subject" else "the user of the program"
-    right = "" if consent.revocation_whole else "; its signature is not right, and it is obeyed"
+    right = ""
+    if not consent.revocation_whole:
+        right = "; its signature is not right, and it is obeyed"
+    elif (
+        taken.by == "subject" and consent.signature and taken.signature.key != consent.signature.key
+    ):
+        right = "; that is not the key of the consent, and it is obeyed"
     reason = f": {taken.reason}" if taken.reason else ""
     return f"by {by}, key {taken.signature.key_id}{right}{reason}"

@@ -1,0 +1,102 @@
+"""The person takes their own consent back: signs that, and sends it to whoever holds the consent.
+
+understudy consent revoke ada-consent-signed.json --yes      on the person's own machine
+understudy consent import ada-consent-revoked.json --yes     in the project
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from understudy.consent_exchange import read_record, write_new
+from understudy.consenting import Change, Revoked, revoke
+from understudy.errors import ConsentError
+from understudy.progress import Progress
+from understudy.project import Project
+from understudy.trust import consent as consents
+from understudy.trust import consent_record as record_files
+from understudy.trust import signing
+from understudy.trust.consent import Consent
+
+
+def sign_revocation(
+    file: Path, key: Callable[[], Ed25519PrivateKey], output: Path, reason: str | None = None
+) -> Change:
+    """Take a consent back as the person who signed it.
+
+    Args:
+        file: what `consent_exchange.sign` or `export_record` wrote.
+        key: gives the key that the consent was signed with.
+
+    Raises:
+        ConsentError: the file is no consent that the person signed, or that key is another, or
+            there is another output.
+        StorageError
+    """
+    record = read_record(file)
+    if record.stated_by != "subject" or record.signature is None:
+        raise ConsentError(
+            f"{file} was not signed by the person, so that they cannot sign for its end.",
+            f"Tell whoever holds it; they run: understudy consent revoke {record.person}",
+        )
+    if record.revoked_at is not None:
+        raise ConsentError(
+            f"{file} was taken back on {record.revoked_at:%Y-%m-%d}.", "Send it as it is."
+        )
+    consents.check_signature(record)
+    own = key()
+    if signing.key_id(own.public_key()) != record.signature.key_id:
+        raise ConsentError(
+            f"{file} was signed with the key {record.signature.key_id}, not with "
+            f"{signing.key_id(own.public_key())}.",
+            "Name the file of that key with --key. If it is lost, tell whoever holds the consent; "
+            f"they run: understudy consent revoke {record.person}",
+        )
+    return write_new(output, record.revoked(own, "subject", record_files.now(), reason))
+
+
+def revoked_by_person(record: Consent) -> bool:
+    """Whether a record carries a revocation that names the person as who took it back."""
+    return record.revocation is not None and record.revocation.by == "subject"
+
+
+def import_revocation(project: Project, file: Path, progress: Progress) -> Revoked:
+    """Take a consent back because the person signed that; see `consenting.revoke`.
+
+    Raises:
+        ConsentError: it was not signed with the key of the consent, it was changed since, or it
+            takes back another consent than the one on file.
+        UnknownPerson, ProjectLocked, ProjectError, TrustError, StorageError: as `revoke`.
+    """
+    record = check_revocation(file)
+    on_file = project.place_of(record.person).consent
+    if on_file is not None and on_file.payload != record.payload:
+        raise ConsentError(
+            f"{file} takes back another consent of {record.person} than the one on file.",
+            f"If the face is not to be used at all any more: understudy consent revoke "
+            f"{record.person}",
+        )
+    return revoke(project, record.person, None, progress, record)
+
+
+def check_revocation(file: Path) -> Consent:
+    """The record in a file, if the person took it back. Raises ConsentError."""
+    record = read_record(file)
+    consents.check_signature(record)
+    taken, signature = record.revocation, record.signature
+    if taken is None or taken.by != "subject" or record.stated_by != "subject":
+        raise ConsentError(
+            f"{file} does not hold what a person signed to take their consent back.",
+            f"Without that: understudy consent revoke {record.person}",
+        )
+    assert signature is not None
+    if not record.revocation_whole or taken.signature.key != signature.key:
+        raise ConsentError(
+            f"The revocation in {file} was changed, or was not signed with the key of the consent.",
+            "Ask the person. Whoever asks in whatever way, it can be done without: understudy "
+            f"consent revoke {record.person}",
+        )
+    return record
