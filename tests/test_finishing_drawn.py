@@ -186,3 +186,14 @@ def test_a_mark_that_is_not_found_is_made_stronger(
     (told,) = run.told()["outputs"].values()
     assert told["mark"] == ("weak" if times == TRIES else "found")
     assert any("could not be read back" in note for note in run.notes) == (times == TRIES)
+
+
+def test_what_a_killed_run_left_goes_and_folders_of_the_user_stay(
+    consents: dict[str, Consent], tmp_path: Path
+) -> None:
+    for name in (".sheet.ab12cd34", ".other.ab12cd34", ".sheet.mine", "sheet.ab12cd34"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "unsigned.png").write_bytes(b"unsigned")
+    finisher(consents).still(tmp_path / "sheet.png", picture())
+    left = sorted(one.name for one in tmp_path.iterdir())
+    assert left == [".other.ab12cd34", ".sheet.mine", "sheet.ab12cd34", "sheet.png"]

@@ -15,7 +15,9 @@ from understudy.faces.occlusion import SIDE
 from understudy.faces.pose import reference
 from understudy.in_front import Cover, certain, covers, steadied
 from understudy.media.video import VideoReader
+from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch, Pose
+from understudy.warp import Still, Warper
 
 MIDDLE = (slice(40, 80), slice(40, 80))
 
@@ -183,6 +185,24 @@ def test_bare_faces_have_no_cover_and_a_bar_gives_one() -> None:
         low, high = np.floor(points.min(0)).astype(int), np.ceil(points.max(0)).astype(int)
         face = (slice(low[1], high[1]), slice(low[0], high[0]))
         assert seen[face][bar[face] > 0].mean() > 0.7
+
+
+def test_a_bar_stays_in_front_of_a_warped_photo_too() -> None:
+    (bare,) = scene(1)
+    frame = barred(bare)
+    still = Still("ada", bare.image, head())
+    (shown,), (painted,) = (
+        Warper(still, ConvertSettings(occlusion=occlusion)).patches([(frame, [head()])])[0]
+        for occlusion in (True, False)
+    )
+    assert (shown.x, shown.y, shown.alpha.shape) == (painted.x, painted.y, painted.alpha.shape)
+    bar = np.zeros(frame.image.shape[:2], np.uint8)
+    cv2.line(bar, (0, 160), (bar.shape[1], 170), 1, 14)
+    height, width = shown.alpha.shape
+    under = bar[shown.y : shown.y + height, shown.x : shown.x + width] > 0
+    sure = under & (painted.alpha > 0.9)
+    assert sure.sum() > 500
+    assert shown.alpha[sure].mean() < 0.3
 
 
 def test_hair_and_background_that_leave_the_face_alone_do_not_count(inner: Floats) -> None:

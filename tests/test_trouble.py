@@ -127,6 +127,19 @@ def test_it_is_said_and_nothing_is_begun(
     assert films(folder) == []
 
 
+def test_a_lost_key_is_told_before_a_training(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = folder / "project" / "models"
+    (model,) = (one for one in models.iterdir() if not one.name.startswith("."))
+    before = sorted(model.rglob("*"))
+    operator_key_lost(folder)
+    words = ["train", "--name", model.name, "--size", "64", "--minutes", "600"]
+    assert command(folder / "project", *words) == TrustError.exit_code
+    assert "was last signed by the key" in capsys.readouterr().err
+    assert sorted(model.rglob("*")) == before
+
+
 def test_a_full_disk_under_the_signature(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """There is room for the film as it was joined, and none for the same with its signature."""
     assert convert(folder, *BEST) == 0

@@ -32,6 +32,7 @@ nothing changed. Keys of comparison.json (schema 2); what was not measured is nu
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -219,6 +220,7 @@ class _Run:
                 for row in self.rows.values()
             ],
             "people": list(people),
+            "picture": hashlib.sha256(image.tobytes()).hexdigest(),
             "trust": pictured(trust),
         }
         earlier = self.told.get("outputs")

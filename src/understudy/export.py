@@ -34,6 +34,7 @@ from understudy.permission import permit
 from understudy.progress import Progress
 from understudy.project import Project
 from understudy.render import weights_hash
+from understudy.sealing import check_ready
 from understudy.trust.consent import require
 from understudy.types import Floats
 
@@ -97,6 +98,7 @@ def export(
     network.check_swaps()
     for name in people:
         network.decoder(name)
+    check_ready(project.settings.trust)
     crops = _held_out(project, network)
     with progress.task(f"export {person}", "steps", 2) as task:
         proto = graph(network, person, replaced, kind)

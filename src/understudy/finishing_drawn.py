@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -223,8 +225,12 @@ class Finisher:
 def _beside(path: Path) -> Iterator[Path]:
     """Name of the unsigned file, in a folder of its own beside the finished one."""
     clear_leftovers(path)
+    pattern = re.compile(rf"\.{re.escape(path.stem)}\.[a-z0-9_]{{8}}")
     with files.storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in [one for one in path.parent.iterdir() if pattern.fullmatch(one.name)]:
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
         folder = TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent)
     with folder as name:
         yield Path(name) / f"unsigned{path.suffix}"

@@ -43,6 +43,7 @@ from understudy.models.pretrained import Base
 from understudy.outlook import outlook
 from understudy.progress import Progress, Task, silent
 from understudy.schedule import State, learning_rate
+from understudy.sealing import check_ready
 from understudy.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -117,12 +118,13 @@ def train(
         ProjectLocked: another process trains this model.
         TrainingError: the loss does not stay finite even at a much lower learning rate.
         StorageError: the disk said no; the last checkpoint is whole.
-        TrustError: the model cannot be entered in the ledger; it is kept, and the same call enters
-            it.
+        TrustError: keys or ledger are not ready, before anything is computed; or the model cannot
+            be entered in the ledger: then it is kept, and the same call enters it.
     """
     progress = progress or silent()
     folder = project.model_folder(name)
     course = plan(project, people, folder, settings, add, freeze)
+    check_ready(project.settings.trust)
     compute.settle()
     with files.only_writer(folder / ".lock", f"the model {name}"), interrupts() as interrupted:
         complete(folder)

@@ -20,6 +20,7 @@ import numpy as np
 from understudy.composite import swap_patch
 from understudy.errors import SettingsError
 from understudy.faces.triangles import EYES, INNER_LIPS, areas, polygon, surface_map
+from understudy.in_front import Cover, covers
 from understudy.matching import WARP
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch
@@ -124,14 +125,17 @@ class Warper:
 
     def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
         """For every frame what to lay over it, given the faces in it to replace."""
-        return [
-            [
-                patch
-                for face in faces
-                if (patch := self.patch(frame.image, face, frame.index)) is not None
-            ]
-            for frame, faces in frames
-        ]
+        fronts: list[list[Cover | None]] = [[None] * len(faces) for _, faces in frames]
+        if self.settings.occlusion:
+            fronts = covers(frames)
+        result: list[list[Patch]] = []
+        for (frame, faces), before in zip(frames, fronts, strict=True):
+            result.append([])
+            for face, front in zip(faces, before, strict=True):
+                patch = self.patch(frame.image, face, frame.index)
+                if patch is not None:
+                    result[-1].append(patch if front is None else front.before(patch))
+        return result
 
 
 class Warp:
