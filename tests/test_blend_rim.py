@@ -65,6 +65,17 @@ def test_nothing_drawn_is_no_rim() -> None:
     assert np.isfinite(found.output).all()
 
 
+def test_where_nothing_is_sure_nothing_turns_black() -> None:
+    grey = np.full((SIDE, SIDE, 3), 0.6, np.float32)
+    unsure = np.full((SIDE, SIDE), 0.45, np.float32)
+    found = rim(grey, unsure, disc(40), 1 / 64)
+    assert found.alpha.max() > 0.1
+    assert found.output[found.alpha > 0].min() > 0.55
+    # Also where only the far side of the face is sure.
+    half = np.where(np.arange(SIDE) < SIDE // 8, 1, unsure).astype(np.float32)
+    assert rim(grey, half, disc(60), 1 / 64).output.min() > 0.55
+
+
 @pytest.mark.parametrize("side", [32, 64, 96, 256])
 def test_every_size_of_network_has_one(side: int) -> None:
     small = cv2.resize(disc(40), (side, side), interpolation=cv2.INTER_AREA)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coming_and_going import newest, studio, trained
 from understudy.cli import main
@@ -22,6 +23,7 @@ from understudy.errors import (
 from understudy.files import only_writer, write_json
 from understudy.progress import silent
 from understudy.project import Project
+from understudy.revocation import import_revocation
 from understudy.trust import consent
 from understudy.trust.consent_record import Consent, read
 from understudy.trust.home import Home
@@ -436,6 +438,38 @@ class TestTakingBackOnesOwn:
         consent.write(Path("forged.json"), forged)
         assert "not signed with the key" in run("import", "forged.json", "--yes", code=REFUSED)
         assert "zoe" in project.people
+
+    def test_a_consent_that_was_read_and_signed_anew_takes_nothing_back(
+        self, project: Project, run: Run, signed: Path
+    ) -> None:
+        run("import", signed)
+        theirs = Ed25519PrivateKey.generate()
+        stripped = on_file(project, "zoe").model_copy(update={"signature": None})
+        forged = stripped.signed(theirs).revoked(theirs, "subject", datetime.now(UTC))
+        assert forged.whole
+        assert forged.revocation_whole
+        assert forged.payload == on_file(project, "zoe").payload
+        consent.write(Path("forged.json"), forged)
+        for words in (("--yes",), ()):
+            told = run("import", "forged.json", *words, code=REFUSED)
+            assert "does not carry the signature of the one on file" in told
+        with pytest.raises(ConsentError, match="does not carry the signature"):
+            import_revocation(project, Path("forged.json"), silent())
+        assert "zoe" in project.people
+        assert on_file(project, "zoe").revocation is None
+
+    def test_the_key_is_the_one_that_she_told(
+        self, project: Project, run: Run, revoked: Path
+    ) -> None:
+        told = run("import", revoked, "--key", "0123456789abcdef", "--yes", code=REFUSED)
+        assert "is signed with the key" in told
+        assert "zoe" in project.people
+        signature = on_file(project, "zoe").signature
+        assert signature is not None
+        asked = run("import", revoked, "--key", signature.key_id.upper(), code=REFUSED)
+        assert f"--key {signature.key_id.upper()} --yes" in asked
+        run("import", revoked, "--key", signature.key_id.upper(), "--yes")
+        assert "zoe" not in project.people
 
     def test_another_consent_is_on_file(self, project: Project, run: Run, revoked: Path) -> None:
         run("grant", "zoe", "--footing", "self", "--replace")

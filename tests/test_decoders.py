@@ -208,3 +208,14 @@ def test_taking_people_out_and_putting_them_back_changes_nothing_else() -> None:
         more.optimizer["decoders.2.0.weight.exp_avg"],
         whole.optimizer["decoders.2.0.weight.exp_avg"],
     )
+
+
+def test_a_copy_of_what_was_deleted_here_is_refused(
+    here: Project, there: Project, tmp_path: Path
+) -> None:
+    """Also in another project of this machine."""
+    copied = tmp_path / "copy.safetensors"
+    copied.write_bytes(here.export_person("eva").file.read_bytes())
+    here.remove_person("eva")
+    refused(there, copied, ConsentError, "copy.safetensors was made with somebody who was removed")
+    assert not there.place_of("eva").folder.exists()

@@ -265,3 +265,20 @@ def test_a_file_that_is_none(folder: Path, refused: Callable[..., str]) -> None:
             MediaError, "convert", folder / "scene.mp4", "--model", folder / name, *CONVERT
         )
         assert name in said
+
+
+def test_a_copy_of_what_was_deleted_here_draws_nothing(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the same name has a new consent."""
+    away = folder / "away.dfm"
+    assert command(project, "export", "blue", "--replace", "red", "--output", away) == 0
+    shutil.copytree(project, folder / "second", symlinks=True)
+    assert command(project, "person", "remove", "blue") == 0
+    blue = Project.open(folder / "second").person("blue")
+    consent.write(blue.consent_file, consent.state("blue", "self"))
+    words = ("convert", folder / "scene.mp4", "--model", away, *CONVERT)
+    assert command(folder / "second", *words) == ConsentError.exit_code
+    said = capsys.readouterr().err
+    assert "away.dfm was made with somebody who was removed here on" in said
+    assert not list((folder / "second" / "renders").glob("*"))

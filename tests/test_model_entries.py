@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import sqlite3
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from coming_and_going import studio, trained
+from coming_and_going import snapshot, studio, trained
 from studio import build
 from understudy import files, model_search
-from understudy.errors import TrustError
+from understudy.errors import CheckpointError, TrustError
 from understudy.model_entries import enter_checkpoint, hashes_of
 from understudy.models import base, load_model
-from understudy.models.checkpoint import Snapshot, checkpoints, load, replace
+from understudy.models.checkpoint import Snapshot, checkpoints, load, replace, save
 from understudy.models.people import without_person
 from understudy.progress import Event, Progress
 from understudy.project import Project
@@ -187,6 +190,13 @@ def test_a_record_that_was_changed_is_not_believed(project: Project, home: Path)
         ({"steps": 21}, "something else of its steps"),
         ({"weights_sha256": "ab" * 32}, "something else of its weights"),
         ({"consents": []}, "something else of its consents"),
+        ({"made_at": "2020-01-01T00:00:00Z"}, "something else of its time"),
+        ({"model": "other"}, "something else of its kind, name or consent records"),
+        ({"kind": "import"}, "something else of its kind, name or consent records"),
+        (
+            {"consents": [one | {"id": str(UUID(int=7))} for one in whole["consents"]]},
+            "something else of its kind, name or consent records",
+        ),
         ({"ledger": {"index": 5, "hash": "ab" * 32}}, "something else of its place"),
     ):
         path.write_text(json.dumps({**whole, **change}))
@@ -203,6 +213,41 @@ def test_a_record_that_was_changed_is_not_believed(project: Project, home: Path)
     assert not found.holds
 
 
+def test_what_the_ledger_binds_besides_stands_in_it_for_nobody_to_read(
+    project: Project, home: Path
+) -> None:
+    (path,) = home.glob("records/models/*.json")
+    record = model_records.ModelRecord.model_validate_json(path.read_bytes())
+    with Ledger.open(Home(home), write=False) as ledger:
+        entry = ledger.entry(record.ledger.index)
+    assert entry is not None
+    assert len(entry.values["rest"]) == 64
+    assert "trio" not in entry.text
+    assert not any(one.id in entry.text for one in record.consents)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "locked", "other"])
+def test_a_record_that_cannot_be_opened_breaks_no_other(
+    project: Project, home: Path, kind: str
+) -> None:
+    digest = files.sha256(newest(project) / "manifest.json")
+    odd = home / "records" / "models" / "00000000-odd.json"
+    if kind == "folder":
+        odd.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(odd)
+    elif kind == "locked":
+        odd.symlink_to(odd)  # nor can anybody open a link in a circle
+    else:
+        odd.write_bytes(b"\xff{")
+    notes: list[str] = []
+    found = model_search.search(Home(home), digest, notes.append)
+    assert found is not None
+    assert found.holds
+    assert [str(odd) in note for note in notes] == ([] if kind == "other" else [True])
+    assert model_search.search(Home(home), "ab" * 32) is None
+
+
 def test_a_ledger_that_lost_the_entry_proves_nothing(project: Project, home: Path) -> None:
     digest = files.sha256(newest(project) / "manifest.json")
     with sqlite3.connect(home / "ledger.sqlite") as database:
@@ -212,3 +257,101 @@ def test_a_ledger_that_lost_the_entry_proves_nothing(project: Project, home: Pat
     found = model_search.search(Home(home), digest)
     assert found is not None
     assert not found.holds
+
+
+def summary(home: Path, digest: str) -> str:
+    found = model_search.search(Home(home), digest)
+    assert found is not None
+    return found.summary
+
+
+def test_a_model_that_knew_nobody_else_is_known_as_deleted(project: Project, home: Path) -> None:
+    for step in (10, 20):
+        save(project.model_folder("solo"), step, snapshot(step, ("eva",), seed=5))
+    enter_checkpoint(project, "solo")
+    hashes = hashes_of(newest(project, "solo"))
+    assert len(hashes) == 5
+    project.remove_person("eva")
+    assert all(summary(home, one).startswith("Do not use it") for one in hashes)
+
+
+def test_what_stays_of_a_model_that_goes_is_not_taken_for_deleted(
+    project: Project, home: Path
+) -> None:
+    """A model of one, with the very encoder of a model that stays."""
+    save(project.model_folder("solo"), 20, snapshot(20, ("eva",)))
+    encoder = files.sha256(newest(project, "solo") / "encoder.safetensors")
+    manifest = files.sha256(newest(project, "solo") / "manifest.json")
+    assert encoder == files.sha256(newest(project) / "encoder.safetensors")
+    project.remove_person("eva")
+    assert summary(home, encoder).startswith("It is part of the model trio")
+    assert summary(home, manifest).startswith("Do not use it")
+
+
+def test_a_damaged_checkpoint_is_known_as_deleted_as_it_was(project: Project, home: Path) -> None:
+    """Also copies of the damaged file, from before; decoders of others do not draw who went."""
+    save(project.model_folder("trio"), 30, snapshot(30, seed=7))
+    enter_checkpoint(project, "trio")
+    bad = newest(project)
+    before = {path.name: files.sha256(path) for path in bad.glob("*.safetensors")}
+    manifest = files.sha256(bad / "manifest.json")
+    (bad / "ema-encoder.safetensors").write_bytes(b"short")
+    project.remove_person("eva")
+    assert not bad.exists()
+    gone = [manifest, hashlib.sha256(b"short").hexdigest()]
+    gone += [before[f"{one}.safetensors"] for one in ("ema-encoder", "encoder")]
+    gone += [before[f"{one}decoder-eva.safetensors"] for one in ("", "ema-")]
+    assert all(summary(home, one).startswith("Do not use it") for one in gone)
+    assert summary(home, before["ema-decoder-ada.safetensors"]).startswith("It is part of")
+
+
+def test_a_checkpoint_without_a_manifest_is_known_as_deleted(project: Project, home: Path) -> None:
+    save(project.model_folder("trio"), 30, snapshot(30, seed=7))
+    bad = newest(project)
+    encoder = files.sha256(bad / "ema-encoder.safetensors")
+    (bad / "manifest.json").unlink()
+    project.remove_person("eva")
+    assert summary(home, encoder).startswith("Do not use it")
+
+
+def test_what_was_exported_elsewhere_is_known_as_withdrawn(
+    project: Project, home: Path, tmp_path: Path
+) -> None:
+    save(project.model_folder("pair"), 10, snapshot(10, ("ada", "eva"), seed=5))
+    away = project.export_person("eva", "pair", tmp_path / "away.safetensors").file
+    hers = project.export_person("ada", "trio", tmp_path / "ada.safetensors").file
+    inside = project.export_person("eva", "trio").file
+    digest = files.sha256(inside)
+    (home / "records/models/0-broken.json").write_text("{")
+    notes: list[str] = []
+    project.remove_person("eva", notes_into(notes))
+    for one in (files.sha256(away), digest):
+        assert summary(home, one).startswith("Do not use it")
+    assert summary(home, files.sha256(hers)).startswith("It is a person's decoder")
+    (told,) = [one for one in notes if "exported with eva" in one]
+    assert "1 more file was" in told
+    assert any("0-broken.json cannot be read" in one for one in notes)
+
+
+@pytest.mark.parametrize("name", ["ema-encoder.safetensors", "encoder.safetensors"])
+def test_a_damaged_checkpoint_is_not_entered_with_other_weights(
+    project: Project, home: Path, name: str
+) -> None:
+    folder = project.model_folder("trio")
+    save(folder, 30, snapshot(30, seed=3))
+    save(folder, 40, snapshot(40, seed=4))
+    (newest(project) / name).write_bytes(b"short")
+    damaged, whole = hashes_of(newest(project)), checkpoints(folder)[1]
+    enter_checkpoint(project, "trio")
+    assert not any(model_records.find(Home(home), one) for one in damaged)
+    (record,) = model_records.find(Home(home), files.sha256(whole / "manifest.json"))
+    assert (record.steps, list(record.files)) == (30, hashes_of(whole))
+    assert record.weights_sha256 == weights_hash(load(whole).average)
+
+
+def test_a_model_without_a_whole_checkpoint_is_not_entered(project: Project) -> None:
+    save(project.model_folder("solo"), 10, snapshot(10, ("eva",)))
+    (newest(project, "solo") / "ema-encoder.safetensors").write_bytes(b"short")
+    with pytest.raises(CheckpointError, match="ema-encoder"):
+        enter_checkpoint(project, "solo")
+    enter_checkpoint(project, "empty")

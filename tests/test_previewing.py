@@ -53,6 +53,7 @@ WORDS = (
     "--blend bands",
     "--sharpen 0.5  (sharper)",
     "--grain 0  (no noise)",
+    "--no-occlusion  (over what is in front)  (the same as the default)",
 )
 
 
@@ -155,7 +156,14 @@ def test_each_row_is_another_way(here: Here) -> None:
     assert np.abs(own - (255 - red)).max() < 12
     for row in ("--color auto --feather 0.08", "--color linear-gain", "--color reinhard"):
         assert middle(rows[row][2]).argmax() == red.argmax() != own.argmax(), row
-    alike = {"--color light", "--widen 0", "--blend feather", "--sharpen 0.5", "--grain 0"}
+    alike = {
+        "--color light",
+        "--widen 0",
+        "--blend feather",
+        "--sharpen 0.5",
+        "--grain 0",
+        "--no-occlusion",
+    }
     different = [row for row in rows if row not in alike]
     for one in different:
         for other in different:
@@ -273,10 +281,14 @@ def test_a_preview_is_no_film_to_be_measured(here: Here) -> None:
 @given(
     color=st.sampled_from(["auto", "linear-gain", "light", "reinhard", "seamless", "none"]),
     feather=st.floats(0, 0.5).map(lambda value: round(value, 3)),
+    occlusion=st.booleans(),
 )
-def test_the_words_above_a_row_ask_for_it(color: Any, feather: float) -> None:
-    now = ConvertSettings(color=color, feather=feather)
+def test_the_words_above_a_row_ask_for_it(color: Any, feather: float, occlusion: bool) -> None:
+    now = ConvertSettings(color=color, feather=feather, occlusion=occlusion)
     found = options(now)
+    if not occlusion:
+        assert found[0].words.endswith("(set now)")
+    assert [way.settings.occlusion for way in found].count(not occlusion) == 1
     assert found[0].settings == now
     assert len({way.settings for way in found}) == len(found)
     for way in found:

@@ -129,3 +129,24 @@ def test_a_note_that_is_none_is_passed_over(project: Project) -> None:
     write_json(folder / "odd.json", {"outputs": ["eva"], "consents": "eva", "swaps": ["eva"]})
     write_json(folder / "other.json", {"outputs": {"film": "eva"}, "consents": {"eva": {}}})
     assert names(project, "eva") == []
+
+
+def test_what_was_moved_out_or_changed_is_told_by_its_record(
+    project: Project, tmp_path: Path
+) -> None:
+    """The note stays where the film was."""
+    folder = project.renders_folder
+    consent = project.person("eva").consent
+    assert consent is not None
+    run = Finisher(TrustSettings(), {}, "Faces redrawn", {"eva": consent})
+    sheet = paint([Act("red", 0, 1, 90)], 0)
+    for name in ("kept", "moved", "changed"):
+        run.still(folder / f"{name}.png", sheet, ["eva"])
+        sheet = sheet[:, ::-1]
+        write_json(folder / "explain.json", run.told())
+    assert made_with(project, project.person("eva")).elsewhere == ()
+    (folder / "moved.png").rename(tmp_path / "moved.png")
+    (folder / "changed.png").write_bytes(b"cropped")
+    made = made_with(project, project.person("eva"))
+    assert sorted(one.split(" (")[0] for one in made.elsewhere) == ["changed.png", "moved.png"]
+    assert [path.name for path in made.files] == ["changed.png", "explain.json", "kept.png"]

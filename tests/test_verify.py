@@ -224,6 +224,25 @@ def test_files_of_models_are_known_by_their_hash(elsewhere: Home, tmp_path: Path
     assert "was removed" in gone.summary
 
 
+def test_a_record_of_a_model_that_cannot_be_opened_is_noted(made: Made, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    shutil.copytree(made.home.folder, home.folder)
+    odd = home.records / "models" / "odd.json"
+    odd.mkdir(parents=True)
+    before, film = verify(made.path, made.home), verify(made.path, home)
+    assert (film.outcome, film.summary) == ("intact", before.summary)
+    weights = tmp_path / "ema-encoder.safetensors"
+    weights.write_bytes(b"weights")
+    unknown = verify(weights, home)
+    assert unknown.outcome == "unknown"
+    assert "not all records" in unknown.summary
+    model_records.enter("training", "duo", [files.sha256(weights)], {}, home=home)
+    known = verify(weights, home)
+    assert known.outcome == "intact"
+    for found in (film, unknown, known):
+        assert any(str(odd) in text for text in found.told("unknown"))
+
+
 def test_a_picture_that_never_carried_a_mark_says_why(made: Made, tmp_path: Path) -> None:
     home, path = Home(tmp_path / "home"), tmp_path / "small.png"
     unsigned = tmp_path / "unsigned.png"

@@ -73,7 +73,7 @@ def carried_on(output: Floats, mask: Floats) -> Floats:
     """A drawn face with its colours going on beyond its edge.
 
     Normalised convolution (Knutsson and Westin, 1993) at two widths, the wide one where the
-    narrow one has nothing. Shapes as in `rim`.
+    narrow one has nothing; as it was drawn where neither has. Shapes as in `rim`.
     """
     side = mask.shape[0]
     sure = cv2.erode((mask > 0.5).astype(np.float32), _square(SURE * side))
@@ -84,7 +84,10 @@ def carried_on(output: Floats, mask: Floats) -> Floats:
     small = cv2.resize(known, quarter, interpolation=cv2.INTER_AREA)
     wide = cv2.GaussianBlur(small, (0, 0), sigma)
     wide = cv2.resize(wide, (side, side), interpolation=cv2.INTER_LINEAR)
-    far = wide[..., :3] / np.maximum(wide[..., 3:], np.float32(1e-6))
+    # Where nothing sure is within reach, what was drawn stays; it would turn black.
+    faint = np.float32(1e-6)
+    lacking = np.maximum(faint - wide[..., 3:], 0)
+    far = (wide[..., :3] + lacking * output) / np.maximum(wide[..., 3:], faint)
     little = np.float32(1e-3)
     colours = (narrow[..., :3] + little * far) / (narrow[..., 3:] + little)
     own = _blurred(np.asarray(sure, np.float32), side / 128)[..., None]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from understudy import files
 from understudy.errors import CheckpointError, ConsentError, SettingsError
-from understudy.model_entries import enter_checkpoint, enter_export, known_of
+from understudy.model_entries import check_not_deleted, enter_checkpoint, enter_export, known_of
 from understudy.models.checkpoint import (
     Snapshot,
     checkpoints,
@@ -111,15 +111,18 @@ def import_person(
         CheckpointError: the file is damaged, of another kind, network or size, or its encoder is
             not the model's; or the model is damaged.
         SettingsError: the model knows the person already, or has no decoders of their own.
-        ConsentError: the consent does not hold, or the agreement is missing or another.
+        ConsentError: the consent does not hold, the agreement is missing or another, or the file
+            is a copy of one that was deleted here when its person was removed.
         UnknownPerson: the person was removed from the project.
         ProjectError: the file names somebody who cannot be named so, or the model is in use.
         StorageError: the disk said no; the model is as it was.
-        TrustError: the model cannot be entered in the ledger; the person is in it.
+        TrustError: a record of the file is damaged, and nothing was done; or the model cannot be
+            entered in the ledger, and the person is in it.
     """
     label, weights = read(file)
     person = check_name(label.person, "person")
     project.check_not_removed(person)
+    check_not_deleted(file)
     folder = project.model_folder(model)
     with files.only_writer(folder / ".lock", f"the model {model}"):
         complete(folder)

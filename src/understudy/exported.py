@@ -17,6 +17,7 @@ from understudy.composite import PAST
 from understudy.errors import SettingsError
 from understudy.exchange.card import grant
 from understudy.exchange.running import Exported
+from understudy.model_entries import check_not_deleted
 from understudy.render import Drawer, Draws
 from understudy.settings import ConvertSettings
 from understudy.trust.consent import Consent
@@ -32,10 +33,13 @@ class ExportedArtist:
     Raises:
         MediaError: the file cannot be read or may not be run.
         SettingsError: a library is missing.
+        ConsentError: it is a copy of a file that was deleted here when somebody was removed.
+        TrustError: a record of it is damaged.
     """
 
     def __init__(self, path: Path, settings: ConvertSettings) -> None:
         self.model, self.settings = Exported(path), settings
+        check_not_deleted(path, self.model.sha256)
 
     @property
     def people(self) -> Sequence[str]:

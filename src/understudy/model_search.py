@@ -6,11 +6,13 @@ understudy verify exports/duo-ada.dfm
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from understudy.errors import TrustError, UnderstudyError
 from understudy.trust import model_records
+from understudy.trust.entries import stamp
 from understudy.trust.home import Home
 from understudy.trust.ledger import Ledger
 from understudy.trust.model_records import ModelRecord
@@ -22,6 +24,11 @@ SUFFIXES = frozenset({".safetensors", ".dfm", ".onnx"})
 UNKNOWN = (
     "It is a model, or a part of one. Nothing is known of it here: this installation neither "
     "trained nor exported it."
+)
+
+UNREAD = (
+    "It is a model, or a part of one. Nothing is known of it here, but not all records of models "
+    "could be opened."
 )
 
 DRAW = ("training", "import")
@@ -43,10 +50,16 @@ class KnownModel:
     holds: bool
 
 
-def search(home: Home, sha256: str) -> KnownModel | None:
-    """What is known of the file with this hash; None when nothing is."""
+def search(
+    home: Home, sha256: str, note: Callable[[str], None] = lambda _: None
+) -> KnownModel | None:
+    """What is known of the file with this hash; None when nothing is.
+
+    Args:
+        note: is told of each record that cannot be opened, which is passed over.
+    """
     try:
-        records = model_records.find(home, sha256)
+        records = model_records.find(home, sha256, note)
     except TrustError as error:
         return KnownModel(
             "Its record on this machine is damaged.", (("broken", error.problem),), holds=False
@@ -142,6 +155,7 @@ def _prove(home: Home, record: ModelRecord, findings: list[tuple[Tone, str]]) ->
             "base": record.base_sha256,
             "steps": record.steps,
             "consents": [one.digest for one in record.consents],
+            "time": stamp(record.made_at),
         }
         # What there is none of is left out of entries.
         changed = [
@@ -153,6 +167,9 @@ def _prove(home: Home, record: ModelRecord, findings: list[tuple[Tone, str]]) ->
                 changed.append("place")
             else:
                 ledger.prove(own.leaf)
+                bound = own.values.get("rest", "")
+                if not ledger.matches(record.files[0], record.rest, bound):
+                    changed.append("kind, name or consent records")
     except UnderstudyError as error:
         findings.append(("broken", f"Its record cannot be relied on: {error.problem}"))
         return False

@@ -7,8 +7,10 @@
 
 From left to right moments of the film in which a face is replaced, from top to bottom the film
 itself, the settings as they are, every colour transfer, a softer and a harder edge, an edge that
-keeps within what was drawn, another blend, and a sharpened face. How
-steady a face is cannot be seen in stills, so that is not among them.
+keeps within what was drawn, another blend, a sharpened face, no noise, and a face that is drawn
+over what is in front of it. How steady a face is cannot be seen in stills, so that is not among
+them; and what is in front of it is found in each moment by itself, where a conversion compares
+neighbouring frames too.
 
 The sheet shows faces that a machine made: it is labelled, marked and sealed as films are.
 """
@@ -59,7 +61,7 @@ ROOM = 1.5
 
 PREVIEW = "preview"
 
-SEEN = ("color", "feather", "widen", "blend", "sharpen", "grain")
+SEEN = ("color", "feather", "widen", "blend", "sharpen", "grain", "occlusion")
 """Settings that can be seen in a still."""
 
 SHARPER = 0.5
@@ -196,14 +198,19 @@ def options(settings: ConvertSettings) -> tuple[Option, ...]:
     found.append(_other(settings, "sharpen", sharpen, "soft" if settings.sharpen else "sharper"))
     grain = 0.0 if settings.grain else ConvertSettings().grain
     found.append(_other(settings, "grain", grain, "no noise" if settings.grain else "noise"))
+    what = "over what is in front" if settings.occlusion else "behind what is in front"
+    found.append(_other(settings, "occlusion", not settings.occlusion, what))
     return tuple(found)
 
 
 def _other(settings: ConvertSettings, name: str, value: str | float, what: str = "") -> Option:
     """`settings` with one of them changed, under the words that ask for it."""
-    shown = value if isinstance(value, str) else f"{value:g}"
+    if isinstance(value, bool):
+        words = f"--{name}" if value else f"--no-{name}"
+    else:
+        words = f"--{name} {value}" if isinstance(value, str) else f"--{name} {value:g}"
     note = f"  ({what})" if what else ""
-    return Option(f"--{name} {shown}{note}", settings.model_copy(update={name: value}))
+    return Option(f"{words}{note}", settings.model_copy(update={name: value}))
 
 
 def _standing(settings: ConvertSettings) -> str:

@@ -12,7 +12,7 @@ answered. Cut short, the same command goes on where it was.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from understudy.data.scans import Scan
 from understudy.decoders import SUFFIX
 from understudy.errors import CheckpointError, MediaError, ProjectError, SettingsError
 from understudy.exchange.checking import check as check_graph
-from understudy.model_entries import enter_tombstone, on_file
+from understudy.model_entries import enter_tombstone, exported_with, hashes_in, listed_in, on_file
 from understudy.models import decoder_file
 from understudy.models.checkpoint import (
     Snapshot,
@@ -35,7 +35,7 @@ from understudy.models.people import without_person
 from understudy.person import Person
 from understudy.progress import Progress
 from understudy.project import Project
-from understudy.renders import made_with
+from understudy.renders import consent_ids, made_with
 from understudy.scan import scan_key
 from understudy.schedule import State
 from understudy.trust import removed
@@ -155,8 +155,17 @@ class _Removal:
         """Files that hold the decoder, or the film of which was made with it."""
         folder = self.project.exports_folder
         own = [path for path in sorted(folder.glob("*")) if self._in_export(path)]
-        self._bury(own, EXPORTS)
+        self._bury((files.sha256(path) for path in own), EXPORTS)
         self._delete(own, "exported file")
+        elsewhere = exported_with(set(consent_ids(self.place)), self.progress)
+        if self._bury(elsewhere, EXPORTS):
+            more = len(elsewhere)
+            count = "1 more file was" if more == 1 else f"{more} more files were"
+            self.progress.note(
+                f"By the records of this installation, {count} exported with {self.place.name} "
+                "(written elsewhere, moved or replaced). Delete them wherever they are; here, "
+                "`understudy verify` says not to use them."
+            )
 
     def _in_export(self, path: Path) -> bool:
         name = self.place.name
@@ -206,24 +215,47 @@ class _Removal:
         people = _value(checkpoint / "state.json", "people")
         return isinstance(people, list) and self.place.name in people
 
-    def _bury(self, paths: Sequence[Path], model: str) -> None:
-        """Enter files in the ledger that are about to be deleted."""
+    def _bury(self, hashes: Iterable[str], model: str) -> bool:
+        """Enter files in the ledger that are about to be deleted, or that nobody should use."""
         consents = on_file(self.project, [self.place.name])
-        enter_tombstone(paths, model, consents, self.progress)
+        return enter_tombstone(hashes, model, consents, self.progress)
+
+    def _discard(self, checkpoint: Path) -> None:
+        self._bury(self._gone_with(checkpoint), checkpoint.parent.parent.name)
+        discard(checkpoint)
+
+    def _gone_with(self, checkpoint: Path) -> Iterator[str]:
+        """SHA-256 of a checkpoint's files as they are, and as they were before one was damaged.
+
+        Without decoders of others, and without what stays: models that were trained with a
+        frozen encoder have the same one, to the byte.
+        """
+        stays = {
+            sha256
+            for model in self.project.models
+            for one in checkpoints(self.project.model_folder(model))
+            if one != checkpoint
+            for sha256 in listed_in(one).values()
+        }
+        decoder = f"decoder-{self.place.name}.safetensors"
+        for file, sha256 in (*hashes_in(checkpoint).items(), *listed_in(checkpoint).items()):
+            part = file.removeprefix("ema-")
+            if sha256 not in stays and (part == decoder or not part.startswith("decoder-")):
+                yield sha256
 
     def _forget(self, checkpoint: Path) -> None:
         name, model = self.place.name, checkpoint.parent.parent.name
-        own = [checkpoint / f"{part}decoder-{name}.safetensors" for part in ("", "ema-")]
-        self._bury([one for one in own if one.is_file()], model)
         try:
             snapshot = load(checkpoint)
         except CheckpointError as error:
             self.progress.note(f"{error.problem} It was removed as a whole.")
-            discard(checkpoint)
+            self._discard(checkpoint)
             return
         if snapshot.model.people == (name,):
-            discard(checkpoint)
+            self._discard(checkpoint)
             return
+        own = [checkpoint / f"{part}decoder-{name}.safetensors" for part in ("", "ema-")]
+        self._bury((files.sha256(one) for one in own if one.is_file()), model)
         left = without_person(snapshot, name)
         state = State.from_json(snapshot.state)
         state.forget(name)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from understudy import files
 from understudy.errors import TrustError
 from understudy.person import Person
 from understudy.project_folder import ProjectFolder
@@ -37,13 +39,14 @@ def made_with(project: ProjectFolder, person: Person, home: Home | None = None) 
     """Everything that was made with `person`, as far as it is known."""
     folder = project.renders_folder
     found: set[Path] = set()
-    known: set[str] = set()
+    known: defaultdict[str, set[Path]] = defaultdict(set)
     for note in sorted(folder.rglob("*.json")):
         if ".work" in note.parts or not isinstance(value := _read(note), dict):
             continue
         own, hashes = _outputs(note, value, person.name)
         found |= own
-        known |= hashes
+        for sha256, paths in hashes.items():
+            known[sha256] |= paths
     for tracks in folder.rglob("*.tracks.toml"):
         if f'"{person.name}"' in tracks.read_text(encoding="utf-8", errors="replace"):
             found |= {path for path in (tracks, tracks.with_suffix(".png")) if path.is_file()}
@@ -51,18 +54,21 @@ def made_with(project: ProjectFolder, person: Person, home: Home | None = None) 
     return Made(tuple(sorted(found)), elsewhere)
 
 
-def _outputs(note: Path, value: dict[str, Any], name: str) -> tuple[set[Path], set[str]]:
-    """Files that a note says were made with somebody, and itself; and the hashes of all files
-    that it speaks of."""
+def _outputs(
+    note: Path, value: dict[str, Any], name: str
+) -> tuple[set[Path], dict[str, set[Path]]]:
+    """Files that a note says were made with somebody, and itself; and where all files that it
+    speaks of are said to be, by their hash."""
     outputs = value.get("outputs")
     if not isinstance(outputs, dict):
-        return (_beside(note) if name in _people(value) else set()), set()
-    found, known = set(), set()
+        return (_beside(note) if name in _people(value) else set()), {}
+    found: set[Path] = set()
+    known: dict[str, set[Path]] = {}
     everybody = _people(value)
     for one in (one for one in outputs.values() if isinstance(one, dict)):
-        known.add(str(one.get("sha256")))
+        path = note.parent / str(one.get("file"))
+        known.setdefault(str(one.get("sha256")), set()).add(path)
         if name in one.get("people", everybody):
-            path = note.with_name(str(one.get("file")))
             found |= {path, path.with_name(path.name + SIDECAR)}
     found = {path for path in found if path.is_file()}
     return (found | {note} if found else found), known
@@ -85,22 +91,32 @@ def _beside(note: Path) -> set[Path]:
     return {path for path in note.parent.iterdir() if path.is_file() and own.fullmatch(path.name)}
 
 
-def _elsewhere(home: Home, person: Person, known: set[str]) -> tuple[str, ...]:
+def _elsewhere(home: Home, person: Person, known: Mapping[str, set[Path]]) -> tuple[str, ...]:
     """Outputs that this installation's records say were made by a consent of the person, and
-    that are not among those whose hash is `known`."""
-    ids = set(_ids(person))
+    that are not, to the byte, where notes say: `known`, by hash."""
+    ids = set(consent_ids(person))
     found = []
     for path in sorted(home.records.glob("*.json")) if ids else ():
         try:
             record = records.read(path)
         except TrustError:
             continue
-        if record.sha256 not in known and ids & {one.id for one in record.facts.consents}:
+        if not ids & {one.id for one in record.facts.consents}:
+            continue
+        # Films are large: only those are read that could be it.
+        if not any(_is(path, record.sha256) for path in known.get(record.sha256, ())):
             found.append(f"{record.file} ({record.facts.made_at:%Y-%m-%d})")
     return tuple(dict.fromkeys(found))
 
 
-def _ids(person: Person) -> Iterator[str]:
+def _is(path: Path, sha256: str) -> bool:
+    try:
+        return files.sha256(path) == sha256
+    except OSError:
+        return False
+
+
+def consent_ids(person: Person) -> Iterator[str]:
     """Numbers of the consent records of a person, also of earlier ones."""
     for path in (person.consent_file, *person.earlier_folder.glob("*/consent.json")):
         value = _read(path)

@@ -63,27 +63,62 @@ def revoked_by_person(record: Consent) -> bool:
     return record.revocation is not None and record.revocation.by == "subject"
 
 
-def import_revocation(project: Project, file: Path, progress: Progress) -> Revoked:
+def import_revocation(
+    project: Project, file: Path, progress: Progress, *, key: str | None = None
+) -> Revoked:
     """Take a consent back because the person signed that; see `consenting.revoke`.
 
+    Args:
+        key: as for `check_revocation`.
+
     Raises:
-        ConsentError: it was not signed with the key of the consent, it was changed since, or it
-            takes back another consent than the one on file.
+        ConsentError: as `check_revocation`.
         UnknownPerson, ProjectLocked, ProjectError, TrustError, StorageError: as `revoke`.
     """
-    record = check_revocation(file)
-    on_file = project.place_of(record.person).consent
-    if on_file is not None and on_file.payload != record.payload:
-        raise ConsentError(
-            f"{file} takes back another consent of {record.person} than the one on file.",
-            f"If the face is not to be used at all any more: understudy consent revoke "
-            f"{record.person}",
-        )
+    record = check_revocation(project, file, key=key)
     return revoke(project, record.person, None, progress, record)
 
 
-def check_revocation(file: Path) -> Consent:
-    """The record in a file, if the person took it back. Raises ConsentError."""
+def check_revocation(project: Project, file: Path, *, key: str | None = None) -> Consent:
+    """The record in a file, if the person took the consent on file back.
+
+    Args:
+        key: id of the key that it must be signed with, as the person told it.
+
+    Raises:
+        ConsentError: it was not signed with the key of the consent, or with another than `key`,
+            it was changed since, or it takes back another consent than the one on file.
+    """
+    record = _taken_back(file)
+    assert record.signature is not None
+    if key is not None and record.signature.key_id != key.lower():
+        raise ConsentError(
+            f"{file} is signed with the key {record.signature.key_id}, not {key}.",
+            "Ask the person for their key's id, by another way than the file came.",
+        )
+    on_file = project.place_of(record.person).consent
+    if on_file is None:
+        return record
+    without = (
+        f"If the face is not to be used at all any more: understudy consent revoke {record.person}"
+    )
+    if on_file.payload != record.payload:
+        raise ConsentError(
+            f"{file} takes back another consent of {record.person} than the one on file.", without
+        )
+    # Records of films hold the consent in full: whoever reads one could sign it with a key of
+    # their own, and take that back.
+    if on_file.signature != record.signature:
+        raise ConsentError(
+            f"The consent in {file} does not carry the signature of the one on file: it is signed "
+            f"with the key {record.signature.key_id}.",
+            f"Ask {record.person}, by another way than the file came. {without}",
+        )
+    return record
+
+
+def _taken_back(file: Path) -> Consent:
+    """The record in a file, if who signed it took it back. Raises ConsentError."""
     record = read_record(file)
     consents.check_signature(record)
     taken, signature = record.revocation, record.signature

@@ -63,9 +63,12 @@ def verify(
     home = home or Home.from_environment()
     given = [records.read(path) for path in handed]
     sha256 = _hashed(file)
-    if (model := _of_model(file, sha256, home)) is not None:
+    notes: list[str] = []
+    if (model := _of_model(file, sha256, home, notes)) is not None:
         return model
     case = Inquiry(file, sha256, home, given, vouchers(home, trusted))
+    for note in notes:
+        case.say("unknown", note)
     with (progress or silent()).task(f"verify {plain(file.name)}", "frames") as task:
         return case.judge(lambda: _look(file, task.step), lambda: _tag(file))
 
@@ -99,15 +102,18 @@ def _of_another(file: Path) -> Verification:
     return _without_pictures(file, _hashed(file), "unknown", summary)
 
 
-def _of_model(file: Path, sha256: str, home: Home) -> Verification | None:
-    """A file of a model, by its hash or its name; None for anything else."""
-    known = model_search.search(home, sha256)
+def _of_model(file: Path, sha256: str, home: Home, notes: list[str]) -> Verification | None:
+    """A file of a model, by its hash or its name; None for anything else. What is to be noted
+    of the records is appended to `notes`."""
+    known = model_search.search(home, sha256, notes.append)
+    passed = [Finding("unknown", plain(note)) for note in notes]
     if known is not None:
-        found = [Finding(tone, plain(text)) for tone, text in known.findings]
+        found = [Finding(tone, plain(text)) for tone, text in known.findings] + passed
         outcome: Outcome = "intact" if known.holds else "broken"
         return _without_pictures(file, sha256, outcome, plain(known.summary), found)
     if file.suffix.lower() in model_search.SUFFIXES:
-        return _without_pictures(file, sha256, "unknown", model_search.UNKNOWN)
+        summary = model_search.UNREAD if passed else model_search.UNKNOWN
+        return _without_pictures(file, sha256, "unknown", summary, passed)
     return None
 
 

@@ -165,11 +165,12 @@ def import_consent(
 
     if revoked_by_person(read_record(file)):
         project = session.project()
-        name = check_revocation(file).person
+        name = check_revocation(project, file, key=key).person
         if not yes:
-            return _say_what_goes(session, name, f"import {quote(str(file))}")
+            told = "" if key is None else f" --key {quote(key)}"
+            return _say_what_goes(session, name, f"import {quote(str(file))}{told}")
         with session.progress() as progress:
-            done = import_revocation(project, file, progress)
+            done = import_revocation(project, file, progress, key=key)
         return _say_revoked(session, name, done)
     change = import_record(session.project(), file, statement, key=key, replace=replace)
     _say(session, change.record)

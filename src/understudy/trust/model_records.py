@@ -3,14 +3,17 @@
     HOME/records/models/0000002a-1f0a9b7c66d0e1a2.json      leaf of the ledger, begin of its hash
 
 The ledger holds the same: hashes of the files and of the weights, the base's hash, and keyed
-digests of the people and of their consent records. Nobody's name goes into either, nor a file's
-name, which may hold one. Records stay on this machine.
+digests of the people and of their consent records, and of what else is told of the model (see
+`rest`). Nobody's name goes into either, nor a file's name, which may hold one. Records stay on
+this machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -18,7 +21,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from understudy import files
 from understudy.errors import TrustError
 from understudy.trust.consent_record import Consent
-from understudy.trust.entries import Value
+from understudy.trust.entries import Value, canonical
 from understudy.trust.home import Home
 from understudy.trust.ledger import Ledger
 from understudy.trust.manifest import ConsentReference, LedgerLeaf, Sha256
@@ -56,6 +59,16 @@ class ModelRecord(BaseModel):
     proof: dict[str, Any]
     """That the ledger holds it; see `Ledger.prove`."""
     tool: str = Field(default_factory=lambda: f"understudy {version('understudy')}")
+
+    @property
+    def rest(self) -> str:
+        """What the ledger holds only as a keyed digest, under the key of the first file's hash:
+        kind, name and the ids of the consent records."""
+        return _rest(self.kind, self.model, self.consents)
+
+
+def _rest(kind: Kind, model: str, consents: Sequence[ConsentReference]) -> str:
+    return canonical([kind, model, [one.id for one in consents]])
 
 
 def enter(
@@ -98,6 +111,7 @@ def enter(
             "sha256": hashes[0],
             "people": [ledger.digest(one.id, name) for name, one in named],
             "consents": [one.digest for one in references],
+            "rest": ledger.digest(hashes[0], _rest(kind, model, references)),
         }
         entry = ledger.append(ENTERED.get(kind, "model"), values)
         record = ModelRecord(
@@ -117,26 +131,41 @@ def enter(
     return record
 
 
-def find(home: Home, sha256: str) -> list[ModelRecord]:
+def find(
+    home: Home, sha256: str, note: Callable[[str], None] = lambda _: None
+) -> list[ModelRecord]:
     """All records of a file or of weights with this hash, oldest first.
 
+    Args:
+        note: is told of each record that cannot be opened, which is passed over.
+
     Raises:
-        TrustError: one of them is damaged.
+        TrustError: one that holds this hash is damaged.
     """
     found = []
     for path in sorted((home.records / "models").glob("*.json")):
         try:
-            data = path.read_bytes()
-            # Only what can be it is taken apart.
-            if sha256.encode() not in data:
-                continue
+            data = _bytes(path)
+        except OSError as error:
+            note(f"{path} cannot be opened ({error.strerror}); of which model it is, is not known.")
+            continue
+        # Only what can be it is taken apart.
+        if sha256.encode() not in data:
+            continue
+        try:
             record = ModelRecord.model_validate_json(data)
-        except (OSError, ValidationError) as error:
-            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        except ValidationError as error:
             raise TrustError(
-                f"The record {path} cannot be read ({why}).",
+                f"The record {path} cannot be read ({error.errors()[0]['msg']}).",
                 "Restore it from a copy, or move it away.",
             ) from error
         if sha256 in (*record.files, record.weights_sha256):
             found.append(record)
     return found
+
+
+def _bytes(path: Path) -> bytes:
+    """Raises OSError, also for what is no file: a pipe would be waited for."""
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file")
+    return path.read_bytes()
