@@ -191,8 +191,8 @@ def test_a_bar_stays_in_front_of_a_warped_photo_too() -> None:
     (bare,) = scene(1)
     frame = barred(bare)
     still = Still("ada", bare.image, head())
-    (shown,), (painted,) = (
-        Warper(still, ConvertSettings(occlusion=occlusion)).patches([(frame, [head()])])[0]
+    shown, painted = (
+        Warper(still, ConvertSettings(occlusion=occlusion)).patches([(frame, [head()])])[0][0]
         for occlusion in (True, False)
     )
     assert (shown.x, shown.y, shown.alpha.shape) == (painted.x, painted.y, painted.alpha.shape)

@@ -78,8 +78,8 @@ def search(
         findings.append(
             (
                 "broken",
-                f"This installation deleted it on {when}, because somebody whose face it draws "
-                "was removed. This is a copy.",
+                f"Somebody whose face it draws was removed here on {when}, and what there was of "
+                "them was deleted. This is a copy, or lies elsewhere.",
             )
         )
         return KnownModel(
