@@ -196,8 +196,9 @@ def test_a_bar_stays_in_front_of_a_warped_photo_too() -> None:
         for occlusion in (True, False)
     )
     assert (shown.x, shown.y, shown.alpha.shape) == (painted.x, painted.y, painted.alpha.shape)
-    bar = np.zeros(frame.image.shape[:2], np.uint8)
-    cv2.line(bar, (0, 160), (bar.shape[1], 170), 1, 14)
+    rows, columns = frame.image.shape[:2]
+    bar = np.zeros((rows, columns), np.uint8)
+    cv2.line(bar, (0, 160), (columns, 170), 1, 14)
     height, width = shown.alpha.shape
     under = bar[shown.y : shown.y + height, shown.x : shown.x + width] > 0
     sure = under & (painted.alpha > 0.9)
