@@ -52,3 +52,11 @@ def test_slopes_worked_out_by_hand_are_the_true_ones() -> None:
     (expected,) = torch.autograd.grad(3 * automatic, picture)
     assert torch.allclose(by_hand, automatic)
     assert float((slope - expected).norm()) < 1e-4 * float(expected.norm())
+
+
+def test_a_pattern_of_single_pixels_counts_no_more_than_coarser_detail() -> None:
+    rows, columns = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    single = ((rows + columns) % 2).float()[None, None]
+    coarse = ((rows // 2 + columns // 2) % 2).float()[None, None]
+    inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))
+    assert float(detail(single)[inside].mean()) < 1.3 * float(detail(coarse)[inside].mean())
