@@ -59,7 +59,7 @@ def database_errors(path: Path) -> Iterator[None]:
             ) from error
         if code == sqlite3.SQLITE_IOERR:
             raise StorageError(
-                f"The disk failed at {path} ({error}).",
+                f"There is no room left at {path}, or the disk failed ({error}).",
                 "Free some space and check the disk, then run the same command again.",
             ) from error
         raise TrustError(
