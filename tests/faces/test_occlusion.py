@@ -16,7 +16,6 @@ from understudy.demo import SAMPLE
 from understudy.errors import WeightsError
 from understudy.faces.align import CORE, alignment, transform_points, warp
 from understudy.faces.occlusion import (
-    SCALE,
     SHIPPED,
     SIDE,
     OcclusionNet,
@@ -28,6 +27,7 @@ from understudy.faces.occlusion import (
 )
 from understudy.faces.pose import reference
 from understudy.media.video import VideoReader
+from understudy.quantised import SCALE
 from understudy.types import Floats, Image
 
 FRAME = 30

@@ -5,14 +5,12 @@ laid over them by a program, so that the truth is known to the pixel; docs/masks
 The mesh does not help: it is drawn through a hand as if that were not there.
 
 The network is a U-Net (Ronneberger, Fischer and Brox, "U-Net: convolutional networks for biomedical
-image segmentation", 2015) with sums in place of concatenations. Its file is safetensors: every
-matrix as 8-bit integers with a scale for each output channel, biases as 16-bit floats, and what it
-is under "occlusion" in the metadata, as JSON (schema 1).
+image segmentation", 2015) with sums in place of concatenations. Its file is as `quantised` writes
+them, with what it is under "occlusion" in the metadata, as JSON (schema 1).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -20,13 +18,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from understudy import files
+from understudy import quantised
 from understudy.errors import WeightsError
 from understudy.faces.align import core_alignment, transform_points, warp
 from understudy.faces.masks import face_mask, visible_mask
@@ -48,8 +44,6 @@ LEFT = 0.25
 """Share of a face that is not covered, at least, of one that the network sees."""
 
 AT_ONCE = 16
-SCALE = ".scale"
-LARGEST = 127
 
 
 class Layer(nn.Module):
@@ -104,18 +98,8 @@ def write(path: Path, net: OcclusionNet, training: dict[str, Any]) -> None:
     Raises:
         StorageError
     """
-    tensors: dict[str, Tensor] = {}
-    for name, value in net.state_dict().items():
-        value = value.detach().cpu().float()
-        if value.dim() < 2:
-            tensors[name] = value.half()
-            continue
-        rows = value.flatten(1)
-        scale = (rows.abs().amax(1) / LARGEST).clamp_min(1e-12)
-        tensors[name] = (rows / scale[:, None]).round().to(torch.int8).view(value.shape)
-        tensors[name + SCALE] = scale
-    about = json.dumps({"schema_version": SCHEMA, "training": training}, sort_keys=True)
-    files.write_bytes(path, safetensors.torch.save(tensors, {"occlusion": about}))
+    about = {"schema_version": SCHEMA, "training": training}
+    quantised.write(path, "occlusion", quantised.quantised(net.state_dict()), about)
 
 
 def read(path: Path) -> tuple[OcclusionNet, dict[str, Any]]:
@@ -128,30 +112,14 @@ def read(path: Path) -> tuple[OcclusionNet, dict[str, Any]]:
     def unfit(why: str) -> WeightsError:
         return WeightsError(
             f"The network {path} cannot be used: {why}.",
-            "Install understudy anew, or convert with --no-occlusion.",
+            "Install understudy anew.",
         )
 
-    try:
-        with safe_open(path, "pt") as opened:
-            about = json.loads((opened.metadata() or {})["occlusion"])
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except OSError as error:
-        raise unfit(error.strerror or "it cannot be read") from error
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise unfit("it is no such network, or damaged") from error
-    if about.get("schema_version") != SCHEMA:
-        raise unfit(f"it is of schema {about.get('schema_version')}, not {SCHEMA}")
+    tensors, about = quantised.read(path, "occlusion", SCHEMA, unfit)
     with torch.random.fork_rng(devices=[]):
         net = OcclusionNet()
     try:
-        weights = {
-            name: value.float() * tensors[name + SCALE].view(-1, *[1] * (value.dim() - 1))
-            if value.dtype == torch.int8
-            else value.float()
-            for name, value in tensors.items()
-            if not name.endswith(SCALE)
-        }
-        net.load_state_dict(weights)
+        net.load_state_dict(quantised.restored(tensors))
     except (KeyError, RuntimeError) as error:
         raise unfit("it does not fit this version") from error
     return net.eval().requires_grad_(False), dict(about["training"])

@@ -1,10 +1,8 @@
 """The base: what a network that has seen many people knows of faces, small enough for the package.
 
 It is a `swift` with one decoder, that of the mean person: made from a `modulated` network, it
-holds nothing by which one of the people it has learned from could be drawn. One safetensors file,
-in which every matrix is kept as 8-bit integers, each of its rows (output channels) with a scale of
-its own, so that `weight = integer * scale`; vectors are kept as 16-bit floats. What it is stands in
-the file's metadata under "base", as JSON (schema 1):
+holds nothing by which one of the people it has learned from could be drawn. One file as `quantised`
+writes them; what it is stands in its metadata under "base", as JSON (schema 1):
 
     schema_version, network, size      to build it
     training                           what it was made from and how
@@ -21,15 +19,12 @@ out-of-distribution samples", 2018, with one class).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from understudy import files
@@ -39,14 +34,13 @@ from understudy.models.base import SwapModel
 from understudy.models.modulated import Modulated
 from understudy.models.readings import Readings
 from understudy.models.swift import Swift
+from understudy.quantised import quantised, read, restored, write
 
 SHIPPED = Path(__file__).with_name("base.safetensors")
 SHIPPED_SIZE = 128
 """The base that is part of this package, and the side of its pictures."""
 
 SCHEMA = 1
-SCALE = ".scale"
-LARGEST = 127
 AT_ONCE = 64
 MEAN = ("mean",)
 KNOWN, READ = "known.", "readings."
@@ -150,15 +144,7 @@ def write_base(
     Raises:
         StorageError
     """
-    tensors: dict[str, Tensor] = {}
-    for name, value in model.state_dict().items():
-        if value.dim() < 2:
-            tensors[name] = value.detach().cpu().half()
-            continue
-        rows = value.detach().cpu().float().flatten(1)
-        scale = (rows.abs().amax(1) / LARGEST).clamp_min(1e-12)
-        tensors[name] = (rows / scale[:, None]).round().to(torch.int8).view(value.shape)
-        tensors[name + SCALE] = scale
+    tensors = quantised(model.state_dict())
     tensors |= {KNOWN + key: value.contiguous() for key, value in vars(known).items()}
     if readings is not None:
         tensors |= {READ + key: getattr(readings, key).contiguous() for key in READINGS}
@@ -169,8 +155,7 @@ def write_base(
         "training": training,
         "readings": list(readings.names) if readings is not None else [],
     }
-    data = safetensors.torch.save(tensors, {"base": json.dumps(about, sort_keys=True)})
-    files.write_bytes(path, data)
+    write(path, "base", tensors, about)
 
 
 def read_base(path: Path) -> Base:
@@ -186,38 +171,26 @@ def read_base(path: Path) -> Base:
             "Name a file that understudy pretrain made, or train with --base none.",
         )
 
-    try:
-        digest = files.sha256(path)
-        with safe_open(path, "pt") as opened:
-            about = json.loads((opened.metadata() or {})["base"])
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except OSError as error:
-        raise unfit(error.strerror or "it cannot be read") from error
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise unfit("it is no base, or damaged") from error
-    if about.get("schema_version") != SCHEMA or about.get("network") != Swift.network:
-        raise unfit(f"it is of schema {about.get('schema_version')}, not {SCHEMA}")
-    known = {key: tensors.pop(KNOWN + key, None) for key in ("mean", "directions")}
-    read = {key: tensors.pop(READ + key, None) for key in READINGS}
+    tensors, about = read(path, "base", SCHEMA, unfit)
+    if about.get("network") != Swift.network:
+        raise unfit("it is no base of swift")
+    digest = files.sha256(path)
     names = tuple(about.get("readings", ()))
-    if any(value is None for value in (*known.values(), *(read.values() if names else ()))):
+    beside = [KNOWN + key for key in ("mean", "directions")]
+    beside += [READ + key for key in READINGS] if names else []
+    if any(name not in tensors for name in beside):
         raise unfit("it does not say which faces it knows, or what it reads from them")
-    weights = {
-        name: value.float() * tensors[name + SCALE].view(-1, *[1] * (value.dim() - 1))
-        if value.dtype == torch.int8
-        else value.float()
-        for name, value in tensors.items()
-        if not name.endswith(SCALE)
-    }
+    told = {name.partition(".")[2]: tensors.pop(name) for name in beside}
     try:
         with torch.random.fork_rng(devices=[]):
             model = Swift(about["size"], MEAN)
-        model.load_state_dict(weights)
+        model.load_state_dict(restored(tensors))
     except (KeyError, TypeError, RuntimeError, SettingsError) as error:
         raise unfit("it does not fit this version's networks") from error
     model = model.eval().requires_grad_(False)
-    readings = Readings(names, **read) if names else None
-    return Base(model, Known(**known), readings, dict(about["training"]), digest)
+    known = Known(told.pop("mean"), told.pop("directions"))
+    readings = Readings(names, **told) if names else None
+    return Base(model, known, readings, dict(about["training"]), digest)
 
 
 def begin(models: Sequence[SwapModel], base: Base) -> None:
