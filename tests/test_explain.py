@@ -14,6 +14,7 @@ import studio
 from understudy.cli import main
 from understudy.commands.explain import table
 from understudy.contact import CAPTION, GAP, TILE
+from understudy.drawing import weights_hash
 from understudy.errors import CheckpointError, ConsentError, SettingsError, UnknownModel
 from understudy.explain import CONVENTIONS
 from understudy.heat import colour, heat_map
@@ -21,7 +22,6 @@ from understudy.media import xmp
 from understudy.media.images import read_image
 from understudy.models import base, load_model
 from understudy.project import Project
-from understudy.render import weights_hash
 from understudy.traits import TRAITS
 from understudy.trust import consent
 from understudy.verify import verify

@@ -18,6 +18,7 @@ import understudy.export
 from painted import SIZE, Act, ColourTracker, paint
 from studio import CONVERT, build, command
 from understudy import files, model_search
+from understudy.drawing import Swapper, weights_hash
 from understudy.errors import (
     ConsentError,
     MediaError,
@@ -33,7 +34,6 @@ from understudy.exported import ExportedArtist
 from understudy.models import load_model
 from understudy.models.base import NETWORKS
 from understudy.project import Project
-from understudy.render import Swapper, weights_hash
 from understudy.settings import ConvertSettings
 from understudy.trust import consent
 from understudy.trust.home import Home

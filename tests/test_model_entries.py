@@ -14,6 +14,7 @@ import pytest
 from coming_and_going import snapshot, studio, trained
 from studio import build
 from understudy import files, model_search
+from understudy.drawing import weights_hash
 from understudy.errors import CheckpointError, TrustError
 from understudy.model_entries import enter_checkpoint, hashes_of
 from understudy.models import base, load_model
@@ -21,7 +22,6 @@ from understudy.models.checkpoint import Snapshot, checkpoints, load, replace, s
 from understudy.models.people import without_person
 from understudy.progress import Event, Progress
 from understudy.project import Project
-from understudy.render import weights_hash
 from understudy.schedule import State
 from understudy.trust import model_records
 from understudy.trust.home import Home

@@ -24,13 +24,13 @@ from painted import COLOURS, SIZE, Act, film, paint, seconds
 from understudy import casting as stage
 from understudy import chosen, commands
 from understudy.contact import CAPTION, GAP, PAPER, cut_square
+from understudy.drawing import Swapper, Trained
 from understudy.errors import FacesError, MediaError, SettingsError
 from understudy.looking import look
 from understudy.media.images import read_image, write_image
 from understudy.media.video import VideoReader
 from understudy.previewing import COLUMNS, MOST, ROOM, SIDE, PreviewReport, options
 from understudy.project import Project
-from understudy.render import Swapper, Trained
 from understudy.settings import ConvertSettings
 from understudy.trust import credentials
 from understudy.types import Face, Image

@@ -16,6 +16,7 @@ from typing import Any
 
 from understudy.compute import choose_device
 from understudy.data.faceset import Faceset
+from understudy.drawing import Artist, Cast, Draws, Trained
 from understudy.errors import ProjectError, SettingsError
 from understudy.exchange.card import is_exported
 from understudy.exported import ExportedArtist
@@ -41,7 +42,6 @@ from understudy.person import Portrait
 from understudy.portrait import sit
 from understudy.progress import Progress
 from understudy.project_folder import ProjectFolder
-from understudy.render import Artist, Cast, Draws, Trained
 from understudy.scan import film_hash, scan
 from understudy.sealing import check_ready, pictured
 from understudy.settings import ConvertSettings, ScanSettings

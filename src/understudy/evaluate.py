@@ -38,6 +38,7 @@ from understudy import files, metrics, weights
 from understudy.chosen import Chosen, choose
 from understudy.compute import bfloat16_pays, choose_device
 from understudy.data.faceset import Faceset
+from understudy.drawing import Swapper
 from understudy.errors import FacesError, SettingsError
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
@@ -51,7 +52,6 @@ from understudy.models.checkpoint import load_state
 from understudy.progress import Progress, silent
 from understudy.project import Project
 from understudy.redraw import Redrawn, redraw
-from understudy.render import Swapper
 from understudy.report import Curve, Plot
 from understudy.scan import Scan, scan
 from understudy.scores import (

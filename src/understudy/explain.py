@@ -27,6 +27,7 @@ import numpy as np
 
 from understudy import files
 from understudy.compute import choose_device
+from understudy.drawing import weights_hash
 from understudy.encoded import encode_people
 from understudy.finishing_drawn import Finisher
 from understudy.inside import Look, draw_decoders
@@ -35,7 +36,6 @@ from understudy.models.anatomy import Anatomy, dissect
 from understudy.models.checkpoint import load_state
 from understudy.permission import permit
 from understudy.progress import Progress, silent
-from understudy.render import weights_hash
 from understudy.sealing import check_ready, pictured
 from understudy.settings import ExplainSettings
 

@@ -22,6 +22,7 @@ import torch
 
 from understudy import files
 from understudy.data.faceset import Faceset
+from understudy.drawing import weights_hash
 from understudy.errors import FacesError, TrainingError
 from understudy.exchange.card import Card, Kind, grant
 from understudy.exchange.checking import Contract
@@ -33,7 +34,6 @@ from understudy.models import SwapModel, load_model
 from understudy.permission import permit
 from understudy.progress import Progress
 from understudy.project import Project
-from understudy.render import weights_hash
 from understudy.sealing import check_ready
 from understudy.trust.consent import require
 from understudy.types import Floats

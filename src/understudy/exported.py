@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 
 from understudy.composite import PAST
+from understudy.drawing import Drawer, Draws
 from understudy.errors import SettingsError
 from understudy.exchange.card import grant
 from understudy.exchange.running import Exported
 from understudy.model_entries import check_not_deleted
-from understudy.render import Drawer, Draws
 from understudy.settings import ConvertSettings
 from understudy.trust.consent import Consent
 from understudy.types import Floats, Image

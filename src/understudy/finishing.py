@@ -20,12 +20,13 @@ import av
 
 from understudy import canvas, files
 from understudy.data.scans import Scan
+from understudy.drawing import Cast
 from understudy.looking import Look, look
 from understudy.markable import STRONGER, TRIES, unmarkable
 from understudy.marking import Marker
 from understudy.media.video import MediaInfo, VideoReader, join
 from understudy.progress import Progress
-from understudy.render import FILM, MATTE, MATTE_ENCODE, SIDE, Cast, Laid, write_segments
+from understudy.render import FILM, MATTE, MATTE_ENCODE, SIDE, Laid, write_segments
 from understudy.sealing import (
     Origin,
     Sealed,

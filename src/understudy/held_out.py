@@ -16,10 +16,10 @@ import numpy as np
 from understudy import metrics
 from understudy.compute import bfloat16_pays, choose_device
 from understudy.data.faceset import Faceset
+from understudy.drawing import BATCH, Swapper
 from understudy.models import SwapModel
 from understudy.progress import Progress
 from understudy.redraw import cores
-from understudy.render import BATCH, Swapper
 from understudy.scores import Reconstruction
 from understudy.settings import ConvertSettings
 from understudy.types import Floats, Image

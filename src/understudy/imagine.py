@@ -29,6 +29,7 @@ from understudy import files, latents
 from understudy.compute import choose_device
 from understudy.contact import Row, grid, sheet
 from understudy.data.augment import planes
+from understudy.drawing import weights_hash
 from understudy.encoded import Encoded, encode_people, tensor
 from understudy.faces.analyser import FaceAnalyser
 from understudy.finding import Finder
@@ -40,7 +41,6 @@ from understudy.models.figures import CHUNK, measure
 from understudy.permission import permit
 from understudy.preview import pixels
 from understudy.progress import Progress, Task, silent
-from understudy.render import weights_hash
 from understudy.sealing import check_ready, pictured
 from understudy.settings import ImagineSettings, ScanSettings
 from understudy.traits import TRAITS

@@ -25,6 +25,7 @@ from understudy.data.augment import planes
 from understudy.data.faceset import Faceset
 from understudy.data.labels import Labels, read_labels
 from understudy.data.sampling import Indices
+from understudy.drawing import weights_hash
 from understudy.errors import SettingsError
 from understudy.model_entries import enter_export, on_file
 from understudy.models.checkpoint import load_model
@@ -35,7 +36,6 @@ from understudy.models.readings import POOR, Readings, fit
 from understudy.models.swift import Swift
 from understudy.permission import permit
 from understudy.progress import Progress, silent
-from understudy.render import weights_hash
 from understudy.settings import TrainSettings
 from understudy.train import TrainReport, train
 

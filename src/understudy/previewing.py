@@ -33,6 +33,7 @@ from understudy import files
 from understudy.casting import Ask, Plan, Seen, cast_of, drawers_of, look_for, plan, record_of
 from understudy.compute import few_threads
 from understudy.contact import PAPER, Row, cut_square, sheet
+from understudy.drawing import Cast
 from understudy.errors import FacesError, MediaError
 from understudy.finishing_stills import PICTURES, labelled, publish, with_headroom
 from understudy.matching import Match, in_name
@@ -40,7 +41,7 @@ from understudy.media.lay import lay
 from understudy.picking import frames_at
 from understudy.progress import Progress
 from understudy.project_folder import ProjectFolder
-from understudy.render import FILM, Cast
+from understudy.render import FILM
 from understudy.sealing import Origin, record_number
 from understudy.settings import ConvertSettings
 from understudy.steadying import Steady

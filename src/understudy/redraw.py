@@ -10,7 +10,7 @@ import numpy as np
 from understudy import metrics
 from understudy.data.faceset import Faceset, FacesetArrays
 from understudy.data.sampling import Indices
-from understudy.render import BATCH, Swapper
+from understudy.drawing import BATCH, Swapper
 from understudy.scores import Reconstruction
 from understudy.types import Image
 

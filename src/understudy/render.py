@@ -1,9 +1,7 @@
-"""Frames through the network and into segments: decoding, drawing and encoding side by side."""
+"""Frames past who draws and into segments: decoding, drawing and encoding side by side."""
 
 from __future__ import annotations
 
-import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -11,28 +9,19 @@ from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Self
 
 import av
-import numpy as np
-import torch
-from torch import Tensor, nn
 
 from understudy import canvas
-from understudy.composite import near, swap_patch
-from understudy.compute import bfloat16_pays, few_threads
-from understudy.faces.align import core_alignment, warp
-from understudy.in_front import Cover, covers
+from understudy.compute import few_threads
+from understudy.drawing import Draws
 from understudy.media.video import MediaInfo, SegmentWriter
-from understudy.models import SwapModel
 from understudy.pipeline import ahead
 from understudy.progress import Task
 from understudy.segments import Finished, Segments
-from understudy.settings import ConvertSettings, EncodeSettings
-from understudy.types import Face, Floats, Frame, Image, Patch
-
-BATCH = 16
-"""Faces that go through the network together, at most."""
+from understudy.settings import EncodeSettings
+from understudy.types import Face, Frame, Patch
 
 GROUP_FRAMES = 16
 """Frames whose faces are gathered before the network runs, at most."""
@@ -50,240 +39,6 @@ MATTE_ENCODE = EncodeSettings(codec="ffv1")
 
 BYTES_PER_PIXEL = 6
 """Of a frame: its native planes and its RGB picture."""
-
-
-class Draws(Protocol):
-    """Whatever can draw somebody's face over the faces in a film."""
-
-    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
-        """For every frame what to lay over it, given the faces in it to replace."""
-
-
-class Artist(Protocol):
-    """Whatever can stand in for people: a trained network, for one."""
-
-    @property
-    def people(self) -> Sequence[str]:
-        """Who can come."""
-
-    def facts(self) -> dict[str, Any]:
-        """What a record says of it, as JSON: equal exactly when it draws the same."""
-
-    def drawer(self, replace: str, with_: str) -> Draws:
-        """What draws `with_` over faces of `replace` (a name, or any other word when it is
-        anybody). Raises SettingsError when it cannot draw `with_`."""
-
-    def with_settings(self, settings: ConvertSettings) -> Artist:
-        """The same artist, who lays faces over frames in another way."""
-
-
-class Cast:
-    """Everybody who is drawn in a film, each over faces of their own.
-
-    Args:
-        by_track: who draws over the faces of a track, by its number; faces of other tracks
-            stay as they are. Several tracks may have the same drawer.
-    """
-
-    def __init__(self, by_track: Mapping[int, Draws]) -> None:
-        self._by_track = by_track
-        self._drawers = list({id(one): one for one in by_track.values()}.values())
-
-    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
-        """For every frame what to lay over it, given all faces in it."""
-        result: list[list[Patch]] = [[] for _ in frames]
-        for drawer in self._drawers:
-            own = [
-                (frame, [face for face in faces if self._by_track.get(face.track) is drawer])
-                for frame, faces in frames
-            ]
-            if any(faces for _, faces in own):
-                for laid, patches in zip(result, drawer.patches(own), strict=True):
-                    laid += patches
-        return result
-
-
-class Trained:
-    """A trained network as an artist.
-
-    Args:
-        name: of the model.
-        network: its weights are used as they are; it is moved to `device`.
-    """
-
-    def __init__(
-        self, name: str, network: SwapModel, settings: ConvertSettings, device: torch.device
-    ) -> None:
-        self.name, self.network, self.settings, self.device = name, network, settings, device
-
-    @property
-    def people(self) -> Sequence[str]:
-        return self.network.people
-
-    def facts(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "network": self.network.network,
-            "size": self.network.size,
-            "people": list(self.network.people),
-            "weights_sha256": weights_hash(self.network),
-            "device": self.device.type,
-            "bfloat16": bfloat16_pays(self.device),
-        }
-
-    def drawer(self, replace: str, with_: str) -> Swapper:
-        self.network.check_swaps()
-        return Swapper(
-            self.network, with_, self.settings, self.device, bfloat16_pays(self.device), replace
-        )
-
-    def with_settings(self, settings: ConvertSettings) -> Trained:
-        return Trained(self.name, self.network, settings, self.device)
-
-
-def weights_hash(model: SwapModel) -> str:
-    """Hex SHA-256 over the names and values of a model's weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-class Drawer(ABC):
-    """Draws a face from crops of a film's faces, in batches.
-
-    Attributes:
-        size: side of its crops in pixels.
-        learned: whether it tells where its face is.
-        settings: how the face is laid over the frame.
-        device, bfloat16: where and how to look for what is in front of faces.
-    """
-
-    size: int
-    learned: bool
-    settings: ConvertSettings
-    device: torch.device = torch.device("cpu")
-    bfloat16: bool = False
-
-    @abstractmethod
-    def draw(self, crops: Sequence[Image]) -> tuple[Floats, Floats]:
-        """The person with the expression of each crop.
-
-        Args:
-            crops: N of RGB uint8 (S, S, 3), as `alignment` cuts them, S = `size`.
-
-        Returns:
-            float32 (N, S, S, 3) RGB and float32 (N, S, S) mask, both 0..1.
-        """
-
-    def draw_over(self, crops: Sequence[Image]) -> tuple[Floats, Floats, Floats | None]:
-        """As `draw`, with a mask that is not bounded by the face in the crop.
-
-        Returns:
-            Also float32 (N, S, S), 0..1: where the network sees the face that goes; None where
-            it does not know that face.
-        """
-        return (*self.draw(crops), None)
-
-    def alignment(self, landmarks: Floats) -> Floats:
-        """The matrix from the frame to the crop: the core crop, see `faces.align`."""
-        return core_alignment(landmarks, self.size)
-
-    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
-        """For every frame what to lay over it, given the faces in it to replace."""
-        work = [
-            (number, frame, face, self.alignment(face.landmarks))
-            for number, (frame, faces) in enumerate(frames)
-            for face in faces
-        ]
-        fronts: list[Cover | None] = [None] * len(work)
-        if self.settings.occlusion:
-            fronts = [*chain.from_iterable(covers(frames, self.device, self.bfloat16))]
-        result: list[list[Patch]] = [[] for _ in frames]
-        for first in range(0, len(work), BATCH):
-            batch = work[first : first + BATCH]
-            crops = [warp(frame.image, matrix, self.size) for _, frame, _, matrix in batch]
-            outputs, masks, shown = self.draw_over(crops)
-            visible = [None] * len(batch) if shown is None else list(shown)
-            drawn = zip(crops, outputs, masks, visible, strict=True)
-            for (number, frame, face, matrix), front, (crop, output, mask, seen) in zip(
-                batch, fronts[first : first + BATCH], drawn, strict=True
-            ):
-                patch = swap_patch(
-                    frame.image,
-                    face,
-                    output,
-                    mask,
-                    matrix,
-                    self.settings,
-                    crop if front is None else front.away(crop, matrix),
-                    learned=self.learned,
-                    shown=seen,
-                    seed=frame.index,
-                )
-                if patch is not None:
-                    result[number].append(patch if front is None else front.before(patch))
-        return result
-
-
-class Swapper(Drawer):
-    """One person's decoder, ready to draw over faces.
-
-    Args:
-        model: its weights are used as they are; it is moved to `device` and set to evaluate.
-        person: whose decoder draws. Raises SettingsError when the model has none.
-        device: where to compute.
-        bfloat16: whether the network runs in bfloat16.
-        replaced: whose faces are drawn over, if that is one person whom the model knows. Then
-            the swap ends near where that person's face shows, so that their hair stays in
-            front of it.
-    """
-
-    def __init__(
-        self,
-        model: SwapModel,
-        person: str,
-        settings: ConvertSettings,
-        device: torch.device,
-        bfloat16: bool,
-        replaced: str | None = None,
-    ) -> None:
-        model.decoder(person)
-        known = replaced in model.people and model.learns_mask
-        self.replaced = replaced if known else None
-        self.model = model.to(device).eval()
-        nn.Module.to(self.model, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.person = person
-        self.size, self.learned = model.size, model.learns_mask
-        self.settings = settings
-        self.device = device
-        self.bfloat16 = bfloat16
-
-    def draw(self, crops: Sequence[Image]) -> tuple[Floats, Floats]:
-        rgb, alpha, shown = self.draw_over(crops)
-        if shown is not None:
-            alpha = np.stack([mask * near(face) for mask, face in zip(alpha, shown, strict=True)])
-        return rgb, alpha
-
-    def draw_over(self, crops: Sequence[Image]) -> tuple[Floats, Floats, Floats | None]:
-        pixels = torch.from_numpy(np.stack(crops)).to(self.device)
-        images = pixels.permute(0, 3, 1, 2).float().div(255)
-        images = images.contiguous(memory_format=torch.channels_last)
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16),
-        ):
-            latent = self.model.encode(images)
-            output, mask = self.model.decode(latent, self.person)
-            own = self.model.decode(latent, self.replaced)[1] if self.replaced else None
-        rgb = output.float().clamp(0, 1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-
-        def plane(mask: Tensor) -> Floats:
-            found: Floats = mask[:, 0].float().clamp(0, 1).contiguous().cpu().numpy()
-            return found
-
-        return rgb, plane(mask), None if own is None else plane(own)
 
 
 def swapped(

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from understudy.composite import PAST
+from understudy.drawing import Cast, Swapper
 from understudy.models.base import Recipe, SwapModel
-from understudy.render import Cast, Swapper
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch, Pose
 
