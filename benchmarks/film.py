@@ -44,7 +44,7 @@ from benchmarks.common import (
     telling,
 )
 from benchmarks.conversion import scene
-from benchmarks.swap import DIRECTIONS, PEOPLE, Scene, budget, rate
+from benchmarks.swap import DIRECTIONS, PEOPLE, Scene, budget, measured, rate
 from benchmarks.untouched import Spared, one_after_the_other, spared
 from understudy import Project, metrics
 from understudy.measure import grey
@@ -171,17 +171,7 @@ def directed(
     output = work / f"{name}-{direction}-{way}.mp4"
     asked = {**UNLABELLED, **given, "matte": True}
     report = project.convert(scene.film, scene.replace, scene.with_, model, output, **asked)
-    values = project.evaluate(
-        model,
-        scene.film,
-        output,
-        scene.replace,
-        scene.with_,
-        scene.truth,
-        scene.truth_mask,
-        scene.film_mask,
-        work,
-    ).values["swap"]
+    values = measured(project, scene, model, output)
     assert report.matte is not None
     edge = edge_visibility(scene.film, output, report.matte)
     return film_of(name, direction.replace("-", " "), way, values, edge)

@@ -200,8 +200,13 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
 
 
 def swapped(project: Project, scene: Scene, model: str, output: Path) -> dict[str, Any]:
-    """Convert the scene to `output` and measure it: `swap` of the evaluation."""
+    """Convert the scene to `output` and measure it."""
     project.convert(scene.film, scene.replace, scene.with_, model, output)
+    return measured(project, scene, model, output)
+
+
+def measured(project: Project, scene: Scene, model: str, output: Path) -> dict[str, Any]:
+    """`swap` of the evaluation of a converted scene."""
     report = project.evaluate(
         model,
         scene.film,

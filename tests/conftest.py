@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,3 +56,21 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     from understudy.models import base  # loads torch, which most tests do without
 
     monkeypatch.setitem(base.NETWORKS, "swift", ("tinynet", "Tiny"))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a project, a model and a scene, as `studio` makes them; for `folder`."""
+    from studio import build  # loads torch
+
+    folder = tmp_path_factory.mktemp("built")
+    build(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A copy of what was built, which a test may change."""
+    shutil.copytree(built, tmp_path, symlinks=True, dirs_exist_ok=True)
+    capsys.readouterr()
+    return tmp_path

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from painted import Act, film
-from studio import CONVERT, FRAMES, TRAIN, build, command
+from studio import CONVERT, FRAMES, TRAIN, command
 from understudy.errors import (
     CheckpointError,
     FacesError,
@@ -29,21 +29,6 @@ from understudy.errors import (
     UnknownPerson,
 )
 from understudy.files import only_writer
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a project and a scene; work on a copy of it."""
-    folder = tmp_path_factory.mktemp("bad")
-    build(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    shutil.copytree(built, tmp_path, symlinks=True, dirs_exist_ok=True)
-    capsys.readouterr()
-    return tmp_path
 
 
 @pytest.fixture

@@ -54,13 +54,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    shutil.copytree(built, tmp_path, symlinks=True, dirs_exist_ok=True)
-    capsys.readouterr()
-    return tmp_path
-
-
-@pytest.fixture
 def project(folder: Path) -> Path:
     return folder / "project"
 

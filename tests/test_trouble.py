@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from studio import CONVERT, build, command
+from studio import CONVERT, command
 from understudy.errors import StorageError, TrustError
 from understudy.trust.certificates import make_chain
 from understudy.trust.home import Home
@@ -22,20 +22,6 @@ from understudy.verify import verify
 
 BEST = ("--crf", "0")
 """A film that is larger than a ledger of few entries."""
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trouble")
-    build(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    shutil.copytree(built, tmp_path, symlinks=True, dirs_exist_ok=True)
-    capsys.readouterr()
-    return tmp_path
 
 
 def convert(folder: Path, *words: str) -> int:
