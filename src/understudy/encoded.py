@@ -22,6 +22,9 @@ from understudy.types import Float64s, Floats, Image
 if TYPE_CHECKING:
     from understudy.project import Project
 
+TOGETHER = "everybody"
+"""What people are called whose faces one decoder draws."""
+
 FACES = 1000
 """Faces of a person at most that are looked at, evenly spread."""
 
@@ -53,14 +56,18 @@ class Encoded:
     cloud: Cloud
 
 
+def called(names: Sequence[str]) -> str:
+    """One word for those whose faces one decoder draws."""
+    return names[0] if len(names) == 1 else TOGETHER
+
+
 def encode_people(
-    project: Project, network: SwapModel, names: Sequence[str], label: str, share: float
+    project: Project, network: SwapModel, names: Sequence[str], share: float
 ) -> Encoded:
     """Read the facesets of `names` and encode them.
 
     Args:
         names: of people whose faces one decoder draws.
-        label: what to call them together.
         share: how much of the footage was kept out of training.
 
     Raises:
@@ -77,13 +84,13 @@ def encode_people(
     pictures, masks, traits, held = map(np.concatenate, columns)
     if held.sum() < 3 or (~held).sum() < 3:
         raise FacesError(
-            f"{label} has {len(held)} faces, too few to find directions in.",
+            f"{called(names)} has {len(held)} faces, too few to find directions in.",
             f"Add more footage and extract it: understudy add {names[0]} FILES...",
         )
     encoded = _encode(network, pictures)
     flat = encoded.flatten(1).double().cpu().numpy()
     return Encoded(
-        label,
+        called(names),
         names[0],
         pictures,
         masks,

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from understudy.project import Project
 
 SCHEMA_VERSION = 2
-EVERYBODY = "everybody"
 
 CONVENTIONS = {
     "mac": "a multiplication with its addition, for one face; convolutions and linear layers",
@@ -124,9 +123,8 @@ def explain(
         task.step()
         encoded = []
         for names in groups:
-            label = names[0] if len(names) == 1 else EVERYBODY
-            group = encode_people(project, network, names, label, state.get("held_out", 0.1))
-            inside[label] = Look(network, group, settings, folder, finisher).all()
+            group = encode_people(project, network, names, state.get("held_out", 0.1))
+            inside[group.name] = Look(network, group, settings, folder, finisher).all()
             encoded.append(group)
             task.step()
         draw_decoders(network, encoded, settings, folder, finisher)

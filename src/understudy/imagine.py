@@ -30,7 +30,7 @@ from understudy.compute import choose_device
 from understudy.contact import Row, grid, sheet
 from understudy.data.augment import planes
 from understudy.drawing import weights_hash
-from understudy.encoded import Encoded, encode_people, tensor
+from understudy.encoded import Encoded, called, encode_people, tensor
 from understudy.faces.analyser import FaceAnalyser
 from understudy.finding import Finder
 from understudy.finishing_drawn import Finisher
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from understudy.project import Project
 
 SCHEMA_VERSION = 2
-EVERYBODY = "everybody"
 
 LOOKED_AT = 256
 """Faces over which the network's own figures are taken."""
@@ -141,12 +140,11 @@ def imagine(
     job = {**figures, "trust": pictured(trust), "people": list(chosen)}
     finisher = Finisher(trust, job, "Faces imagined", consents, weights)
     for names in together:
-        label = names[0] if len(names) == 1 else EVERYBODY
-        with progress.task(f"imagine {label}", "parts", 5) as task:
-            group = encode_people(project, network, names, label, state.get("held_out", 0.1))
+        with progress.task(f"imagine {called(names)}", "parts", 5) as task:
+            group = encode_people(project, network, names, state.get("held_out", 0.1))
             task.step()
             run = _Look(network, group, finder, settings, folder, finisher, task)
-            figures["people"][label] = run.all()
+            figures["people"][group.name] = run.all()
     figures |= finisher.told()
     for note in finisher.notes:
         progress.note(note)

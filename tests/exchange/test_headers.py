@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from strangers import chunk, values
 from understudy.errors import MediaError
-from understudy.exchange import faceswap, literal, png_header
+from understudy.exchange import faceswap, literal
+from understudy.media.xmp import PNG
 
 
 def picture() -> bytes:
@@ -120,7 +121,7 @@ def test_hostile_headers_are_told(what: str) -> None:
 
 @given(st.binary(max_size=400))
 def test_no_bytes_do_anything_but_the_declared_error(data: bytes) -> None:
-    for whole in (data, png_header.SIGNATURE + data, with_itxt(data), with_itxt(data, b"\1\0")):
+    for whole in (data, PNG + data, with_itxt(data), with_itxt(data, b"\1\0")):
         with contextlib.suppress(MediaError):
             faceswap.header(whole)
 

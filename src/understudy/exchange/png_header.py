@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Iterator
 
 from understudy.errors import MediaError
+from understudy.media.xmp import PNG
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHUNKS = 100_000
 """More chunks than this no picture has."""
 
@@ -21,7 +21,7 @@ LONGEST = 4 << 20
 
 def is_png(data: bytes) -> bool:
     """Whether the file begins as a PNG file does."""
-    return data.startswith(SIGNATURE)
+    return data.startswith(PNG)
 
 
 def damaged(why: str) -> MediaError:
@@ -30,7 +30,7 @@ def damaged(why: str) -> MediaError:
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Type, first byte and end of every chunk's body, up to the last one."""
-    place = len(SIGNATURE)
+    place = len(PNG)
     for _ in range(CHUNKS):
         if place + 8 > len(data):
             raise damaged("it is cut short")

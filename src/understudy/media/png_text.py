@@ -6,10 +6,9 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 
-from understudy.media.xmp import KEYWORD
+from understudy.media.xmp import KEYWORD, PNG
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_HEADER = len(SIGNATURE) + 12 + 13
+_HEADER = len(PNG) + 12 + 13
 
 
 def with_text(png: bytes, text: Mapping[str, str]) -> bytes:
@@ -39,7 +38,7 @@ def with_packet(png: bytes, packet: bytes) -> bytes:
 
 def _with_chunks(png: bytes, chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
     """The same picture with chunks, names and bodies, right after its header."""
-    if png[: len(SIGNATURE)] != SIGNATURE or png[12:16] != b"IHDR":
+    if png[: len(PNG)] != PNG or png[12:16] != b"IHDR":
         raise ValueError("text goes into PNG files only")
     added = b"".join(
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
