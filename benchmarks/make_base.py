@@ -47,6 +47,10 @@ ANGLES = {"yaw": 0, "pitch": 1, "gaze aside": 3, "gaze up": 4}
 """Places of angles in a frame's row, degrees."""
 
 
+TURNING = ("yaw", "gaze aside")
+"""Those of them that change their sign in a mirrored picture."""
+
+
 def _mean(weights: dict[str, float], which: list[str]) -> float:
     return sum(weights.get(one, 0.0) for one in which) / len(which)
 
@@ -67,7 +71,8 @@ def labels(project: Project) -> Path:
         people[one["id"] if isinstance(one["id"], str) else f"id{one['id']:03d}"] = rows
     path = project.folder / "labels.json"
     names = [*TRAITS, *ANGLES]
-    files.write_json(path, {"schema_version": 1, "names": names, "people": people})
+    table = {"schema_version": 1, "names": names, "turning": list(TURNING), "people": people}
+    files.write_json(path, table)
     return path
 
 

@@ -55,6 +55,11 @@ class Drawn:
         return pa.table({"frame": pa.array(range(self.count), pa.int32())})
 
     @property
+    def frames(self) -> NDArray[np.int64]:
+        """Of each face, its frame."""
+        return np.arange(self.count)
+
+    @property
     def fingerprint(self) -> str:
         return f"{self.person}-{self.count}"
 

@@ -7,6 +7,7 @@ one would have seen.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,8 +17,10 @@ from understudy.course import Course
 from understudy.data.augment import Batch, augment, generator, planes
 from understudy.data.doubles import Doubles
 from understudy.data.faceset import Faceset
+from understudy.data.labels import Known, Labels
 from understudy.data.sampling import sample
 from understudy.models.base import Recipe
+from understudy.models.focus import around_eyes
 from understudy.progress import Progress
 
 MEASURED = 48
@@ -35,6 +38,7 @@ class Feed:
         batch: faces of each person in a step: everybody who learns comes equally often, however
             many faces they have.
         share: of the footage that is held out.
+        labels: what is known of the frames of everybody who learns.
 
     Attributes:
         faces: of everybody in `facesets`, uint8 (N, 4, S', S') as `augment.planes` packs them.
@@ -51,6 +55,7 @@ class Feed:
         share: float,
         device: torch.device,
         progress: Progress,
+        labels: Labels | None = None,
     ) -> None:
         self.course, self.how, self.batch, self.seed = course, recipe.augmentation, batch, seed
         self.at_once = recipe.at_once or len(course.learning)
@@ -66,6 +71,14 @@ class Feed:
             self.faces[person] = planes(arrays.images[rows], arrays.masks[rows]).to(device)
             self.held_out[person] = planes(arrays.images[kept], arrays.masks[kept]).to(device)
             landmarks[person] = torch.from_numpy(arrays.landmarks[rows])
+        self.known: Known | None = None
+        if labels is not None:
+            frames = {
+                person: faceset.frames[faceset.split(share)[0]]
+                for person, faceset in facesets.items()
+            }
+            self.known = Known(labels, frames)
+        self.around_eyes = around_eyes(course.size).to(device)
         self.doubles: Doubles | None = None
         if len(facesets) > 1 and self.how.doubles > 0:
             self.doubles = Doubles(self.faces, landmarks, course.learning)
@@ -87,21 +100,31 @@ class Feed:
             rows = torch.from_numpy(sample(self.seed + number, step, len(faces), self.batch))
             source = generator(self.seed, step, number)
             picked = faces.index_select(0, rows.to(faces.device))
-            inputs = self._inputs(person, rows, picked, source)
-            found.append(augment(picked, self.course.size, self.how, source, inputs))
+            played, inputs = self._inputs(person, rows, picked, source)
+            batch = augment(picked, self.course.size, self.how, source, inputs)
+            found.append(self._told(batch, person, rows, played))
         torch.manual_seed(generator(self.seed, step, len(self.course.people)).initial_seed())
         return found
 
     def _inputs(
         self, person: str, rows: Tensor, own: Tensor, source: torch.Generator
-    ) -> Tensor | None:
-        """What the network is to see in place of its own crops `own`; None for just these."""
+    ) -> tuple[Tensor, Tensor | None]:
+        """Which faces (bool (N,)) are played by doubles, and what the network is to see in place of
+        the person's own crops `own`; None for just these."""
         if self.doubles is None:
-            return None
-        chance = torch.rand(len(rows), generator=source)
-        some = torch.nonzero(chance < self.how.doubles).flatten()
-        if not len(some):
-            return None
+            return torch.zeros(len(rows), dtype=torch.bool), None
+        played = torch.rand(len(rows), generator=source) < self.how.doubles
+        if not played.any():
+            return played, None
         inputs = own[:, :3].clone()
-        inputs[some.to(own.device)] = self.doubles.draw(person, rows[some], source)
-        return inputs
+        inputs[played.to(own.device)] = self.doubles.draw(person, rows[played], source)
+        return played, inputs
+
+    def _told(self, batch: Batch, person: str, rows: Tensor, played: Tensor) -> Batch:
+        """The batch with what is known of its faces, and what is asked where doubles play."""
+        asked, known, device = None, None, batch.input.device
+        if not self.how.double_eyes and played.any():
+            asked = 1 - played.to(device)[:, None, None, None] * self.around_eyes
+        if self.known is not None:
+            known = self.known.of(person, rows, batch.mirrored.cpu(), played).to(device)
+        return replace(batch, asked=asked, known=known)

@@ -88,8 +88,8 @@ def pretrain(
         name: of the model that is trained; the base is made of it.
         settings: of the training; its network is `modulated`, and it begins with nothing.
         aside: how many of them are kept out, evenly spread over the names in their order.
-        labels: what is known of the frames, see `data.labels`; from it the base learns to read
-            its latents.
+        labels: what is known of the frames, see `data.labels`; the latents learn to hold it, and
+            the base to read it from them.
 
     Raises:
         SettingsError: too few people, or labels that do not fit them.
@@ -115,7 +115,7 @@ def pretrain(
         found = read_labels(labels)
         _check_labels(project, found, everybody)
     own = settings.model_copy(update={"network": Modulated.network, "base": "none"})
-    trained = train(project, learned, name, own, progress)
+    trained = train(project, learned, name, own, progress, labels=found)
     if not trained.finished:
         return PretrainReport(trained, None, {}, {})
     model = load_model(trained.folder, progress.note)
@@ -160,7 +160,7 @@ def pretrain(
 def _check_labels(project: Project, found: Labels, people: Sequence[str]) -> None:
     """Raises SettingsError when a frame of somebody's faces has no label."""
     for person in people:
-        frames = _frames(Faceset.open(project.person(person).faces_folder))
+        frames = Faceset.open(project.person(person).faces_folder).frames
         labelled = len(found.people.get(person, ()))
         if len(frames) and frames.max() >= labelled:
             raise SettingsError(
@@ -170,18 +170,13 @@ def _check_labels(project: Project, found: Labels, people: Sequence[str]) -> Non
             )
 
 
-def _frames(faceset: Faceset) -> Indices:
-    """Of each face, its frame in the film."""
-    return np.asarray(faceset.table["frame"].to_numpy(), np.int64)
-
-
 def _some(project: Project, person: str, size: int, count: int) -> tuple[Tensor, Indices]:
     """So many of somebody's faces, evenly spread, uint8 (N, 4, S', S'), and their frames."""
     faceset = Faceset.open(project.person(person).faces_folder)
     rows = np.linspace(0, len(faceset) - 1, min(len(faceset), count)).astype(int)
     arrays = faceset.load(size, rows=[int(row) for row in rows])
     # Copies, because torch wants to be able to write to what it takes.
-    return planes(arrays.images.copy(), arrays.masks.copy()), _frames(faceset)[rows]
+    return planes(arrays.images.copy(), arrays.masks.copy()), faceset.frames[rows]
 
 
 def _truth(found: Labels, frames: Mapping[str, Indices]) -> Tensor:

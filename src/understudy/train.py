@@ -48,6 +48,7 @@ from understudy.settings import TrainSettings
 
 if TYPE_CHECKING:
     from understudy.data.faceset import Faceset
+    from understudy.data.labels import Labels
     from understudy.project import Project
 
 DEFAULT_MINUTES = 10.0
@@ -99,6 +100,7 @@ def train(
     *,
     add: Sequence[str] = (),
     freeze: bool = False,
+    labels: Labels | None = None,
 ) -> TrainReport:
     """Train the model `name` on the facesets of `people`, or go on with it.
 
@@ -110,6 +112,7 @@ def train(
         add: who joins the model, which exists then; `people` is empty.
         freeze: train only the decoders of those who join. The encoder and all other decoders
             stay as they are, to the bit.
+        labels: what is known of the frames of everybody who learns, for networks that can be told.
 
     Raises:
         UnknownPerson, ConsentError, FacesError, SettingsError: before anything is computed.
@@ -128,7 +131,8 @@ def train(
     compute.settle()
     with files.only_writer(folder / ".lock", f"the model {name}"), interrupts() as interrupted:
         complete(folder)
-        run = _Run(course, facesets(project, course, progress.note), folder, settings, progress)
+        found = facesets(project, course, progress.note)
+        run = _Run(course, found, folder, settings, progress, labels)
         before = run.state.seconds
         with progress.task(f"train {name}", *run.counted()) as task:
             due = time.monotonic() + settings.report_every
@@ -190,6 +194,7 @@ class _Run:
         folder: Path,
         settings: TrainSettings,
         progress: Progress,
+        labels: Labels | None,
     ) -> None:
         self.course, self.folder, self.settings = course, folder, settings
         self.recipe = network_class(course.network).recipe
@@ -207,7 +212,9 @@ class _Run:
         fast = self.recipe.bfloat16 and compute.bfloat16_pays(device)
         self.bfloat16 = settings.precision == "bfloat16" or (settings.precision == "auto" and fast)
         share = self.state.held_out
-        self.feed = Feed(course, found, self.recipe, batch, settings.seed, share, device, progress)
+        self.feed = Feed(
+            course, found, self.recipe, batch, settings.seed, share, device, progress, labels
+        )
         self.device = device
         if snapshot is None and course.base is not None:
             self._meet(course.base, progress)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from understudy.data.labels import read_labels
+from understudy.data.labels import MOST, Known, Labels, read_labels
 from understudy.errors import ProjectError, SettingsError
 
 GOOD: dict[str, Any] = {
@@ -26,6 +27,9 @@ def written(folder: Path, value: Any) -> Path:
 def test_labels_are_read(tmp_path: Path) -> None:
     labels = read_labels(written(tmp_path, GOOD))
     assert labels.names == ("open", "shut")
+    assert labels.turning == ()
+    turning = read_labels(written(tmp_path, GOOD | {"turning": ["shut"]}))
+    assert turning.turning == ("shut",)
     assert np.array_equal(labels.people["ada"], np.array([[0.1, 0.2], [0.3, 1]], np.float32))
 
 
@@ -39,6 +43,8 @@ def test_labels_are_read(tmp_path: Path) -> None:
         ({"people": {"ada": [[0.1, 0.2], [0.1, "x"]]}}, "people.ada"),
         ({"people": {"ada": [[0.1, float("nan")]]}}, "frame 0 of ada"),
         ({"faces": 1}, "faces"),
+        ({"turning": ["wide"]}, "`turning` names wide"),
+        ({"names": [str(number) for number in range(MOST + 1)], "people": {}}, "64 are the most"),
     ],
 )
 def test_bad_labels_are_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
@@ -51,3 +57,21 @@ def test_no_labels(tmp_path: Path) -> None:
         read_labels(tmp_path / "labels.json")
     with pytest.raises(ProjectError, match="not valid JSON"):
         read_labels(written(tmp_path, "{"))
+
+
+def test_a_network_is_told_deviations_and_mirrored_pictures_turn() -> None:
+    own = {"ada": np.array([[0, 5], [10, 7], [20, -3]], np.float32)}
+    own["ben"] = np.array([[30, 11], [99, 99]], np.float32)
+    labels = Labels(("open", "yaw"), own, ("yaw",))
+    known = Known(labels, {"ada": np.array([0, 1, 2]), "ben": np.array([0])})
+    no = torch.zeros(2, dtype=torch.bool)
+    values = known.of("ada", torch.tensor([2, 0]), no, no)
+    # Of 0, 10, 20 and 30 the mean is 15; what turns is told from 0.
+    assert values[:, 0].numpy() == pytest.approx(np.array([5, -15]) / np.std([0, 10, 20, 30]))
+    size = np.sqrt(np.mean(np.square([5, 7, -3, 11])))
+    assert values[:, 1].numpy() == pytest.approx(np.array([-3, 5]) / size)
+    turned = known.of("ada", torch.tensor([2, 0]), ~no, no)
+    assert torch.equal(turned, values * torch.tensor([1.0, -1.0]))
+    gone = known.of("ada", torch.tensor([2, 0]), no, torch.tensor([True, False]))
+    assert gone[0].isnan().all()
+    assert torch.equal(gone[1], values[1])

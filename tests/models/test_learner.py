@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -58,3 +60,22 @@ def test_what_the_optimiser_remembers_finds_its_weights() -> None:
     assert set(found) == set(memory)
     assert all(torch.equal(found[name], memory[name]) for name in memory)
     assert isinstance(again.model, Tiny)
+
+
+def test_nothing_is_learned_from_pixels_that_are_not_asked_for() -> None:
+    def learned(one: Batch) -> dict[str, torch.Tensor]:
+        start = build_first("swift", 64, PEOPLE, 0, None)
+        learner = Learner(start, torch.device("cpu"), bfloat16=False)
+        torch.manual_seed(0)
+        assert learner.learn([one, batch(1)], 1e-3, 0) is not None
+        return {name: value.detach().clone() for name, value in learner.model.named_parameters()}
+
+    plain, asked = batch(0), torch.ones(4, 1, 64, 64)
+    asked[:, :, 16:32, 16:32] = 0
+    other = plain.target.clone()
+    other[:, :, 16:32, 16:32] = 1 - other[:, :, 16:32, 16:32]
+    first = learned(replace(plain, asked=asked))
+    again = learned(replace(plain, target=other, asked=asked))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    all_of_it = learned(plain)
+    assert any(not torch.equal(first[name], all_of_it[name]) for name in first)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from understudy.errors import SettingsError
-from understudy.models.modulated import EMBEDDING, Modulated
+from understudy.models.modulated import EMBEDDING, TOLD, Modulated
 from understudy.models.swift import Swift
 
 PEOPLE = ("ada", "ben", "chen")
@@ -65,3 +65,30 @@ def test_only_who_is_in_a_step_learns_from_it(model: Modulated) -> None:
 def test_nobody_else_can_be_drawn(model: Modulated) -> None:
     with pytest.raises(SettingsError, match="not trained on eve"):
         model.embedding("eve")
+
+
+def test_the_first_latents_learn_what_is_known(model: Modulated) -> None:
+    images = torch.rand(3, 3, 96, 96)
+    plain, nothing = model.training_latent(images, 0)
+    assert nothing == {}
+    first = model.encoder.squeeze(model.encoder.features(images)).detach()
+    known = torch.stack((first[:, 0] + 1, first[:, 1] - 2), 1)
+    known[2] = torch.nan
+    latent, terms = model.training_latent(images, 0, known)
+    assert torch.equal(latent, plain)
+    # Four of the six numbers are known: 1, 1, 4 and 4 apart.
+    assert float(terms["known"].detach()) == pytest.approx(TOLD * 2.5, rel=1e-4)
+    model.zero_grad(set_to_none=True)
+    torch.autograd.backward(terms["known"])
+    slopes = model.encoder.squeeze.weight.grad
+    assert slopes is not None
+    assert slopes.isfinite().all()
+    assert slopes[:2].abs().amax() > 0
+    assert slopes[2:].abs().amax() == 0
+
+
+def test_eyes_weigh_more_than_in_swift(model: Modulated) -> None:
+    swift = Swift(96, ("ada",))
+    ratio = model.focus / swift.focus
+    assert float(ratio.max()) == pytest.approx(3)
+    assert float(ratio[0, 0, 30, 31]) == pytest.approx(3)

@@ -48,6 +48,8 @@ class Augmentation:
         warp: standard deviation of the shift of the control points of the input's 5x5 warp
             grid, as a share of the side.
         doubles: share of the inputs in which another person stands in; see `doubles.py`.
+        double_eyes: whether something is learned from the eyes of these, too. A double cannot open
+            or shut an eye, nor look elsewhere.
     """
 
     rotation: float = 10.0
@@ -58,6 +60,7 @@ class Augmentation:
     strength: float = 1.0
     warp: float = 5 / 256
     doubles: float = 0.0
+    double_eyes: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,23 @@ class Batch:
         target: float32 (N, 3, S, S), 0..1: the same picture, not warped.
         mask: float32 (N, 1, S, S), 0..1: the face in the target.
         matrix: float32 (N, 2, 3): target pixel -> crop pixel.
+    asked: float32 (N, 1, S, S), 0..1: how much is learned from each pixel; None for all of it.
+    known: float32 (N, T), what is known of the inputs (`Labels`), in deviations from the mean; NaN
+        where nothing is. None when there is nothing.
     """
 
     input: Tensor
     target: Tensor
     mask: Tensor
     matrix: Tensor
+    asked: Tensor | None = None
+    known: Tensor | None = None
+
+    @property
+    def mirrored(self) -> Tensor:
+        """bool (N,): which of the pictures are mirrored."""
+        mirrored: Tensor = torch.linalg.det(self.matrix[:, :, :2]) < 0
+        return mirrored
 
     def landmarks(self, points: Tensor) -> Tensor:
         """Where points of the crops (N, P, 2), pixels, lie in the targets. Mirrored pictures

@@ -175,6 +175,11 @@ class Faceset:
         return sources
 
     @cached_property
+    def frames(self) -> Indices:
+        """int64 (N,): index of each face's frame in its film."""
+        return np.asarray(self.table["frame"].to_numpy(), np.int64)
+
+    @cached_property
     def embeddings(self) -> Floats:
         """float32 (n, 128): identities of the faces that were measured, n <= N."""
         rows, present = records.optional_vectors(self.table["embedding"].combine_chunks())

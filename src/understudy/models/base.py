@@ -115,7 +115,9 @@ class SwapModel(nn.Module, ABC):
             face: the true mask, shaped as `mask`.
         """
 
-    def training_latent(self, images: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def training_latent(
+        self, images: Tensor, step: int, known: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The latent that training decodes, and the terms of the loss that it brings of itself.
 
         Just `encode` and no terms, unless a network draws its latents at random (from torch's
@@ -124,11 +126,16 @@ class SwapModel(nn.Module, ABC):
         Args:
             images: (N, 3, size, size), RGB 0..1.
             step: how many steps came before.
+            known: (N, T), what is known of them, as `Batch.known`.
         """
         return self.encode(images), {}
 
     def forward(
-        self, images: Sequence[Tensor], step: int = 0, people: Sequence[str] | None = None
+        self,
+        images: Sequence[Tensor],
+        step: int = 0,
+        people: Sequence[str] | None = None,
+        known: Tensor | None = None,
     ) -> tuple[list[tuple[Tensor, Tensor]], dict[str, Tensor]]:
         """Reconstruct each person's images with that person's own decoder, to learn from it.
 
@@ -136,12 +143,13 @@ class SwapModel(nn.Module, ABC):
             images: for each of `people`, in order, (N, 3, size, size); N may differ.
             step: how many steps came before.
             people: who is drawn; all of the model's when None.
+            known: (sum of N, T), what is known of the images, as `Batch.known`.
 
         Returns:
             For each person, image and mask as `decode` gives them; and named terms of the loss
             that belong to no picture, already weighted.
         """
-        latent, terms = self.training_latent(torch.cat(list(images)), step)
+        latent, terms = self.training_latent(torch.cat(list(images)), step, known)
         latents = torch.split(latent, [len(part) for part in images])
         return [
             self.decode(part, person)

@@ -117,10 +117,15 @@ class Learner:
             finite, and then the weights are as before.
         """
         inputs = [batch.input.contiguous(memory_format=torch.channels_last) for batch in batches]
+        told = [batch.known for batch in batches if batch.known is not None]
         with self.autocast():
-            drawn, terms = self.network(inputs, step, people)
+            drawn, terms = self.network(inputs, step, people, torch.cat(told) if told else None)
         for (image, mask), batch in zip(drawn, batches, strict=True):
-            own = self.model.loss(image.float(), mask.float(), batch.target, batch.mask)
+            image, mask = image.float(), mask.float()
+            if batch.asked is not None:
+                # Where nothing is asked the target itself is seen: no difference, no slope.
+                image = batch.target + batch.asked * (image - batch.target)
+            own = self.model.loss(image, mask, batch.target, batch.mask)
             for key, value in own.items():
                 share = value / len(batches)
                 terms[key] = terms[key] + share if key in terms else share

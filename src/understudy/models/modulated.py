@@ -6,6 +6,10 @@ of the one decoder that all share (feature-wise linear modulation: Perez et al.,
 reasoning with a general conditioning layer", 2018). So what all faces have in common is learned
 from everybody, and dozens of people cost little more than one.
 
+What is known of the faces, when they are renders, is asked of the latent: its first numbers are to
+be the labels. So what a face does lies in everybody's latent at the same place, gaze and lids too,
+which weigh too little in a picture to be found by redrawing alone.
+
 Gain and shift act on what a convolution gives, so they can be worked into its weights: a person of
 a modulated network is a decoder of `swift`, which is how `swift` begins with what this network has
 learned (`models/pretrained.py`).
@@ -26,6 +30,9 @@ from understudy.models.swift import Decoder, Swift
 EMBEDDING = 64
 """Numbers that a person is."""
 
+TOLD = 0.03
+"""Weight of what is known of a face against what its first latents say."""
+
 
 class _Person(nn.Module):
     def __init__(self) -> None:
@@ -44,8 +51,9 @@ class Modulated(Swift):
         Swift.recipe,
         batch=8,
         at_once=4,
-        augmentation=replace(Swift.recipe.augmentation, doubles=0.5),
+        augmentation=replace(Swift.recipe.augmentation, doubles=0.5, double_eyes=False),
     )
+    eye_focus: ClassVar[float] = 3.0
 
     def __init__(self, size: int, people: tuple[str, ...]) -> None:
         super().__init__(size, people)
@@ -87,6 +95,18 @@ class Modulated(Swift):
         for person in self.people:
             swift.decoder(person).load_state_dict(self.folded(self.embedding(person)))
         return swift.train(self.training).requires_grad_(False)
+
+    def training_latent(
+        self, images: Tensor, step: int, known: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        bottleneck = self.encoder.squeeze(self.encoder.features(images))
+        latent = self.encoder.widen(bottleneck)
+        if known is None:
+            return latent, {}
+        first = bottleneck[:, : known.shape[1]].float()
+        apart = torch.where(known.isnan(), 0, first - known.nan_to_num())
+        count = (~known.isnan()).sum().clamp_min(1)
+        return latent, {"known": TOLD * apart.square().sum() / count}
 
     def decode(self, latent: Tensor, person: str) -> tuple[Tensor, Tensor]:
         weights = self.folded(self.embedding(person))

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from understudy.data.augment import Augmentation
-from understudy.faces.align import CORE, TEMPLATE
 from understudy.models.base import Recipe, SwapModel
+from understudy.models.focus import eyes, mouth
 from understudy.models.losses import luma, mask_bce, masked_l1, ssim
 from understudy.models.texture import texture
 
@@ -121,23 +121,6 @@ class Decoder(nn.Module):
         return image, mask
 
 
-def _focus(size: int) -> Tensor:
-    """Where eyes and mouth are in every aligned face, about: (1, 1, size, size), 0..1."""
-    left, right, _, _ = corners = torch.from_numpy((TEMPLATE - (1 - CORE) / 2) / CORE)
-    mouth = corners[2:].mean(0)
-    eye = (right - left) * 0.6
-    line = (torch.arange(size) + 0.5) / size
-    spots = [
-        torch.exp(-(((line - x) / wide) ** 2)[None] / 2 - (((line - y) / high) ** 2)[:, None] / 2)
-        for (x, y), wide, high in (
-            (left - eye, 0.08, 0.05),
-            (right + eye, 0.08, 0.05),
-            (mouth, 0.11, 0.07),
-        )
-    ]
-    return torch.stack(spots).amax(0)[None, None]
-
-
 def doublings(size: int) -> int:
     """How often the smallest grid is doubled on the way to a quarter of the side."""
     times = 2
@@ -164,6 +147,8 @@ class Swift(SwapModel):
     )
 
     focus: Tensor
+    eye_focus: ClassVar[float] = 1.0
+    """Weight of the eyes against the mouth's."""
 
     def __init__(self, size: int, people: tuple[str, ...]) -> None:
         super().__init__(size, people)
@@ -171,7 +156,8 @@ class Swift(SwapModel):
         self.encoder = Encoder(size // HEAD // 2**times, times - 1)
         self.decoders = self.first_decoders(times)
         self._begin()
-        self.register_buffer("focus", _focus(size), persistent=False)
+        focus = torch.maximum(self.eye_focus * eyes(size), mouth(size))
+        self.register_buffer("focus", focus, persistent=False)
 
     def first_decoders(self, times: int) -> nn.ModuleList:
         """The decoders of `owners`, which double the smallest grid so many times."""

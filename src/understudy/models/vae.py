@@ -106,7 +106,9 @@ class Vae(Swift):
         """Latent (N, CODE) -> image and mask by the decoder of `person`."""
         return super().decode(self.encoder.widen(self.widen(latent)), person)
 
-    def training_latent(self, images: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def training_latent(
+        self, images: Tensor, step: int, known: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         mean, log_variance = self.posterior(images)
         drawn = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         nats = divergence(mean, log_variance).sum(1).mean()
