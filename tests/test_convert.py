@@ -36,6 +36,7 @@ from understudy.errors import (
 from understudy.faces.masks import face_mask
 from understudy.files import only_writer
 from understudy.finishing import marking
+from understudy.in_front import REACH
 from understudy.media.video import SegmentWriter, VideoReader, join
 from understudy.models import SwapModel
 from understudy.progress import Event, Progress
@@ -385,7 +386,7 @@ def test_few_frames_are_held_at_a_time(
     long = film(tmp_path / "long.mp4", 150, [Act("red", 0, 150, 60)])
     report = convert(here.project, long, progress=Progress(listen), segment=50)
     assert report.frames == decoded == written == 150
-    assert furthest <= render.GROUP_FRAMES + render.RENDER_AHEAD + 2
+    assert furthest <= render.GROUP_FRAMES + REACH + render.RENDER_AHEAD + 2
 
 
 def expect(error: type[UnderstudyError], here: Stage, match: str, **given: Any) -> None:

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from understudy.composite import PAST
-from understudy.drawing import Cast, Swapper
+from understudy.drawing import Cast, Drawer, Swapper
+from understudy.faces.pose import reference
+from understudy.in_front import Around
 from understudy.models.base import Recipe, SwapModel
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch, Pose
@@ -77,7 +79,9 @@ class Names:
         self.x = x
         self.frames: list[int] = []
 
-    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
+    def patches(
+        self, frames: Sequence[tuple[Frame, Sequence[Face]]], around: Around | None = None
+    ) -> list[list[Patch]]:
         self.frames.append(len(frames))
         image, alpha = np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.float32)
         return [[Patch(self.x, face.track, image, alpha) for face in faces] for _, faces in frames]
@@ -98,3 +102,45 @@ def test_every_face_is_drawn_by_the_one_its_track_is_cast_with() -> None:
     laid = [[(patch.x, patch.y) for patch in patches] for patches in cast.patches(frames)]
     assert laid == [[(10, 0), (20, 1)], [(10, 3)], []]
     assert (one.frames, two.frames, idle.frames) == ([3], [3], [])
+
+
+class Smooth(Drawer):
+    """Draws a face without any grain."""
+
+    size, learned = SIZE, False
+
+    def __init__(self, grain: float) -> None:
+        self.settings = ConvertSettings(grain=grain, color="none", sharpen=0, occlusion=False)
+
+    def draw(self, crops: Sequence[Image]) -> tuple[Floats, Floats]:
+        shape = (len(crops), SIZE, SIZE)
+        return np.full((*shape, 3), 0.5, np.float32), np.ones(shape, np.float32)
+
+
+def test_two_faces_in_a_frame_have_grain_of_their_own() -> None:
+    half = np.random.default_rng(1).normal(127, 9, (160, 160, 1)).clip(0, 255).repeat(3, 2)
+    image = np.tile(half.astype(np.uint8), (1, 2, 1))
+    points = reference().points * 40 + np.array([80, 80, 0])
+    faces = [
+        Face(
+            (0, 0, 1, 1),
+            (points + np.array([160 * track, 0, 0])).astype(np.float32),
+            1.0,
+            Pose(0, 0, 0),
+            track,
+        )
+        for track in range(2)
+    ]
+
+    def drawn(grain: float, index: int) -> list[Image]:
+        frame = Frame(index, Fraction(index), av.VideoFrame(2, 2, "gray"), lambda picture: image)
+        return [patch.image for patch in Smooth(grain).patches([(frame, faces)])[0]]
+
+    plain, other_plain = drawn(0, 5)
+    np.testing.assert_array_equal(plain, other_plain)
+    one, other = drawn(1, 5)
+    assert one.astype(float).std() > 4
+    assert abs(np.corrcoef(one[..., 0].ravel(), other[..., 0].ravel())[0, 1]) < 0.05
+    for got, wanted in zip(drawn(1, 5), (one, other), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    assert not np.array_equal(drawn(1, 6)[0], one)

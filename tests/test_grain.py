@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from understudy.grain import grained, noise
+from understudy.grain import grained, noise, seed_of
 from understudy.types import Floats, Image
 
 SIDE = 160
@@ -65,3 +65,15 @@ def test_a_frame_always_gets_the_same_noise_and_the_next_another() -> None:
     one, again, other = (grained(noisy(0), noisy(5), disc(), 1.0, seed) for seed in (7, 7, 8))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
+
+
+def test_every_face_of_a_frame_has_its_own_noise() -> None:
+    places = [(0, -1), (0, 0), (0, 1), (1, 0), (1, 1), (7, 250_000), (90_000, 3)]
+    drawn = [
+        grained(noisy(0), noisy(5), disc(), 1.0, seed_of(*place)).astype(float) - noisy(0)
+        for place in places
+    ]
+    inner = disc() > 0.9
+    for n, one in enumerate(drawn):
+        for other in drawn[:n]:
+            assert abs(np.corrcoef(one[inner][:, 0], other[inner][:, 0])[0, 1]) < 0.05

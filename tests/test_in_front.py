@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
 import pytest
 
+from understudy import render
 from understudy.demo import SAMPLE
+from understudy.drawing import Cast
 from understudy.faces.align import core_alignment
 from understudy.faces.occlusion import SIDE
 from understudy.faces.pose import reference
-from understudy.in_front import Cover, certain, covers, steadied
+from understudy.in_front import REACH, Around, Cover, Glance, certain, covers, steadied
 from understudy.media.video import VideoReader
+from understudy.render import lead
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch, Pose
 from understudy.warp import Still, Warper
@@ -75,10 +80,27 @@ def test_a_hand_from_above_is_large(inner: Floats) -> None:
     assert certain(hand, inner)[30:85, 50:75].min() == 1
 
 
+def in_a_row(
+    found: Sequence[Floats], crops: Sequence[Image], frames: Sequence[int]
+) -> list[Floats]:
+    """Covers found in these frames of one track, each steadied by all others."""
+    glances = [Glance.of(cover, crop) for cover, crop in zip(found, crops, strict=True)]
+    return [
+        steadied(
+            glance,
+            [
+                (abs(far - frame), other)
+                for far, other in zip(frames, glances, strict=True)
+                if far != frame
+            ],
+        )
+        for frame, glance in zip(frames, glances, strict=True)
+    ]
+
+
 def test_what_flickers_over_a_still_picture_is_steadied() -> None:
-    crops = [noise(0)] * 6
-    found = [square(float(number % 2)) for number in range(6)]
-    result = steadied(found, crops, [(0, 10 + number) for number in range(6)])
+    found = [square(float(number % 2)) for number in range(4)]
+    result = in_a_row(found, [noise(0)] * 4, range(10, 14))
     inside = [float(one[MIDDLE].mean()) for one in result]
     assert max(inside) - min(inside) < 0.5
     assert all(one[:30].max() == 0 for one in result)
@@ -86,18 +108,98 @@ def test_what_flickers_over_a_still_picture_is_steadied() -> None:
 
 def test_what_moves_leaves_no_trail() -> None:
     crops = [np.full((SIDE, SIDE, 3), code, np.uint8) for code in (30, 110, 190)]
-    found = [square(), square(0.0), square()]
-    result = steadied(found, crops, [(0, 0), (0, 1), (0, 2)])
+    result = in_a_row([square(), square(0.0), square()], crops, range(3))
     assert result[1].max() < 0.05
     assert result[0][MIDDLE].min() > 0.95
 
 
-@pytest.mark.parametrize("places", [[(0, 1), (1, 2)], [(0, 1), (0, 9)]])
-def test_other_tracks_and_far_frames_do_not_count(places: list[tuple[int, int]]) -> None:
-    found = [square(), square(0.0)]
-    result = steadied(found, [noise(0)] * 2, places)
-    np.testing.assert_array_equal(result[0], found[0])
-    np.testing.assert_array_equal(result[1], found[1])
+@pytest.mark.parametrize(("track", "index"), [(1, 2), (0, 9)])
+def test_other_tracks_and_far_frames_do_not_count(track: int, index: int) -> None:
+    (bare,) = scene(1)
+    alone, another = replace(bare, index=1), replace(barred(bare), index=index)
+    first, second = covers([(alone, [head(0)]), (another, [head(track)])])
+    assert first == [None]
+    ((wanted,),) = covers([(another, [head(track)])])
+    assert second[0] is not None
+    assert wanted is not None
+    np.testing.assert_allclose(second[0].cover, wanted.cover, atol=1e-5)
+
+
+def flickering(count: int) -> list[tuple[Frame, list[Face]]]:
+    """Two people in a still picture; before both a bar is found in every other frame."""
+    (bare,) = scene(1)
+    hidden = barred(bare)
+    return [
+        (
+            replace(hidden if number % 2 else bare, index=number, time=Fraction(number, 25)),
+            [head(0), head(1)],
+        )
+        for number in range(count)
+    ]
+
+
+@dataclass
+class Looker:
+    """Draws nothing, but keeps what it finds in front of faces, and how much it remembers."""
+
+    found: list[Cover | None] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+    most: int = 0
+
+    def patches(
+        self, frames: Sequence[tuple[Frame, Sequence[Face]]], around: Around | None = None
+    ) -> list[list[Patch]]:
+        for fronts in covers(frames, around=around):
+            self.found += fronts
+        self.groups.append(len(frames))
+        self.most = max(self.most, len(around.seen) if around else 0)
+        return [[] for _ in frames]
+
+
+def test_covers_are_the_same_wherever_groups_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    film = flickering(14)
+    whole = covers(film)
+    for length in (1, 2, 5):
+        monkeypatch.setattr(render, "GROUP_FRAMES", length)
+        one, other = Looker(), Looker()
+        cast = Cast({0: one, 1: other})
+        list(render.swapped([frame for frame, _ in film], lambda n: film[n][1], cast, 100))
+        assert one.groups == [length] * (14 // length) + [14 % length] * (14 % length > 0)
+        assert one.most <= 2 * (length + 2 * REACH), "of both people"
+        for looker, track in ((one, 0), (other, 1)):
+            for got, wanted in zip(looker.found, whole, strict=True):
+                same = wanted[track]
+                assert got is not None
+                assert same is not None
+                np.testing.assert_allclose(got.cover, same.cover, atol=1e-4)
+
+
+def test_a_segment_sees_past_its_borders_wherever_the_reading_began() -> None:
+    film = flickering(9)
+    times = [frame.time for frame, _ in film]
+
+    def drawn(done: int) -> list[Cover | None]:
+        looker = Looker()
+        first = times[done] if done else None
+        began = 0 if first is None else times.index(lead(times, first) or times[0])
+        frames = [frame for frame, _ in film[began:]]
+        list(render.swapped(frames, lambda n: film[n][1][:1], looker, 4, first))
+        return looker.found[-5:]
+
+    whole = covers([(frame, faces[:1]) for frame, faces in film])
+    for one, other, (wanted,) in zip(drawn(0), drawn(4), whole[4:], strict=True):
+        assert one is not None
+        assert other is not None
+        assert wanted is not None
+        np.testing.assert_array_equal(one.cover, other.cover)
+        np.testing.assert_allclose(one.cover, wanted.cover, atol=1e-4)
+
+
+def test_reading_begins_a_little_before_the_first_frame_to_draw() -> None:
+    times = [Fraction(n, 25) for n in range(20)]
+    assert lead(times, None) is None
+    assert lead(times, times[2]) == 0
+    assert lead(times, times[9]) == times[9 - REACH]
 
 
 def shifted(x: float, y: float, scale: float = 1.0) -> Floats:

@@ -8,18 +8,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from understudy.grain import LEAST, alone, luma
 from understudy.types import Floats, Image
 
 FINE, COARSE = 0.7, 1.6
 """Standard deviations of the two blurs between which detail lies, in pixels of the network."""
-
-INNER = 0.9
-"""Alpha from which a pixel is the swap's alone."""
-
-LEAST = 64
-"""Pixels of a face below which it is left as it is."""
-
-_LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
 
 
 def sharpened(swap: Image, under: Image, alpha: Floats, pixel: float, most: float) -> Image:
@@ -31,7 +24,7 @@ def sharpened(swap: Image, under: Image, alpha: Floats, pixel: float, most: floa
         pixel: pixels of the frame in one of the network's.
         most: how many times its own detail is added at most.
     """
-    inner = cv2.erode((alpha > INNER).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    inner = alone(alpha, 7)
     if np.count_nonzero(inner) < LEAST:
         return swap
     pixel = max(pixel, 0.5)
@@ -51,6 +44,6 @@ def sharpened(swap: Image, under: Image, alpha: Floats, pixel: float, most: floa
 
 def _band(picture: Image, pixel: float) -> Floats:
     """What of a picture's luma lies between the two blurs, (h, w)."""
-    plane = cv2.transform(picture.astype(np.float32), _LUMA)
+    plane = luma(picture)
     fine = cv2.GaussianBlur(plane, (0, 0), FINE * pixel)
     return np.asarray(fine - cv2.GaussianBlur(plane, (0, 0), COARSE * pixel), np.float32)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from understudy.composite import near, swap_patch
 from understudy.compute import bfloat16_pays
 from understudy.faces.align import core_alignment, warp
-from understudy.in_front import Cover, covers
+from understudy.grain import seed_of
+from understudy.in_front import Around, Cover, covers
 from understudy.models import SwapModel
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch
@@ -27,8 +28,11 @@ BATCH = 16
 class Draws(Protocol):
     """Whatever can draw somebody's face over the faces in a film."""
 
-    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
-        """For every frame what to lay over it, given the faces in it to replace."""
+    def patches(
+        self, frames: Sequence[tuple[Frame, Sequence[Face]]], around: Around | None = None
+    ) -> list[list[Patch]]:
+        """For every frame what to lay over it, given the faces in it to replace, and what the
+        frames lie among."""
 
 
 class Artist(Protocol):
@@ -61,18 +65,31 @@ class Cast:
         self._by_track = by_track
         self._drawers = list({id(one): one for one in by_track.values()}.values())
 
-    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
-        """For every frame what to lay over it, given all faces in it."""
+    def patches(
+        self, frames: Sequence[tuple[Frame, Sequence[Face]]], around: Around | None = None
+    ) -> list[list[Patch]]:
+        """For every frame what to lay over it, given all faces in it, and what the frames lie
+        among."""
         result: list[list[Patch]] = [[] for _ in frames]
+        around = around or Around()
         for drawer in self._drawers:
-            own = [
-                (frame, [face for face in faces if self._by_track.get(face.track) is drawer])
-                for frame, faces in frames
-            ]
+            own = self._faces_for(drawer, frames)
             if any(faces for _, faces in own):
-                for laid, patches in zip(result, drawer.patches(own), strict=True):
+                before, after = (
+                    self._faces_for(drawer, near) for near in (around.before, around.after)
+                )
+                among = Around(before, after, around.seen)
+                for laid, patches in zip(result, drawer.patches(own, among), strict=True):
                     laid += patches
         return result
+
+    def _faces_for(
+        self, drawer: Draws, frames: Sequence[tuple[Frame, Sequence[Face]]]
+    ) -> list[tuple[Frame, list[Face]]]:
+        return [
+            (frame, [face for face in faces if self._by_track.get(face.track) is drawer])
+            for frame, faces in frames
+        ]
 
 
 class Trained:
@@ -162,8 +179,11 @@ class Drawer(ABC):
         """The matrix from the frame to the crop: the core crop, see `faces.align`."""
         return core_alignment(landmarks, self.size)
 
-    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
-        """For every frame what to lay over it, given the faces in it to replace."""
+    def patches(
+        self, frames: Sequence[tuple[Frame, Sequence[Face]]], around: Around | None = None
+    ) -> list[list[Patch]]:
+        """For every frame what to lay over it, given the faces in it to replace, and what the
+        frames lie among."""
         work = [
             (number, frame, face, self.alignment(face.landmarks))
             for number, (frame, faces) in enumerate(frames)
@@ -171,7 +191,7 @@ class Drawer(ABC):
         ]
         fronts: list[Cover | None] = [None] * len(work)
         if self.settings.occlusion:
-            fronts = [*chain.from_iterable(covers(frames, self.device, self.bfloat16))]
+            fronts = [*chain.from_iterable(covers(frames, self.device, self.bfloat16, around))]
         result: list[list[Patch]] = [[] for _ in frames]
         for first in range(0, len(work), BATCH):
             batch = work[first : first + BATCH]
@@ -192,7 +212,7 @@ class Drawer(ABC):
                     crop if front is None else front.away(crop, matrix),
                     learned=self.learned,
                     shown=seen,
-                    seed=frame.index,
+                    seed=seed_of(frame.index, face.track),
                 )
                 if patch is not None:
                     result[number].append(patch if front is None else front.before(patch))

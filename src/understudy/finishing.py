@@ -26,7 +26,7 @@ from understudy.markable import STRONGER, TRIES, unmarkable
 from understudy.marking import Marker
 from understudy.media.video import MediaInfo, VideoReader, join
 from understudy.progress import Progress
-from understudy.render import FILM, MATTE, MATTE_ENCODE, SIDE, Laid, write_segments
+from understudy.render import FILM, MATTE, MATTE_ENCODE, SIDE, Laid, lead, write_segments
 from understudy.sealing import (
     Origin,
     Sealed,
@@ -192,7 +192,7 @@ def _render(work: Work, segments: Segments, laid: Laid, progress: Progress) -> N
         progress.note(f"Going on after {segments.frames} of {frames} frames.")
     with (
         progress.task(f"convert {film.name}", "frames", frames) as task,
-        VideoReader(film, segments.next or work.start, work.end) as reader,
+        VideoReader(film, lead(work.times, segments.next) or work.start, work.end) as reader,
     ):
         task.done = segments.frames
         try:
@@ -207,6 +207,7 @@ def _render(work: Work, segments: Segments, laid: Laid, progress: Progress) -> N
                 work.encode,
                 task,
                 laid,
+                segments.next,
             )
             for sentence in reader.damage:
                 task.note(sentence)

@@ -1,7 +1,8 @@
 """Grain: a swap is as noisy as the film's own face was.
 
 A network averages noise away, and a clean face in a grainy film looks pasted. The noise is drawn
-anew for every frame, from the frame's number, so that the same film always comes out the same.
+anew for every frame and every face in it, from the numbers of the frame and of the face's track, so
+that the same film always comes out the same.
 """
 
 from __future__ import annotations
@@ -22,13 +23,30 @@ FLOOR = 1.0
 of encoding, which will come again by itself."""
 
 LEAST = 64
-"""Pixels of a face below which its noise is not measured."""
+"""Pixels of a face below which nothing is measured in it."""
 
 INNER = 0.9
 """Alpha from which a pixel is the swap's alone."""
 
 SPARSE = 40_000
 """Pixels that are looked at, at most, or a little more."""
+
+
+def luma(image: Image) -> Floats:
+    """Of RGB uint8 (h, w, 3): float32 (h, w), 0..255 (Rec. 601)."""
+    return np.asarray(cv2.transform(np.asarray(image, np.float32), _LUMA), np.float32)
+
+
+def alone(alpha: Floats, edge: int) -> NDArray[np.bool_]:
+    """Where a swap of this alpha (h, w), 0..1, is not mixed with the frame, `edge` pixels (odd)
+    across: (h, w)."""
+    sure = (alpha > INNER).astype(np.uint8)
+    return np.asarray(cv2.erode(sure, np.ones((edge, edge), np.uint8)) > 0, np.bool_)
+
+
+def seed_of(frame: int, track: int) -> int:
+    """Of the grain of a face: another for every frame and track (-1 where none is known)."""
+    return (frame << 32) + track + 1
 
 
 def noise(image: Image, where: NDArray[np.bool_]) -> float:
@@ -43,8 +61,7 @@ def noise(image: Image, where: NDArray[np.bool_]) -> float:
     """
     if np.count_nonzero(where) < LEAST:
         return 0.0
-    plane = cv2.transform(np.asarray(image, np.float32), _LUMA)
-    finest = np.abs(cv2.filter2D(plane, cv2.CV_32F, _FINEST))[where]
+    finest = np.abs(cv2.filter2D(luma(image), cv2.CV_32F, _FINEST))[where]
     few = finest[:: max(1, finest.size // SPARSE)]
     return float(np.median(few)) / 0.6745
 
@@ -56,13 +73,13 @@ def grained(swap: Image, under: Image, alpha: Floats, amount: float, seed: int) 
         swap, under: RGB uint8 (h, w, 3), pixel on pixel: the swap and the frame.
         alpha: float32 (h, w), 0..1, of the swap.
         amount: 1 for as much as the frame has.
-        seed: the same draws the same noise.
+        seed: the same draws the same noise; see `seed_of`.
     """
-    inner = cv2.erode((alpha > INNER).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    wanted = noise(under, np.asarray(inner, np.bool_))
+    inner = alone(alpha, 5)
+    wanted = noise(under, inner)
     if wanted < FLOOR:
         return swap
-    lacking = wanted**2 - noise(swap, np.asarray(inner, np.bool_)) ** 2
+    lacking = wanted**2 - noise(swap, inner) ** 2
     if lacking <= 0:
         return swap
     random = np.random.default_rng(seed)

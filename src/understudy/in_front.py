@@ -6,8 +6,8 @@ frame to frame, and the swap gives way to it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -107,38 +107,108 @@ class Cover:
         return np.asarray(np.rint(crop * clear + large * (1 - clear)).clip(0, 255), np.uint8)
 
 
+@dataclass(frozen=True)
+class Glance:
+    """What was seen in front of a face in one frame alone.
+
+    Attributes:
+        cover: float32 (SIDE, SIDE), 0..1.
+        small: float32 (SIDE / 2, SIDE / 2, 3), RGB 0..255: what it was seen in, smoothed.
+    """
+
+    cover: Floats
+    small: Floats
+
+    @classmethod
+    def of(cls, cover: Floats, crop: Image) -> Glance:
+        """That of a crop, RGB uint8 (SIDE, SIDE, 3)."""
+        half = cv2.resize(crop, (SIDE // 2, SIDE // 2), interpolation=cv2.INTER_AREA)
+        return cls(cover, cv2.blur(half, (3, 3)).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a group of frames lies among, so that its covers do not depend on where it ends.
+
+    Attributes:
+        before, after: the frames on either side of the group, `REACH` of them where there are so
+            many, with their faces. They are looked at and not drawn; those before need not be
+            given when they were seen.
+        seen: what was seen so far, by track and index of the frame. `covers` adds to it and
+            forgets what is too far back to count: hand the same one on to the next group.
+    """
+
+    before: Sequence[tuple[Frame, Sequence[Face]]] = ()
+    after: Sequence[tuple[Frame, Sequence[Face]]] = ()
+    seen: dict[tuple[int, int], Glance] = field(default_factory=dict)
+
+
 def covers(
     frames: Sequence[tuple[Frame, Sequence[Face]]],
     device: torch.device | None = None,
     bfloat16: bool = False,
+    around: Around | None = None,
 ) -> list[list[Cover | None]]:
     """What is in front of each face of each frame; None where nothing is.
 
     Faces of a track in frames that follow each other steady one another.
 
+    Args:
+        around: what the frames lie among; nothing when not given.
+
     Raises:
         WeightsError: the network cannot be read.
     """
-    work = [(frame, face) for frame, faces in frames for face in faces]
+    around = around or Around()
+    first = frames[0][0].index if frames else 0
+    for place in [place for place in around.seen if place[1] < first - REACH]:
+        del around.seen[place]
+    among = (*frames, *around.before, *around.after)
+    work = [(frame, face) for frame, faces in among for face in faces]
+    drawn = sum(len(faces) for _, faces in frames)
     matrices = [core_alignment(face.landmarks, SIDE) for _, face in work]
-    crops = [
-        warp(frame.image, matrix, SIDE) for (frame, _), matrix in zip(work, matrices, strict=True)
+    places = [(face.track, frame.index) for frame, face in work]
+    glances = [around.seen.get(place) for place in places]
+    unseen = [number for number, glance in enumerate(glances) if glance is None]
+    new = _glances([(*work[n], matrices[n]) for n in unseen], device, bfloat16)
+    for number, glance in zip(unseen, new, strict=True):
+        glances[number] = around.seen[places[number]] = glance
+    steady = [
+        steadied(glance, _neighbours(place, around.seen))
+        for place, glance in zip(places[:drawn], glances, strict=False)
+        if glance is not None
     ]
-    likely, shown = look(shipped(), crops, device, bfloat16)
-    inner = [
-        face_mask(transform_points(matrix, face.landmarks), SIDE, 0.0)
-        for matrix, (_, face) in zip(matrices, work, strict=True)
-    ]
-    sure = [
-        certain(covered, face) if understood(covered, visible, face) else np.zeros_like(face)
-        for covered, visible, face in zip(likely, shown, inner, strict=True)
-    ]
-    steady = steadied(sure, crops, [(face.track, frame.index) for frame, face in work])
     found = iter(
         Cover(cover, matrix) if float(cover.max()) > LITTLE else None
-        for cover, matrix in zip(steady, matrices, strict=True)
+        for cover, matrix in zip(steady, matrices, strict=False)
     )
     return [[next(found) for _ in faces] for _, faces in frames]
+
+
+def _glances(
+    work: Sequence[tuple[Frame, Face, Floats]], device: torch.device | None, bfloat16: bool
+) -> list[Glance]:
+    """What each face, given with its matrix from the frame to the crop, has in front of it."""
+    crops = [warp(frame.image, matrix, SIDE) for frame, _, matrix in work]
+    likely, shown = look(shipped(), crops, device, bfloat16)
+    result = []
+    for (_, face, matrix), crop, covered, visible in zip(work, crops, likely, shown, strict=True):
+        inner = face_mask(transform_points(matrix, face.landmarks), SIDE, 0.0)
+        sure = understood(covered, visible, inner)
+        cover = certain(covered, inner) if sure else np.zeros_like(inner)
+        result.append(Glance.of(cover, crop))
+    return result
+
+
+def _neighbours(
+    place: tuple[int, int], seen: Mapping[tuple[int, int], Glance]
+) -> list[tuple[int, Glance]]:
+    """How many frames away, and what was seen there, in order of the film."""
+    track, frame = place
+    steps = [step for step in range(-REACH, REACH + 1) if step]
+    return [
+        (abs(step), seen[track, frame + step]) for step in steps if (track, frame + step) in seen
+    ]
 
 
 def certain(likely: Floats, inner: Floats) -> Floats:
@@ -173,40 +243,26 @@ def certain(likely: Floats, inner: Floats) -> Floats:
     return cover
 
 
-def steadied(
-    covers: Sequence[Floats], crops: Sequence[Image], places: Sequence[tuple[int, int]]
-) -> list[Floats]:
-    """Covers, each averaged with those of neighbouring frames where the pictures are alike.
+def steadied(glance: Glance, neighbours: Sequence[tuple[int, Glance]]) -> Floats:
+    """A cover, averaged with those of neighbouring frames where the pictures are alike.
 
     Where nothing moves nothing flickers, and what moves leaves no trail (a bilateral filter over
     time; Tomasi and Manduchi, "Bilateral filtering for gray and color images", 1998).
 
     Args:
-        covers: N of float32 (SIDE, SIDE), 0..1.
-        crops: N of RGB uint8 (SIDE, SIDE, 3), what they were seen in.
-        places: of each its track and the index of its frame.
+        neighbours: how many frames away, and what was seen there.
+
+    Returns:
+        float32 (SIDE, SIDE), 0..1.
     """
-    where = {place: number for number, place in enumerate(places)}
-    half = (SIDE // 2, SIDE // 2)
-    small = [
-        cv2.blur(cv2.resize(crop, half, interpolation=cv2.INTER_AREA), (3, 3)).astype(np.float32)
-        for crop in crops
-    ]
-    shown = [bool(cover.any()) for cover in covers]
-    totals = [cover.copy() for cover in covers]
-    weights = [np.ones((SIDE, SIDE), np.float32) for _ in covers]
-    for number, (track, frame) in enumerate(places):
-        for step in range(1, REACH + 1):
-            other = where.get((track, frame + step))
-            if other is None or not (shown[number] or shown[other]):
-                continue
-            apart = np.abs(small[number] - small[other]).max(2) / np.float32(ALIKE)
-            alike = np.exp(np.float32(-0.5) * apart * apart) / np.float32(step)
-            weight = cv2.resize(alike, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-            for one, another in ((number, other), (other, number)):
-                totals[one] += weight * covers[another]
-                weights[one] += weight
-    return [
-        np.asarray(total / weight, np.float32)
-        for total, weight in zip(totals, weights, strict=True)
-    ]
+    total, weights = glance.cover.copy(), np.ones((SIDE, SIDE), np.float32)
+    covered = bool(glance.cover.any())
+    for step, other in neighbours:
+        if not (covered or other.cover.any()):
+            continue
+        apart = np.abs(glance.small - other.small).max(2) / np.float32(ALIKE)
+        alike = np.exp(np.float32(-0.5) * apart * apart) / np.float32(step)
+        weight = cv2.resize(alike, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+        total += weight * other.cover
+        weights += weight
+    return np.asarray(total / weights, np.float32)

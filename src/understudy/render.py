@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,7 @@ import av
 from understudy import canvas
 from understudy.compute import few_threads
 from understudy.drawing import Draws
+from understudy.in_front import REACH, Around, Glance
 from understudy.media.video import MediaInfo, SegmentWriter
 from understudy.pipeline import ahead
 from understudy.progress import Task
@@ -27,7 +30,8 @@ GROUP_FRAMES = 16
 """Frames whose faces are gathered before the network runs, at most."""
 
 GROUP_BYTES = 192 << 20
-"""Pictures that a group may hold, roughly; large frames make smaller groups."""
+"""Pictures that a group may hold, roughly; large frames make smaller groups. `REACH` more frames
+are held to look ahead."""
 
 RENDER_AHEAD = 8
 """Finished frames that may wait for the encoder."""
@@ -46,34 +50,53 @@ def swapped(
     faces: Callable[[int], Sequence[Face]],
     drawer: Draws,
     segment: int,
+    first: Fraction | None = None,
 ) -> Iterator[tuple[Frame, list[Patch]]]:
     """Every frame, in order, with its patches.
 
-    Groups begin anew after every `segment` frames, so that what comes out of the network for
-    one segment does not depend on where the reading began.
+    Groups see what lies around them. A segment's first looks anew at what lies before it, so
+    that what is drawn does not depend on where the reading began.
 
     Args:
         faces: what `drawer` is given to draw over, by frame index.
+        first: time of the first frame to draw, seconds; `lead` tells which come before it.
     """
-    group: list[tuple[Frame, Sequence[Face]]] = []
-    limit = GROUP_FRAMES
-    for number, frame in enumerate(frames):
-        if not group:
-            pixels = frame.picture.width * frame.picture.height
-            limit = max(1, min(GROUP_FRAMES, GROUP_BYTES // (pixels * BYTES_PER_PIXEL)))
-        group.append((frame, faces(frame.index)))
-        if len(group) == limit or (number + 1) % segment == 0:
-            yield from _through(group, drawer)
-            group = []
-    yield from _through(group, drawer)
+    coming = ((frame, faces(frame.index)) for frame in frames)
+    before: deque[tuple[Frame, Sequence[Face]]] = deque(maxlen=REACH)
+    held = deque(islice(coming, 1))
+    while held and first is not None and held[0][0].time < first:
+        before.append(held.popleft())
+        held.extend(islice(coming, 1))
+    seen: dict[tuple[int, int], Glance] = {}
+    left = segment
+    while held:
+        limit = min(_group(held[0][0]), left)
+        held.extend(islice(coming, limit + REACH - len(held)))
+        group = [held.popleft() for _ in range(min(limit, len(held)))]
+        patches = drawer.patches(group, Around([*before], [*islice(held, REACH)], seen))
+        for (frame, _), laid in zip(group, patches, strict=True):
+            yield frame, laid
+        if left == segment:
+            before.clear()
+        left -= len(group)
+        before.extend(group[max(0, len(group) + left - REACH) :])
+        if not left:
+            left, seen = segment, {}
 
 
-def _through(
-    group: Sequence[tuple[Frame, Sequence[Face]]], drawer: Draws
-) -> Iterator[tuple[Frame, list[Patch]]]:
-    patches = drawer.patches(group)
-    for (frame, _), laid in zip(group, patches, strict=True):
-        yield frame, laid
+def lead(times: Sequence[Fraction], first: Fraction | None) -> Fraction | None:
+    """Where to begin reading in order to draw from `first` on.
+
+    Args:
+        times: of the film's frames, seconds, in order.
+    """
+    return first if first is None else times[max(0, bisect_left(times, first) - REACH)]
+
+
+def _group(frame: Frame) -> int:
+    """How many frames of this size are drawn together."""
+    pixels = frame.picture.width * frame.picture.height
+    return max(1, min(GROUP_FRAMES, GROUP_BYTES // (pixels * BYTES_PER_PIXEL)))
 
 
 @dataclass(frozen=True)
@@ -144,23 +167,26 @@ def write_segments(
     encode: EncodeSettings,
     task: Task,
     laid: Laid = PLAIN,
+    first: Fraction | None = None,
 ) -> None:
     """Render what is missing in `segments`.
 
     Args:
-        frames: from where the finished segments end to the end of the part.
+        frames: from where the finished segments end to the end of the part, and those that
+            `lead` it.
         faces: what `drawer` is given to draw over, by frame index.
         length: frames in a segment.
         info: of the film.
         task: is told of every frame.
         laid: label and mark.
+        first: time at which the finished segments end, seconds.
 
     Raises:
         MediaError: the film cannot be read or the outputs cannot be written.
         StorageError: the disk is full. Finished segments are kept then, as after any other
             error or interruption.
     """
-    stream = swapped(frames, faces, drawer, length)
+    stream = swapped(frames, faces, drawer, length, first)
     with few_threads(), ahead(stream, RENDER_AHEAD) as rendered:
         following = next(rendered, None)
         while following is not None:

@@ -133,7 +133,9 @@ def swap_faces(
     target = _target(project, picture, "faces-swapped", output, settings)
     image = read_image(picture)
     analyser = FaceAnalyser(scan_settings)
-    faces = from_left(analyser.faces(image))
+    faces = [
+        replace(face, track=number) for number, face in enumerate(from_left(analyser.faces(image)))
+    ]
     if len(faces) != 2:
         found = f"{len(faces)}: {places(faces)}" if faces else "none"
         raise FacesError(

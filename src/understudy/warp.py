@@ -20,7 +20,8 @@ import numpy as np
 from understudy.composite import swap_patch
 from understudy.errors import SettingsError
 from understudy.faces.triangles import EYES, INNER_LIPS, areas, polygon, surface_map
-from understudy.in_front import Cover, covers
+from understudy.grain import seed_of
+from understudy.in_front import Around, Cover, covers
 from understudy.matching import WARP
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch
@@ -110,9 +111,9 @@ class Warper:
         self.still = still
         self.settings = settings
 
-    def patch(self, image: Image, face: Face, seed: int = 0) -> Patch | None:
+    def patch(self, image: Image, face: Face, frame: int = 0) -> Patch | None:
         """What to lay over `image`, RGB uint8 (height, width, 3), to replace `face` in it; None
-        where the face lies outside. `seed` is that of the grain."""
+        where the face lies outside. `frame` is the picture's number in its film."""
         low = np.floor(face.landmarks[:, :2].min(0)) - ROOM
         side = int(np.ceil((face.landmarks[:, :2].max(0) - low).max())) + ROOM
         # The crop lies on the frame's own pixels: nothing is resampled twice.
@@ -120,14 +121,24 @@ class Warper:
         points = face.landmarks - np.array([*low, 0], np.float32)
         output, mask = draw(self.still, points, side)
         return swap_patch(
-            image, face, output, mask, matrix, self.settings, learned=False, seed=seed
+            image,
+            face,
+            output,
+            mask,
+            matrix,
+            self.settings,
+            learned=False,
+            seed=seed_of(frame, face.track),
         )
 
-    def patches(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Patch]]:
-        """For every frame what to lay over it, given the faces in it to replace."""
+    def patches(
+        self, frames: Sequence[tuple[Frame, Sequence[Face]]], around: Around | None = None
+    ) -> list[list[Patch]]:
+        """For every frame what to lay over it, given the faces in it to replace, and what the
+        frames lie among."""
         fronts: list[list[Cover | None]] = [[None] * len(faces) for _, faces in frames]
         if self.settings.occlusion:
-            fronts = covers(frames)
+            fronts = covers(frames, around=around)
         result: list[list[Patch]] = []
         for (frame, faces), before in zip(frames, fronts, strict=True):
             result.append([])

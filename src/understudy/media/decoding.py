@@ -18,12 +18,15 @@ from av.video.stream import VideoStream
 from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media import planes
+from understudy.media.fitting import fitted
 from understudy.media.info import MediaInfo
 from understudy.types import Frame
 
 _MOST_THREADS = 8
 # How much of the end may be missing before a film counts as cut off, seconds.
 _SLACK = Fraction(1, 4)
+# Other sizes that a sentence names at most.
+_SIZES = 3
 # Containers that store their length up front, so that a shorter file has been cut.
 _HONEST = frozenset({"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv"})
 
@@ -110,7 +113,7 @@ class Decoding:
     Args:
         info: of the film.
         start, end: the part to deliver, seconds.
-        damage: gets sentences on what could not be decoded.
+        damage: gets sentences on what could not be decoded or kept as it is.
         index: where decoding begins; None for the beginning of the file.
     """
 
@@ -135,6 +138,8 @@ class Decoding:
         self.packets = self.failed = self.lost = self.marred = self.repaired = 0
         self.reached = Fraction(0)
         self.failure = ""
+        self.resized = 0
+        self.sizes: dict[str, Fraction] = {}
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = min(os.cpu_count() or 1, _MOST_THREADS)
 
@@ -216,9 +221,19 @@ class Decoding:
             tags = self.info.tags
         picture = planes.turn(picture, self.info.turn)
         colours.put_tags(picture, tags)
+        if (picture.width, picture.height) != (self.info.width, self.info.height):
+            picture = self._resized(picture, time)
         picture.time_base = base
         picture.pts = round((time + self.info.start) / base)
         return Frame(index, time, picture, planes.to_rgb)
+
+    def _resized(self, picture: av.VideoFrame, time: Fraction) -> av.VideoFrame:
+        """The picture in the size of the film's first frame."""
+        if (self.start is None or time >= self.start) and (self.end is None or time < self.end):
+            self.resized += 1
+            self.sizes.setdefault(f"{picture.width}x{picture.height}", time)
+        aspect = Fraction(self.stream.codec_context.sample_aspect_ratio or 1)
+        return fitted(picture, self.info, 1 / aspect if self.info.turn.transpose else aspect)
 
     def _number(self, pts: int | None) -> int:
         """Position in the file: how many frames are to be shown before this time stamp."""
@@ -267,3 +282,11 @@ class Decoding:
         ):
             if count:
                 self.damage.append(f"{name}: {count} {what}.")
+        if self.resized:
+            sizes = ", ".join([*self.sizes][:_SIZES]) + ", ..." * (len(self.sizes) > _SIZES)
+            self.damage.append(
+                f"{name}: {self.resized} frames, the first at "
+                f"{float(min(self.sizes.values())):.3f} s, are {sizes} and were brought to "
+                f"{self.info.width}x{self.info.height}, the size of the film's first frame. "
+                "Cut the film there to keep their own size."
+            )

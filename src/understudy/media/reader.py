@@ -32,7 +32,8 @@ class VideoReader:
 
     A thread of its own decodes a few frames ahead. `Frame.index` counts the coded frames from
     the file's first, wherever reading starts; a frame that cannot be decoded leaves a gap in
-    the numbers. `Frame.time` is the file's own time stamp less that of its first frame.
+    the numbers. `Frame.time` is the file's own time stamp less that of its first frame. All frames
+    of a film have the size of its first; images of a folder have their own.
 
     Args:
         path: what to read.
@@ -42,7 +43,7 @@ class VideoReader:
 
     Attributes:
         info: what `probe` says of the film.
-        damage: sentences on what could not be decoded, filled while reading.
+        damage: sentences on what could not be decoded or kept as it is, filled while reading.
 
     Raises:
         MediaError: as `probe`; or, while reading, when nothing at all can be decoded.
