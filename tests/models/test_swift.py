@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from understudy.models import build
+from understudy.models.focus import around_eyes
 from understudy.models.swift import Swift
 
 
@@ -52,3 +53,19 @@ def test_it_learns_one_picture_and_where_the_face_is() -> None:
         image, mask = model.swap(target, "ada")
     assert float(((mask > 0.5).float() - face).abs().mean()) < 0.03
     assert float(((image - target).abs() * face).mean() / face.mean()) < 0.06
+
+
+def test_detail_is_asked_of_skin_and_not_of_eyes() -> None:
+    model = build("swift", 96, ("ada",))
+    face, plain = torch.ones(1, 1, 96, 96), torch.full((1, 3, 96, 96), 0.5)
+    stripes = plain.clone()
+    stripes[..., ::2] += 0.2
+
+    def asked(where: torch.Tensor) -> float:
+        drawn = torch.where(where > 0.99, stripes, plain)
+        return float(model.loss(drawn, face, plain, face)["texture"])
+
+    eyes = around_eyes(96)
+    assert (eyes > 0.99).sum() > 100
+    assert asked(eyes) < 0.05 * asked(1 - eyes)
+    assert asked(eyes) < 0.2 * asked(eyes.roll(25, 2))
