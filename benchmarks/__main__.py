@@ -7,6 +7,7 @@ python -m benchmarks.swap --help         one alone, with its own options
 python -m benchmarks.people              several people in one model; long, never part of all
 python -m benchmarks.base                with and without the base; long, never part of all
 python -m benchmarks.film                the film itself, plain and with the defaults
+python -m benchmarks.chosen              who is changed in films of several people, frame by frame
 python -m benchmarks.occlusion           what is in front of faces
 python -m benchmarks.trust               what marks, signatures and the ledger withstand
 """

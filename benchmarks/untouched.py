@@ -107,7 +107,7 @@ def spared(project: Project, film: Path, goes: str, comes: str, model: str) -> S
                 changed_without += any(plane.any() for plane in differ)
                 continue
             for plane in differ:
-                outside = _outside(there, frame, plane.shape)
+                outside = beyond(there, frame, plane.shape)
                 samples += int(outside.sum())
                 changed += int((plane & outside).sum())
     return Spared(film.stem, frames, without, changed_without, samples, changed)
@@ -120,7 +120,7 @@ def _differing(frame: Frame, patches: Sequence[Patch]) -> list[NDArray[np.bool_]
     return [np.asarray(before != after, np.bool_) for before, after in pairs]
 
 
-def _outside(faces: Sequence[Face], frame: Frame, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def beyond(faces: Sequence[Face], frame: Frame, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Samples of a plane further from every face than a swap may reach."""
     height, width = frame.picture.height, frame.picture.width
     inside = np.zeros((height, width), bool)

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from benchmarks import common, detection, swap, untouched
+from benchmarks import chosen, common, detection, swap, untouched
 from benchmarks import film as film_quality
 from benchmarks.__main__ import ALL
 from benchmarks.common import Alternated, Line, Missing, Result
@@ -150,8 +150,57 @@ def test_the_region_of_a_face_is_left_out_of_what_may_not_change() -> None:
     picture = av.VideoFrame(128, 128, "yuv420p")
     frame = Frame(0, Fraction(0), picture, lambda _: np.zeros((128, 128, 3), np.uint8))
     for shape in ((128, 128), (64, 64)):
-        outside = untouched._outside([face], frame, shape)
+        outside = untouched.beyond([face], frame, shape)
         assert outside.shape == shape
         assert not outside[shape[0] // 2, shape[1] // 2]
         assert outside[0, 0]
         assert 0.5 < outside.mean() < 0.95
+
+
+def test_a_flash_is_a_change_back_and_forth_while_the_face_is_there() -> None:
+    there = list(range(40))
+    assert chosen.flashes(there, there, 15) == []
+    assert chosen.flashes([*range(10), *range(12, 40)], there, 15) == [(10, 11)]
+    assert chosen.flashes([*range(5), *range(30, 40)], there, 15) == []
+    assert chosen.flashes([7, 8], there, 15) == [(7, 8)]
+    hidden = [*range(10), *range(12, 40)]
+    assert chosen.flashes(hidden, hidden, 15) == []
+    assert chosen.flashes(list(range(35, 40)), there, 15) == []
+
+
+def test_whose_face_it_is_was_written_down() -> None:
+    people = {"left": (chosen.Place(0, 9, 0, 0.5),), "right": (chosen.Place(0, 9, 0.5, 1),)}
+    assert [chosen.owner(people, 4, x) for x in (-0.1, 0.4, 0.5, 1.2)] == [
+        *("left", "left", "right", "right")
+    ]
+    assert chosen.owner(people, 10, 0.4) is None
+    for places in chosen.CLIPS.values():
+        assert all(
+            one.first <= one.last and one.left < one.right for p in places.values() for one in p
+        )
+
+
+def test_faults_are_told_by_their_frames() -> None:
+    bad = chosen.Fault(found=[3, 4, 5, 9], others=[7])
+    rows = [
+        (line.what, line.value) for line in chosen.Kept("r00", "left", 10, 9, 5, 0, 0, bad).lines()
+    ]
+    assert rows[0][1].startswith("5 of 9 changed; others 1 frames")
+    assert rows[1:] == [
+        ("... found, not changed, frames", "3-5, 9"),
+        ("... others changed, frames", "7"),
+    ]
+
+
+def test_a_mesh_beside_its_face_is_told() -> None:
+    points = np.array(reference().points, np.float32)
+    points = points * 40 / np.ptp(points[:, 0])
+
+    def at(x: float) -> Face:
+        moved = points + np.array([x, 60, 0], np.float32)
+        return Face((x - 20, 35, x + 20, 85), moved, 1.0, Pose(0, 0, 0))
+
+    assert not chosen.beside(at(60), [at(64), at(140)])
+    assert chosen.beside(at(60), [at(74), at(140)])
+    assert not chosen.beside(at(60), [at(140)])
+    assert not chosen.beside(at(60), [])

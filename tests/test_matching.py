@@ -159,6 +159,39 @@ def test_two_people_who_look_alike_are_told_apart_by_who_is_left_and_called_unce
     assert "uncertain: track 0 could be ada or eva, track 1 could be eva or ada" in told
 
 
+def test_somebody_a_little_like_a_person_who_is_surely_there_stays() -> None:
+    tracks = [track(0, identity(0.9, 0)), track(1, identity(0.45, 0)), track(2, identity(0.7, 0))]
+    matches = match_tracks(tracks, {"ada": PEOPLE["ada"]}, ["ada"], 0.6)
+    assert [match.as_ for match in matches] == ["ada", None, "ada"]
+    assert [match.doubt for match in matches] == [None, "unlike", None]
+    assert "track 1 is somewhat like ada, but others are far more so" in summary(
+        matches, {"ada": "eva"}, "film.mp4"
+    )
+    everybody = match_tracks(tracks, {"ada": PEOPLE["ada"]}, ["ada", "any"], 0.6)
+    assert [match.as_ for match in everybody] == ["ada", "any", "ada"]
+    alone = match_tracks(tracks[1:2], {"ada": PEOPLE["ada"]}, ["ada"], 0.6)
+    assert [match.as_ for match in alone] == ["ada"]
+
+
+def test_where_strangers_look_alike_a_person_has_to_be_nearer() -> None:
+    ada = {"ada": PEOPLE["ada"]}
+    tracks = [
+        track(0, identity(0.9, 0)),
+        track(1, identity(1, 0.5)),
+        track(2, identity(1, 0.38)),
+        track(3, identity(0.8, 0)),
+    ]
+    apart = match_tracks(tracks, ada, ["ada"], 0.6)
+    assert [match.as_ for match in apart] == ["ada", None, "ada", "ada"]
+    alike = match_tracks(tracks, ada, ["ada"], 0.6, together=[(0, 1)])
+    assert [match.as_ for match in alike] == ["ada", None, None, "ada"]
+    assert alike[2].doubt == "unlike"
+    only = match_tracks(tracks[1:3], ada, ["ada"], 0.6, together=[])
+    assert [match.as_ for match in only] == ["ada", "ada"]
+    brief = match_tracks(tracks, ada, ["ada"], 0.6, together=[(0, 1)], brief=[1])
+    assert brief[2].as_ == "ada"
+
+
 def test_what_would_only_flash_stays() -> None:
     matches = match_tracks([track(0, None), track(1, None)], PEOPLE, ["any"], 0.6, brief=[1])
     assert [match.as_ for match in matches] == ["any", None]

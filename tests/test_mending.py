@@ -46,8 +46,13 @@ def face(track: int, x: float, y: float = 100, who: int | None = None, width: fl
     return Face(box, landmarks, 0.95, Pose(0, 0, 0), track, known)
 
 
-def stored(folder: Path, frames: Sequence[Sequence[Face]], shots: Sequence[int] = ()) -> Scan:
-    """A finished scan with these faces in its frames."""
+def stored(
+    folder: Path,
+    frames: Sequence[Sequence[Face]],
+    shots: Sequence[int] = (),
+    size: tuple[int, int] | None = None,
+) -> Scan:
+    """A finished scan with these faces in its frames, of so many pixels."""
     shots = shots or [0] * len(frames)
     rows = [
         FrameRow(n, Fraction(n, RATE), shot, faces)
@@ -57,7 +62,8 @@ def stored(folder: Path, frames: Sequence[Sequence[Face]], shots: Sequence[int] 
     write_frames(folder, rows)
     write_tracks(folder, [records.read(chunk_file(folder, 0))])
     meta = {"schema_version": SCHEMA_VERSION, "frames": len(rows), "sha256": "0", "files": {}}
-    files.write_json(folder / "meta.json", meta)
+    sized = {} if size is None else {"size": list(size)}
+    files.write_json(folder / "meta.json", {**meta, **sized})
     return Scan.open(folder)
 
 
@@ -134,6 +140,33 @@ def test_a_flash_is_brief_but_a_short_shot_is_not(tmp_path: Path) -> None:
     found = mend(stored(tmp_path, frames, [0] * 30 + [1] + [2] * 8))
     assert found.brief == {0}
     assert [t.number for t in found.tracks] == [0, 1, 2]
+
+
+def test_what_is_filled_in_between_does_not_count_as_found(tmp_path: Path) -> None:
+    frames = [[face(0, 100)] if n in (5, 12, 13) else [] for n in range(40)]
+    found = mend(stored(tmp_path, frames))
+    assert [(t.number, t.faces) for t in found.tracks] == [(0, 9)]
+    assert found.brief == {0}
+
+
+@pytest.mark.parametrize(
+    ("x", "first", "last", "brief"),
+    [
+        (300, 10, 20, True),
+        (300, 10, 30, False),
+        (40, 10, 20, False),
+        (610, 10, 20, False),
+        (300, 0, 10, False),
+        (300, 35, 49, False),
+    ],
+)
+def test_a_face_found_for_a_moment_inside_of_the_picture_only_flashes(
+    tmp_path: Path, x: float, first: int, last: int, brief: bool
+) -> None:
+    frames = [[face(0, x, 200)] if first <= n <= last else [] for n in range(50)]
+    frames += [[] for _ in range(10)]
+    found = mend(stored(tmp_path, frames, [0] * 50 + [1] * 10, (640, 480)))
+    assert found.brief == ({0} if brief else set())
 
 
 def test_a_film_of_one_frame_and_one_without_faces(tmp_path: Path) -> None:

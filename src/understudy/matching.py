@@ -20,9 +20,27 @@ ORDERED = "#"
 CLOSE = 0.05
 """Embedding distances to two people that differ by less than this leave it open who it is."""
 
-Doubt = Literal["close", "taken", "brief"]
+UNLIKE = 0.3
+"""So much further from a person than the track of the same film that is nearest to them is somebody
+else; tracks of one person in a film were seen to lie up to 0.15 apart in that."""
+
+STRANGERS = 0.7
+"""Share of the least distance between two people who are in view together, from which a track is
+not surely the person whom it is nearest to: where faces are small and blurred, all look alike."""
+
+SPREAD = 0.15
+"""As `UNLIKE`, for tracks that are that far off."""
+
+SURE = 0.35
+"""Within this distance nobody is a stranger; two in view together may be one face in a mirror."""
+
+Doubt = Literal["close", "taken", "unlike", "brief"]
 """Why a match is uncertain or left out: two people are as near; the person is in view already as
-another track; the face shows too shortly, so that a swap would flash."""
+another track; another track is far more like them; the face shows too shortly, so that a swap
+would flash."""
+
+_TOLD: frozenset[Doubt | None] = frozenset(("close", "taken", "unlike"))
+"""Doubts that a summary tells."""
 
 WARP = "warp"
 """Instead of a model's name: the face of a photo, warped."""
@@ -171,7 +189,9 @@ def match_tracks(
     in `replace`.
 
     Nobody is in two places at once: of tracks that are together in view the nearest is taken
-    for the person, the others for the next nearest whom they may be.
+    for the person, the others for the next nearest whom they may be. And one person looks like
+    themselves: where a track shows them, one that is further off by `UNLIKE` does not, though it
+    is within `same_person`; nor does one further off by `SPREAD` where strangers look as alike.
 
     Args:
         identities: mean embedding (128,) of every known person.
@@ -191,6 +211,10 @@ def match_tracks(
         if track.embedding is not None and names
     }
     who = _one_place_each(near, same_person, together)
+    nearest: dict[int, float] = {}
+    for own, place in who.values():
+        nearest[place] = min(own, nearest.get(place, own))
+    alike = _strangers(tracks, together, brief)
     matches = []
     for track in tracks:
         person, distance, as_, second = None, None, others, None
@@ -204,6 +228,8 @@ def match_tracks(
                 doubt = "close"
             if track.number not in who and distance <= same_person:
                 doubt = "taken"
+            elif distance <= same_person and _unlike(distance, nearest[place], alike):
+                doubt = "unlike"
             elif person in replace and distance <= same_person:
                 as_ = person
         if track.number in brief:
@@ -212,6 +238,26 @@ def match_tracks(
             Match(track.number, track.first, track.last, person, distance, as_, second, doubt)
         )
     return matches
+
+
+def _strangers(
+    tracks: Sequence[Track], together: Collection[tuple[int, int]], brief: Collection[int]
+) -> float:
+    """Least distance between two people in view at the same time, who are not the same."""
+    known = {t.number: t.embedding for t in tracks if t.embedding is not None}
+    pairs = [pair for pair in together if known.keys() >= set(pair) and not {*brief} & {*pair}]
+    return min((float(np.linalg.norm(known[a] - known[b])) for a, b in pairs), default=np.inf)
+
+
+def _unlike(distance: float, nearest: float, strangers: float) -> bool:
+    """Whether somebody at this distance from a person is not them.
+
+    Args:
+        nearest: distance of the track of the film that is nearest to the person.
+        strangers: see `_strangers`.
+    """
+    further = distance - nearest
+    return further > UNLIKE or (further > SPREAD and distance > max(STRANGERS * strangers, SURE))
 
 
 def _one_place_each(
@@ -300,7 +346,7 @@ def summary(matches: Sequence[Match], swaps: Mapping[str, str], film: str) -> st
         text += f"; {unmeasured} too small or short to measure"
     if brief := sum(match.doubt == "brief" for match in matches):
         text += f"; {brief} too brief to replace without a flash"
-    if told := [doubtful(match) for match in matches if match.doubt in ("close", "taken")]:
+    if told := [doubtful(match) for match in matches if match.doubt in _TOLD]:
         text += f"; uncertain: {', '.join(told)} (`understudy tracks` shows and corrects this)"
     return f"{text}."
 
@@ -311,4 +357,6 @@ def doubtful(match: Match) -> str:
         return f"track {match.track} could be {match.person} or {match.second}"
     if match.doubt == "taken":
         return f"track {match.track} looks like {match.person}, who is in view elsewhere"
+    if match.doubt == "unlike":
+        return f"track {match.track} is somewhat like {match.person}, but others are far more so"
     return f"track {match.track} is brief"

@@ -24,7 +24,7 @@ from understudy.data.whose import TOGETHER
 from understudy.mended import Gap, MendedScan, Stretch
 from understudy.types import Float64s, Floats, Track
 
-MENDING = 1
+MENDING = 2
 """Goes up when the same scan comes to give other tracks."""
 
 FILL = Fraction(35, 100)
@@ -47,6 +47,13 @@ OTHER = 0.6
 
 BRIEF = Fraction(1, 6)
 """Seconds: a face found for less than this in a longer shot would only flash."""
+
+FLEETING = Fraction(2, 3)
+"""Seconds: so does one found for less than this that neither comes into the picture nor leaves it,
+for it is there before and after, too, only not found."""
+
+BORDER = 0.5
+"""Widths of a face within which it may have come over the border of the picture."""
 
 FULL_WIDTH = 80
 """Pixels: a wider face is not measured any better."""
@@ -203,12 +210,34 @@ def _together(rows: _Rows, chains: Mapping[int, NDArray[np.int64]]) -> frozenset
     return frozenset(pairs)
 
 
-def _is_brief(scan: Scan, places: NDArray[np.int64], lengths: Mapping[int, int]) -> bool:
-    """Whether a face shows too shortly, and its shot, of so many frames, goes on for longer."""
+def _is_brief(scan: Scan, rows: _Rows, own: NDArray[np.int64], lengths: Mapping[int, int]) -> bool:
+    """Whether a face shows too shortly, and its shot, of so many frames, goes on for longer.
+
+    Only frames count in which it was truly found: what is filled in between shows nothing.
+    """
+    places = rows.place[own]
     first, last = int(places[0]), int(places[-1])
     span = scan.times[last] - scan.times[first]
     step = span / (last - first) if last > first else _step(scan, first)
-    return span + step < BRIEF and 2 * len(places) < lengths[scan.shots[first]]
+    found = len(places) * step
+    if 2 * len(places) >= lengths[scan.shots[first]]:
+        return False
+    if found < BRIEF:
+        return True
+    cut = any(
+        not 0 <= place < scan.frames or scan.shots[place] != scan.shots[first]
+        for place in (first - 1, last + 1)
+    )
+    return found < FLEETING and not cut and not _crosses(scan, rows.box[own[[0, -1]]])
+
+
+def _crosses(scan: Scan, ends: Float64s) -> bool:
+    """Whether one of the boxes (2, 4) at a track's ends lies so that the face may have come over
+    the border, or the picture's size is not known."""
+    if (size := scan.meta.get("size")) is None:
+        return True
+    room = BORDER * (ends[:, 2:3] - ends[:, :1])
+    return bool(((ends[:, :2] < room) | (ends[:, 2:] > np.array(size) - room)).any())
 
 
 def _step(scan: Scan, place: int) -> Fraction:
@@ -254,6 +283,6 @@ def mend(scan: Scan) -> MendedScan:
         mended=tuple(mended),
         stretches={track: tuple(own) for track, own in stretches.items()},
         gaps=tuple(gaps),
-        brief=frozenset(n for n, r in own.items() if _is_brief(scan, rows.place[r], lengths)),
+        brief=frozenset(n for n, r in own.items() if _is_brief(scan, rows, r, lengths)),
         together=_together(rows, own),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -41,11 +41,12 @@ from understudy.types import Face, Frame
 
 if TYPE_CHECKING:
     from understudy.faces.analyser import FaceAnalyser
+    from understudy.faces.entrances import Waiting
 
 __all__ = ["Observer", "Scan", "film_hash", "scan", "scan_key", "trackers"]
 
 FRAMES_AHEAD = 8
-TRACKING = 2
+TRACKING = 3
 """Goes up when the same film and settings come to give other faces or tracks; only then are the
 scans of earlier versions made anew."""
 
@@ -54,11 +55,12 @@ STEP = 25
 
 
 class FollowsFaces(Protocol):
-    """What a scan needs of a tracker."""
+    """What a scan needs of a tracker, see `faces.track`."""
 
     @property
     def shot(self) -> int: ...
     def update(self, frame: Frame) -> list[Face]: ...
+    def back(self, frame: Frame, face: Face) -> Face | None: ...
     def state(self) -> dict[str, Any]: ...
     def restore(self, state: dict[str, Any]) -> None: ...
 
@@ -205,15 +207,17 @@ def scan(
             done = _finished_chunks(folder)
         after = done.rows[-1].time if done.rows else start
         with VideoReader(film, after, end) as reader:
-            rows = _look_through(reader, folder, done, make_tracker(), progress, observer)
+            every = settings.detect_every
+            rows = _look_through(reader, folder, done, make_tracker(), progress, observer, every)
             damage = list(reader.damage)
+            size = reader.info.width, reader.info.height
         if not rows:
             raise MediaError(
                 f"{film} has no frame between {float(start or 0):g} s and "
                 f"{'its end' if end is None else f'{float(end):g} s'}.",
                 "Choose another part of the film.",
             )
-        _finish(film, folder, sha256, settings, rows, damage)
+        _finish(film, folder, sha256, settings, rows, damage, size)
     return Scan.open(folder)
 
 
@@ -232,13 +236,21 @@ def _look_through(
     tracker: FollowsFaces,
     progress: Progress,
     observer: Observer | None,
+    every: int,
 ) -> list[FrameRow]:
-    """Scan what is not done yet, chunk by chunk; returns all frames without their faces."""
-    # Torch takes seconds to import; what was scanned before needs none of it.
+    """Scan what is not done yet, chunk by chunk; returns all frames without their faces.
+
+    Args:
+        every: frames between two searches for new faces.
+    """
+    # Torch and the networks take seconds to import; what was scanned before needs none of it.
     from understudy.compute import few_threads
+    from understudy.faces.entrances import Entrances
+    from understudy.faces.track import THOROUGH_EVERY
 
     if done.tracker is not None:
         tracker.restore(done.tracker)
+    entrances = Entrances(tracker, THOROUGH_EVERY * every)
     rows = list(done.rows)
     chunk = done.chunks
     after = rows[-1] if rows else None
@@ -255,6 +267,12 @@ def _look_through(
         held = []
         chunk += 1
 
+    def hold(ready: Iterable[Waiting]) -> None:
+        for row in ready:
+            held.append(FrameRow(row.frame.index, row.frame.time, row.shot, row.faces))
+            if observer is not None:
+                observer.add(row.frame, row.faces)
+
     total = reader.frames
     name = f"scan {reader.path.name}"
     with progress.task(name, "frames", None if total is None else total + len(rows)) as task:
@@ -266,13 +284,14 @@ def _look_through(
         ):
             for frame in frames:
                 faces = tracker.update(frame)
-                held.append(FrameRow(frame.index, frame.time, tracker.shot, faces))
-                if observer is not None:
-                    observer.add(frame, faces)
-                if len(held) == CHUNK:
+                hold(entrances.add(frame, tracker.shot, faces))
+                # Nothing waits from one chunk to the next, so that a scan can go on in between.
+                if len(held) + len(entrances) == CHUNK:
+                    hold(entrances.rest())
                     finish()
-                if (len(rows) + len(held)) % STEP == 0:
+                if (len(rows) + len(held) + len(entrances)) % STEP == 0:
                     task.step(STEP)
+            hold(entrances.rest())
             if held:
                 finish()
             if storing is not None:
@@ -300,6 +319,7 @@ def _finish(
     settings: ScanSettings,
     rows: Sequence[FrameRow],
     damage: Sequence[str],
+    size: tuple[int, int],
 ) -> None:
     """Write what sums up the chunks, then the marker that says that all is there."""
     chunks = [chunk_file(folder, number) for number in range(-(-len(rows) // CHUNK))]
@@ -318,6 +338,7 @@ def _finish(
             "frames": len(rows),
             "fps": float((len(rows) - 1) / length) if length > 0 else None,
             "damage": list(damage),
+            "size": list(size),
             "files": {name: (folder / name).stat().st_size for name in names},
         },
     )

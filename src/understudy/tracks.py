@@ -211,6 +211,8 @@ def in_words(match: Match, same_person: float) -> tuple[str, str]:
         who, sure = f"{match.person} or {match.second}", "uncertain"
     elif match.doubt == "taken":
         who, sure = f"like {match.person}", "uncertain: they are in view elsewhere"
+    elif match.doubt == "unlike":
+        who, sure = f"like {match.person}", "uncertain: other tracks are far more like them"
     else:
         sure = "sure" if same_person - match.distance > 2 * CLOSE else "likely"
         who = match.person

@@ -17,7 +17,7 @@ from understudy.errors import WeightsError
 from understudy.faces.analyser import FaceAnalyser
 from understudy.faces.blazeface import Detection
 from understudy.faces.pose import reference
-from understudy.faces.track import EMBEDDINGS, GAP, Tracker
+from understudy.faces.track import EMBEDDINGS, GAP, Tracker, turned
 from understudy.settings import ScanSettings
 from understudy.types import Face, Floats, Frame, Image, Pose
 
@@ -184,6 +184,61 @@ def test_a_mesh_without_rest_is_lost_not_laid_beside_the_face() -> None:
         shown.image[0, 0, 2] = 255 if k > 5 else 0
         for face in tracker.update(shown):
             assert abs((face.box[0] + face.box[2]) / 2 - 100) < 1
+
+
+class Sliding(Known):
+    """Where the picture is marked, its mesh slides aside, but not where it is led by a detection,
+    unless the mark is full; what slides is squeezed as if half of the head were seen."""
+
+    def mesh(self, image: Image, start: Detection | Face) -> Face | None:
+        face = super().mesh(image, start)
+        mark = int(image[0, 0, 2])
+        if face is None or mark < 254 or (isinstance(start, Detection) and mark < 255):
+            return face
+        landmarks = face.landmarks.copy()
+        middle = landmarks[:, 0].mean()
+        aside = landmarks[:, 0] > middle
+        landmarks[aside, 0] = middle + 0.3 * (landmarks[aside, 0] - middle)
+        return replace(face, landmarks=landmarks)
+
+
+@pytest.mark.parametrize("mark", [254, 255])
+def test_a_mesh_that_slid_off_its_face_is_begun_anew_or_left_out(mark: int) -> None:
+    tracker = Tracker(Sliding(), ScanSettings())
+    straight = tracker.update(frame(0, (100, 100, 1)))[0]
+    tracks = []
+    for k in range(1, 9):
+        shown = frame(k, (100, 100, 1))
+        shown.image[0, 0, 2] = mark if k == 4 else 0
+        faces = tracker.update(shown)
+        assert all(turned(straight, face) < 0.01 for face in faces)
+        tracks.append([face.track for face in faces])
+    assert tracks[:3] == [[0]] * 3
+    assert tracks[3] == ([0] if mark == 254 else [])
+    assert tracks[-2:] == [[0]] * 2
+
+
+def test_going_back_a_frame_changes_nothing_in_the_tracker() -> None:
+    tracker = Tracker(Known(), ScanSettings())
+    before, now = frame(0, (100, 100, 1)), frame(1, (118, 100, 1))
+    tracker.update(before)
+    (face,) = tracker.update(now)
+    state = tracker.state()
+    back = tracker.back(before, face)
+    assert back is not None
+    assert back.track == face.track
+    assert (back.box[0] + back.box[2]) / 2 == pytest.approx(100, abs=0.5)
+    assert tracker.back(frame(0), face) is None
+    assert tracker.state() == state
+
+
+def test_how_unlike_two_meshes_are_does_not_hang_on_where_they_lie() -> None:
+    face = Tracker(Known(), ScanSettings()).update(frame(0, (100, 100, 1)))[0]
+    spin = np.array([[0.8, 0.6, 0], [-0.6, 0.8, 0], [0, 0, 1]], np.float32)
+    moved = replace(face, landmarks=face.landmarks @ spin * np.float32(1.7) + np.float32(40))
+    assert turned(face, moved) == pytest.approx(0, abs=1e-5)
+    narrow = replace(face, landmarks=face.landmarks * np.array([0.4, 1, 1], np.float32))
+    assert turned(face, narrow) > 0.2
 
 
 def test_fast_motion_is_searched_more_often() -> None:

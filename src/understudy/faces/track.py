@@ -37,6 +37,11 @@ REFOUND = 0.15
 GROWN = 1.5
 """Largest ratio of one face's sizes in two neighbouring frames."""
 
+TURNED = 0.2
+"""Share of the mesh that is left when it is laid over the same face a frame before, from which it
+is not that face any more: real heads, in the fastest of pans, were seen to reach 0.14, meshes that
+slid off a face at the border of the picture 0.28."""
+
 STRANGER = 0.75
 """Embedding distance from which a track has slipped onto another person."""
 
@@ -129,7 +134,7 @@ class Tracker:
             if live.index != self._previous:
                 continue
             face = self._settle(image, live.face)
-            if face is None or not _plausible(live.face, face, MOVED, GROWN):
+            if face is None or not _same(live.face, face):
                 lost = True
                 continue
             if covered(face, kept):
@@ -154,6 +159,16 @@ class Tracker:
             face = again
         return None
 
+    def back(self, frame: Frame, face: Face) -> Face | None:
+        """The same face in the frame before the one in which it was `face`, with its number; None
+        where it is not. What the tracker knows stays as it is."""
+        fast = self._fast
+        found = self._settle(frame.image, face)
+        self._fast = fast
+        if found is None or not _same(face, found):
+            return None
+        return replace(found, track=face.track)
+
     def _must_search(self, frame: Frame) -> bool:
         if self._searched is None:
             return True
@@ -177,7 +192,7 @@ class Tracker:
             if _inside(detection, seen):
                 continue
             face = self._analyser.mesh(image, detection)
-            if face is None or covered(face, seen):
+            if face is None or covered(face, seen) or self._slid(face, frame):
                 continue
             live = self._take_up(face, image, frame)
             if live is None:
@@ -185,6 +200,15 @@ class Tracker:
                 self._next += 1
                 self._live.append(live)
             seen.append(live.face)
+
+    def _slid(self, face: Face, frame: Frame) -> bool:
+        """Whether `face` is one that was lost in this frame, with a mesh that slid off it."""
+        return any(
+            live.index == self._previous != frame.index
+            and _plausible(live.face, face, REFOUND, GROWN * GROWN)
+            and turned(live.face, face) > TURNED
+            for live in self._live
+        )
 
     def _take_up(self, face: Face, image: Image, frame: Frame) -> _Live | None:
         """The lost track that `face` continues, if there is one."""
@@ -281,10 +305,24 @@ def _step(before: Face, after: Face) -> float:
     return float(np.linalg.norm(way)) / max(before.box[2] - before.box[0], 1.0)
 
 
+def turned(before: Face, after: Face) -> float:
+    """How unlike two meshes are whatever their size, place and turn in the picture: what is left
+    when one is laid over the other (Procrustes), as a share of its extent, 0..1."""
+    one, two = (np.asarray(face.landmarks[:, :2], np.float64) for face in (before, after))
+    a, b = ((points - points.mean(0)) @ np.array([1, 1j]) for points in (one, two))
+    left = b - a * (np.vdot(a, b) / max(float(np.vdot(a, a).real), 1e-12))
+    return float(np.linalg.norm(left) / max(float(np.linalg.norm(b)), 1e-12))
+
+
 def _plausible(before: Face, after: Face, near: float, grown: float) -> bool:
     """Whether one face can have moved and grown like this."""
     sizes = [max(f.box[2] - f.box[0], f.box[3] - f.box[1]) for f in (before, after)]
     return max(sizes) <= grown * min(sizes) and _overlap(before, after) >= near
+
+
+def _same(one: Face, other: Face) -> bool:
+    """Whether one face can look and lie like this in two neighbouring frames."""
+    return _plausible(one, other, MOVED, GROWN) and turned(one, other) <= TURNED
 
 
 def _inside(detection: Detection, faces: list[Face]) -> bool:
