@@ -12,7 +12,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from benchmarks import chosen, common, detection, swap, untouched
+from benchmarks import (
+    chosen_frames,
+    common,
+    detection,
+    swap,
+    untouched,
+    whereabouts,
+)
 from benchmarks import film as film_quality
 from benchmarks.__main__ import ALL
 from benchmarks.common import Alternated, Line, Missing, Result
@@ -159,31 +166,35 @@ def test_the_region_of_a_face_is_left_out_of_what_may_not_change() -> None:
 
 def test_a_flash_is_a_change_back_and_forth_while_the_face_is_there() -> None:
     there = list(range(40))
-    assert chosen.flashes(there, there, 15) == []
-    assert chosen.flashes([*range(10), *range(12, 40)], there, 15) == [(10, 11)]
-    assert chosen.flashes([*range(5), *range(30, 40)], there, 15) == []
-    assert chosen.flashes([7, 8], there, 15) == [(7, 8)]
+    assert chosen_frames.flashes(there, there, 15) == []
+    assert chosen_frames.flashes([*range(10), *range(12, 40)], there, 15) == [(10, 11)]
+    assert chosen_frames.flashes([*range(5), *range(30, 40)], there, 15) == []
+    assert chosen_frames.flashes([7, 8], there, 15) == [(7, 8)]
     hidden = [*range(10), *range(12, 40)]
-    assert chosen.flashes(hidden, hidden, 15) == []
-    assert chosen.flashes(list(range(35, 40)), there, 15) == []
+    assert chosen_frames.flashes(hidden, hidden, 15) == []
+    assert chosen_frames.flashes(list(range(35, 40)), there, 15) == []
 
 
 def test_whose_face_it_is_was_written_down() -> None:
-    people = {"left": (chosen.Place(0, 9, 0, 0.5),), "right": (chosen.Place(0, 9, 0.5, 1),)}
-    assert [chosen.owner(people, 4, x) for x in (-0.1, 0.4, 0.5, 1.2)] == [
+    people = {
+        "left": (whereabouts.Place(0, 9, 0, 0.5),),
+        "right": (whereabouts.Place(0, 9, 0.5, 1),),
+    }
+    assert [whereabouts.owner(people, 4, x) for x in (-0.1, 0.4, 0.5, 1.2)] == [
         *("left", "left", "right", "right")
     ]
-    assert chosen.owner(people, 10, 0.4) is None
-    for places in chosen.CLIPS.values():
+    assert whereabouts.owner(people, 10, 0.4) is None
+    for places in whereabouts.CLIPS.values():
         assert all(
             one.first <= one.last and one.left < one.right for p in places.values() for one in p
         )
 
 
 def test_faults_are_told_by_their_frames() -> None:
-    bad = chosen.Fault(found=[3, 4, 5, 9], others=[7])
+    bad = chosen_frames.Fault(found=[3, 4, 5, 9], others=[7])
     rows = [
-        (line.what, line.value) for line in chosen.Kept("r00", "left", 10, 9, 5, 0, 0, bad).lines()
+        (line.what, line.value)
+        for line in chosen_frames.Kept("r00", "left", 10, 9, 5, 0, 0, bad).lines()
     ]
     assert rows[0][1].startswith("5 of 9 changed; others 1 frames")
     assert rows[1:] == [
@@ -200,7 +211,7 @@ def test_a_mesh_beside_its_face_is_told() -> None:
         moved = points + np.array([x, 60, 0], np.float32)
         return Face((x - 20, 35, x + 20, 85), moved, 1.0, Pose(0, 0, 0))
 
-    assert not chosen.beside(at(60), [at(64), at(140)])
-    assert chosen.beside(at(60), [at(74), at(140)])
-    assert not chosen.beside(at(60), [at(140)])
-    assert not chosen.beside(at(60), [])
+    assert not chosen_frames.beside(at(60), [at(64), at(140)])
+    assert chosen_frames.beside(at(60), [at(74), at(140)])
+    assert not chosen_frames.beside(at(60), [at(140)])
+    assert not chosen_frames.beside(at(60), [])
