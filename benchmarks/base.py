@@ -297,14 +297,15 @@ def ablation(options: argparse.Namespace, folder: Path) -> Result:
     crowd = make_base.crowd()
     project = studio(folder / "work" / "duo", {one: footage(one) for one in swap.PEOPLE})
     scenes = {direction: swap.Scene.named(direction) for direction in swap.DIRECTIONS}
-    everybody = crowd.people_with_faces
+    everybody, labels = crowd.people_with_faces, make_base.labels(crowd)
     lines, values = [], {}
     for count in options.ablation:
         chosen = everybody[:: max(1, len(everybody) // count)][:count]
         name = f"ablation-{count}"
         shutil.rmtree(crowd.model_folder(name), ignore_errors=True)
         file = folder / "work" / f"{name}.safetensors"
-        crowd.pretrain(chosen, name, file, telling(), aside=0, **_pretraining(options))
+        budget = _pretraining(options)
+        crowd.pretrain(chosen, name, file, telling(), labels=labels, aside=0, **budget)
         _trained(project, swap.PEOPLE, name, **_budget(options, AFTER), base=str(file))
         found = {}
         for direction, scene in scenes.items():

@@ -13,9 +13,10 @@ from understudy.errors import SettingsError
 from understudy.settings import ConvertSettings
 from understudy.types import Floats, Image
 
-GAIN_LIMIT = 4.0
+GAIN_LIMIT = 12.0
 """No channel is made brighter or darker than this many times: beyond it the two pictures have
-no common light to match, for example in a fade to black."""
+no common light to match, for example in a fade to black. Between the darkest skin and the lightest
+lie about six in red and twenty in blue."""
 
 MIN_WEIGHT = 16.0
 """Mask pixels below which colours are not matched: a median of fewer is noise."""
@@ -28,6 +29,12 @@ COARSE = 64
 
 DARK = 0.004
 """Linear light added before pictures are divided by one another, so that black stays black."""
+
+LIVELY = 1.0
+"""Most contrast of a face that comes, as a share of that of the face that goes."""
+
+CALM = 0.999
+"""Share of its contrast from which a face is left as it is."""
 
 CLONED = 0.02
 """Weight from which a pixel is cloned."""
@@ -124,6 +131,15 @@ def reinhard(face: Image, original: Image, weights: Floats) -> Image:
     return np.rint(255 * np.clip(rgb, 0, 1)).astype(np.uint8)
 
 
+def _coarse(weights: Floats) -> tuple[tuple[int, int], float]:
+    """Width and height at which the light of a face is measured, and the deviation of its blur."""
+    columns = np.flatnonzero(weights.any(0))
+    height, width = weights.shape
+    shrunk = min(1.0, COARSE / max(height, width))
+    size = (max(1, round(shrunk * width)), max(1, round(shrunk * height)))
+    return size, BROAD * shrunk * float(columns[-1] - columns[0] + 1)
+
+
 def lit(face: Image, original: Image, weights: Floats) -> Image:
     """`face` in the light of `original`: gains in linear light that change over the face, as the
     ratio of both pictures blurred.
@@ -133,11 +149,8 @@ def lit(face: Image, original: Image, weights: Floats) -> Image:
     """
     if weights.sum() < MIN_WEIGHT:
         return face
-    columns = np.flatnonzero(weights.any(0))
     height, width = weights.shape
-    shrunk = min(1.0, COARSE / max(height, width))
-    size = (max(1, round(shrunk * width)), max(1, round(shrunk * height)))
-    deviation = BROAD * shrunk * float(columns[-1] - columns[0] + 1)
+    size, deviation = _coarse(weights)
     share = weights[..., None]
 
     def broad(light: Floats) -> Floats:
@@ -151,6 +164,37 @@ def lit(face: Image, original: Image, weights: Floats) -> Image:
     light *= cv2.resize(gains, (width, height), interpolation=cv2.INTER_LINEAR)
     steps = np.minimum(light * np.float32(len(_CODE) - 1) + np.float32(0.5), len(_CODE) - 1)
     return np.asarray(_CODE[steps.astype(np.uint16)], np.uint8)
+
+
+def calmed(face: Image, original: Image, weights: Floats) -> Image:
+    """`face` with no more contrast than `original` has, channel by channel (`LIVELY`).
+
+    Gains keep ratios: what shines on dark skin would glare on light skin, and the noise of a dark
+    channel would become spots of colour. Contrast is measured and bounded in code values, about
+    the colours of `original` blurred, whose light `face` has already. Shapes as in `linear_gains`.
+    """
+    total = float(weights.sum())
+    if total < MIN_WEIGHT:
+        return face
+    height, width = weights.shape
+    size, deviation = _coarse(weights)
+    share = cv2.resize(weights, size, interpolation=cv2.INTER_AREA)[..., None]
+    small = cv2.resize(original, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    blurred = cv2.GaussianBlur(
+        np.dstack((small * share, share)), (0, 0), deviation, borderType=cv2.BORDER_CONSTANT
+    )
+    middle = blurred[..., :3] / np.maximum(blurred[..., 3:], np.float32(1e-3))
+    drawn = cv2.resize(face, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    wanted, found = (
+        np.sqrt((np.square(picture - middle) * share).sum((0, 1)) / share.sum())
+        for picture in (small, drawn)
+    )
+    kept = np.minimum(1, LIVELY * wanted / np.maximum(found, np.float32(0.5)))
+    if kept.min() > CALM:
+        return face
+    around = cv2.resize(middle, (width, height), interpolation=cv2.INTER_LINEAR)
+    result = around + (face.astype(np.float32) - around) * kept.astype(np.float32)
+    return np.asarray(np.rint(result.clip(0, 255)), np.uint8)
 
 
 def cloned(face: Image, original: Image, weights: Floats) -> Image:
@@ -180,7 +224,7 @@ def match_colour(face: Image, original: Image, weights: Floats, settings: Conver
             return apply_gains(face, linear_gains(face, original, weights))
         case "auto" | "light":
             even = apply_gains(face, linear_gains(face, original, weights))
-            return lit(even, original, weights)
+            return calmed(lit(even, original, weights), original, weights)
         case "seamless":
             return cloned(face, original, weights)
         case "reinhard":
