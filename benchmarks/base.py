@@ -108,7 +108,8 @@ def _likeness(values: dict[str, Any]) -> str:
     return (
         f"identity {number(identity['distance_to_with'])}, "
         f"mouth {number(expression['mouth_correlation'])}, "
-        f"eyes {number(expression['eye_correlation'])}"
+        f"eyes {number(expression['eye_correlation'])}, "
+        f"gaze {number(expression['gaze_correlation'])}"
     )
 
 

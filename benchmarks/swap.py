@@ -117,6 +117,7 @@ class Point:
     identity_distance: float | None
     mouth_correlation: float | None
     eye_correlation: float | None
+    gaze_correlation: float | None
     film: str
 
     @property
@@ -259,6 +260,7 @@ def train_and_swap(
             identity_distance=swap["identity"]["distance_to_with"],
             mouth_correlation=swap["expression"]["mouth_correlation"],
             eye_correlation=swap["expression"]["eye_correlation"],
+            gaze_correlation=swap["expression"]["gaze_correlation"],
             film=str(output),
         )
         points.append(point)
@@ -277,7 +279,7 @@ def likeness(point: Point) -> str:
     """Whose face it is, and whether it does what the film's does."""
     return (
         f"identity {number(point.identity_distance)}, mouth {number(point.mouth_correlation)}, "
-        f"eyes {number(point.eye_correlation)}"
+        f"eyes {number(point.eye_correlation)}, gaze {number(point.gaze_correlation)}"
     )
 
 

@@ -31,7 +31,7 @@ from understudy.media.video import probe
 from understudy.types import Face, Frame, Pose
 
 POINT = swap.Point(
-    "swift", 2, "ada-on-chen", 10, 20.0, 0.70, 17.0, 0.65, 1.0, 0.4, 0.9, None, "x.mp4"
+    "swift", 2, "ada-on-chen", 10, 20.0, 0.70, 17.0, 0.65, 1.0, 0.4, 0.9, None, 0.6, "x.mp4"
 )
 
 

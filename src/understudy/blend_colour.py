@@ -30,12 +30,6 @@ COARSE = 64
 DARK = 0.004
 """Linear light added before pictures are divided by one another, so that black stays black."""
 
-LIVELY = 1.0
-"""Most contrast of a face that comes, as a share of that of the face that goes."""
-
-CALM = 0.999
-"""Share of its contrast from which a face is left as it is."""
-
 CLONED = 0.02
 """Weight from which a pixel is cloned."""
 
@@ -167,14 +161,13 @@ def lit(face: Image, original: Image, weights: Floats) -> Image:
 
 
 def calmed(face: Image, original: Image, weights: Floats) -> Image:
-    """`face` with no more contrast than `original` has, channel by channel (`LIVELY`).
+    """`face` with no more contrast than `original` has, channel by channel.
 
     Gains keep ratios: what shines on dark skin would glare on light skin, and the noise of a dark
     channel would become spots of colour. Contrast is measured and bounded in code values, about
     the colours of `original` blurred, whose light `face` has already. Shapes as in `linear_gains`.
     """
-    total = float(weights.sum())
-    if total < MIN_WEIGHT:
+    if weights.sum() < MIN_WEIGHT:
         return face
     height, width = weights.shape
     size, deviation = _coarse(weights)
@@ -189,8 +182,8 @@ def calmed(face: Image, original: Image, weights: Floats) -> Image:
         np.sqrt((np.square(picture - middle) * share).sum((0, 1)) / share.sum())
         for picture in (small, drawn)
     )
-    kept = np.minimum(1, LIVELY * wanted / np.maximum(found, np.float32(0.5)))
-    if kept.min() > CALM:
+    kept = np.minimum(1, wanted / np.maximum(found, np.float32(0.5)))
+    if kept.min() == 1:
         return face
     around = cv2.resize(middle, (width, height), interpolation=cv2.INTER_LINEAR)
     result = around + (face.astype(np.float32) - around) * kept.astype(np.float32)

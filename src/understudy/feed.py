@@ -17,7 +17,7 @@ from understudy.course import Course
 from understudy.data.augment import Batch, augment, generator, planes
 from understudy.data.doubles import Doubles
 from understudy.data.faceset import Faceset
-from understudy.data.labels import Known, Labels
+from understudy.data.labels import Labels, Told
 from understudy.data.sampling import sample
 from understudy.models.base import Recipe
 from understudy.models.focus import around_eyes
@@ -71,13 +71,13 @@ class Feed:
             self.faces[person] = planes(arrays.images[rows], arrays.masks[rows]).to(device)
             self.held_out[person] = planes(arrays.images[kept], arrays.masks[kept]).to(device)
             landmarks[person] = torch.from_numpy(arrays.landmarks[rows])
-        self.known: Known | None = None
+        self.told: Told | None = None
         if labels is not None:
             frames = {
                 person: faceset.frames[faceset.split(share)[0]]
                 for person, faceset in facesets.items()
             }
-            self.known = Known(labels, frames)
+            self.told = Told(labels, frames)
         self.around_eyes = around_eyes(course.size).to(device)
         self.doubles: Doubles | None = None
         if len(facesets) > 1 and self.how.doubles > 0:
@@ -125,6 +125,6 @@ class Feed:
         asked, known, device = None, None, batch.input.device
         if not self.how.double_eyes and played.any():
             asked = 1 - played.to(device)[:, None, None, None] * self.around_eyes
-        if self.known is not None:
-            known = self.known.of(person, rows, batch.mirrored.cpu(), played).to(device)
+        if self.told is not None:
+            known = self.told.of(person, rows, batch.mirrored.cpu(), played).to(device)
         return replace(batch, asked=asked, known=known)

@@ -168,19 +168,18 @@ def covers(
     drawn = sum(len(faces) for _, faces in frames)
     matrices = [core_alignment(face.landmarks, SIDE) for _, face in work]
     places = [(face.track, frame.index) for frame, face in work]
-    glances = [around.seen.get(place) for place in places]
-    unseen = [number for number, glance in enumerate(glances) if glance is None]
-    new = _glances([(*work[n], matrices[n]) for n in unseen], device, bfloat16)
-    for number, glance in zip(unseen, new, strict=True):
-        glances[number] = around.seen[places[number]] = glance
+    unseen = [number for number, place in enumerate(places) if place not in around.seen]
+    glances = _glances([(*work[number], matrices[number]) for number in unseen], device, bfloat16)
+    # By face, since two of one picture may both be without a track of their own.
+    new = dict(zip(unseen, glances, strict=True))
+    around.seen.update({places[number]: glance for number, glance in new.items()})
     steady = [
-        steadied(glance, _neighbours(place, around.seen))
-        for place, glance in zip(places[:drawn], glances, strict=False)
-        if glance is not None
+        steadied(new.get(number, around.seen[place]), _neighbours(place, around.seen))
+        for number, place in enumerate(places[:drawn])
     ]
     found = iter(
         Cover(cover, matrix) if float(cover.max()) > LITTLE else None
-        for cover, matrix in zip(steady, matrices, strict=False)
+        for cover, matrix in zip(steady, matrices[:drawn], strict=True)
     )
     return [[next(found) for _ in faces] for _, faces in frames]
 

@@ -245,8 +245,9 @@ def _strangers(
 ) -> float:
     """Least distance between two people in view at the same time, who are not the same."""
     known = {t.number: t.embedding for t in tracks if t.embedding is not None}
-    pairs = [pair for pair in together if known.keys() >= set(pair) and not {*brief} & {*pair}]
-    return min((float(np.linalg.norm(known[a] - known[b])) for a, b in pairs), default=np.inf)
+    sure = known.keys() - brief
+    apart = (known[a] - known[b] for a, b in together if a in sure and b in sure)
+    return min((float(np.linalg.norm(one)) for one in apart), default=np.inf)
 
 
 def _unlike(distance: float, nearest: float, strangers: float) -> bool:

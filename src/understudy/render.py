@@ -73,13 +73,12 @@ def swapped(
         limit = min(_group(held[0][0]), left)
         held.extend(islice(coming, limit + REACH - len(held)))
         group = [held.popleft() for _ in range(min(limit, len(held)))]
-        patches = drawer.patches(group, Around([*before], [*islice(held, REACH)], seen))
+        led = [*before] if left == segment else []
+        patches = drawer.patches(group, Around(led, [*islice(held, REACH)], seen))
         for (frame, _), laid in zip(group, patches, strict=True):
             yield frame, laid
-        if left == segment:
-            before.clear()
+        before.extend(group)
         left -= len(group)
-        before.extend(group[max(0, len(group) + left - REACH) :])
         if not left:
             left, seen = segment, {}
 

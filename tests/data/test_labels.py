@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.data.labels import MOST, Known, Labels, read_labels
+from understudy.data.labels import MOST, Labels, Told, read_labels
 from understudy.errors import ProjectError, SettingsError
 
 GOOD: dict[str, Any] = {
@@ -63,7 +63,7 @@ def test_a_network_is_told_deviations_and_mirrored_pictures_turn() -> None:
     own = {"ada": np.array([[0, 5], [10, 7], [20, -3]], np.float32)}
     own["ben"] = np.array([[30, 11], [99, 99]], np.float32)
     labels = Labels(("open", "yaw"), own, ("yaw",))
-    known = Known(labels, {"ada": np.array([0, 1, 2]), "ben": np.array([0])})
+    known = Told(labels, {"ada": np.array([0, 1, 2]), "ben": np.array([0])})
     no = torch.zeros(2, dtype=torch.bool)
     values = known.of("ada", torch.tensor([2, 0]), no, no)
     # Of 0, 10, 20 and 30 the mean is 15; what turns is told from 0.

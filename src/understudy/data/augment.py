@@ -72,9 +72,9 @@ class Batch:
         target: float32 (N, 3, S, S), 0..1: the same picture, not warped.
         mask: float32 (N, 1, S, S), 0..1: the face in the target.
         matrix: float32 (N, 2, 3): target pixel -> crop pixel.
-    asked: float32 (N, 1, S, S), 0..1: how much is learned from each pixel; None for all of it.
-    known: float32 (N, T), what is known of the inputs (`Labels`), in deviations from the mean; NaN
-        where nothing is. None when there is nothing.
+        asked: float32 (N, 1, S, S), 0..1: how much is learned from each pixel; None for all of it.
+        known: float32 (N, T), what is known of the inputs, as `labels.Told` gives it: NaN where
+            nothing is. None when there is nothing.
     """
 
     input: Tensor

@@ -72,7 +72,7 @@ class Labels:
     turning: tuple[str, ...] = ()
 
 
-class Known:
+class Told:
     """Labels of the faces that are trained on, as a network is told them: in deviations from their
     mean over everybody; those that turn with the picture from 0.
 
