@@ -11,10 +11,11 @@ import torch
 
 from drawn import Drawn
 from test_train import Listener, interrupt
-from understudy import beginning, course, files
+from understudy import beginning, course, files, train
 from understudy import pretrain as stage
 from understudy.errors import CheckpointError, ConsentError, SettingsError
 from understudy.models import load_model
+from understudy.models.base import network_class
 from understudy.models.pretrained import read_base
 from understudy.project import Project
 from understudy.trust import consent, model_records
@@ -99,9 +100,30 @@ def test_with_strangers_the_bases_encoder_learns_as_quickly_as_the_rest(
         assert said == (name == "strange")
         state = json.loads((_last(project, name) / "state.json").read_text())
         assert state["shared"] == (1.0 if said else 0.05)
+        assert state["apart"] == (1.0 if said else network_class("swift").recipe.apart)
         own = load_model(project.model_folder(name)).get_submodule("encoder").state_dict()
         moved[name] = sum(float((own[key] - encoder[key]).abs().sum()) for key in own)
     assert moved["strange"] > 3 * moved["known"]
+
+
+def test_whom_the_base_knows_is_trained_for_less_unless_told(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "crowd.safetensors"
+    project.pretrain(CROWD, "crowd", file, aside=2, **FEW)
+    monkeypatch.setattr(train, "KNOWN_MINUTES", 0.002)
+    monkeypatch.setattr(train, "DEFAULT_MINUTES", 0.004)
+    how = FEW | {"steps": None, "base": str(file)}
+    for name, limit, minutes in (("known", 1e6, 0.002), ("strange", 0.0, 0.004)):
+        monkeypatch.setattr(beginning, "UNFAMILIAR", limit)
+        report = project.train(("ada", "chen"), name, **how)
+        assert report.minutes >= minutes
+        state = json.loads((_last(project, name) / "state.json").read_text())
+        assert state["budget"] == {"minutes": minutes}
+        again = project.train(("ada", "chen"), name, **how)
+        assert (again.steps, again.finished) == (report.steps, True)
+    more = project.train(("ada", "chen"), "known", **(how | {"minutes": 0.05}))
+    assert more.minutes >= 0.05
 
 
 def _labels(path: Path, frames: int = 40) -> Path:

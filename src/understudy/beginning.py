@@ -81,7 +81,7 @@ def strangers(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
             found.append(
                 f"The faces of {person} are unlike those that the base knows (distance {far:.1f}; "
                 f"up to {UNFAMILIAR} is usual): it helps less with them, so its encoder learns as "
-                "quickly as the decoders."
+                "quickly as the decoders, and each decoder for itself."
             )
     return found
 

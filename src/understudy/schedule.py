@@ -25,6 +25,7 @@ class State:
         facesets: fingerprint of each person's faceset.
         base: SHA-256 of the base that it began with, if it did.
         shared: factor on the learning rate of what people share.
+        apart: how much of a decoder's step is its own in the end.
         history: one entry per report: step, seconds, and figures by person.
     """
 
@@ -38,6 +39,7 @@ class State:
     retreats: int = 0
     base: str | None = None
     shared: float = 1.0
+    apart: float = 1.0
     alone: list[str] = field(default_factory=list)
     since_step: int = 0
     since_seconds: float = 0.0

@@ -88,7 +88,8 @@ class TrainSettings(Settings):
     """Side of the network's image in pixels; `original` is always 64."""
 
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """Train for this long; 10 when neither minutes nor steps are given."""
+    """Train for this long; when neither minutes nor steps are given 10, or 5 where the base knows
+    everybody's faces."""
 
     steps: Annotated[int, Field(ge=1)] | None = None
     """Train for this many steps in all."""

@@ -40,6 +40,7 @@ from understudy.models.figures import Figures, measure
 from understudy.models.learner import Learner
 from understudy.models.people import only, put_back
 from understudy.models.pretrained import Base
+from understudy.models.together import own_share
 from understudy.outlook import outlook
 from understudy.progress import Progress, Task, silent
 from understudy.schedule import State, learning_rate
@@ -51,7 +52,10 @@ if TYPE_CHECKING:
     from understudy.data.labels import Labels
     from understudy.project import Project
 
-DEFAULT_MINUTES = 10.0
+DEFAULT_MINUTES, KNOWN_MINUTES = 10.0, 5.0
+"""How long to train when nobody says, and where a base knows everybody: there swaps are as good as
+they get by then."""
+
 PATIENCE = 5
 """Steps in a row without a finite loss before going back to the last checkpoint."""
 
@@ -178,10 +182,10 @@ def _told(figures: Mapping[str, Figures]) -> str:
     return ", ".join(f"{p} {v.ssim:.3f} ({v.psnr:.1f} dB)" for p, v in figures.items())
 
 
-def _budget(settings: TrainSettings) -> dict[str, float]:
+def _budget(settings: TrainSettings, *, known: bool) -> dict[str, float]:
     if settings.steps is not None:
         return {"steps": settings.steps}
-    return {"minutes": settings.minutes or DEFAULT_MINUTES}
+    return {"minutes": settings.minutes or (KNOWN_MINUTES if known else DEFAULT_MINUTES)}
 
 
 class _Run:
@@ -202,7 +206,11 @@ class _Run:
         prints = {person: faceset.fingerprint for person, faceset in found.items()}
         base = course.base.sha256 if course.base else None
         self.state = State(
-            _budget(settings), settings.held_out, prints, base=base, alone=course.alone
+            _budget(settings, known=False),
+            settings.held_out,
+            prints,
+            base=base,
+            alone=course.alone,
         )
         snapshot = load_newest(folder, progress.note)
         if snapshot is not None:
@@ -226,10 +234,12 @@ class _Run:
         self.unsaved = snapshot is None
 
     def _meet(self, base: Base, progress: Progress) -> None:
-        """Compare everybody with those whom the base knows. Its encoder learns slowly, unless
-        somebody is a stranger to it."""
+        """Compare everybody with those whom the base knows. Its encoder learns slowly and decoders
+        learn together, unless somebody is a stranger to it."""
         unknown = strangers(base, self.feed.faces)
-        self.state.shared = 1.0 if unknown else self.recipe.based
+        if not unknown:
+            self.state.shared, self.state.apart = self.recipe.based, self.recipe.apart
+        self.state.budget = _budget(self.settings, known=not unknown)
         for sentence in (*unknown, *lacks(base, self.feed.faces)):
             progress.note(sentence)
 
@@ -252,6 +262,7 @@ class _Run:
         """Go on from where a checkpoint stands; it is another course when somebody `joined`, or
         others learn."""
         fresh, self.state = self.state, saved
+        budget = _budget(self.settings, known=saved.shared < 1)
         before = saved.facesets
         if changed := [p for p, one in fresh.facesets.items() if before.get(p, one) != one]:
             names = " and ".join(changed)
@@ -264,8 +275,10 @@ class _Run:
         saved.facesets |= fresh.facesets
         if joined or saved.alone != fresh.alone:
             saved.begin_course(fresh.alone)
-        if saved.budget != fresh.budget:
-            saved.budget, saved.phase = fresh.budget, saved.step
+        if joined and self.settings.decoder_from == "scratch":
+            saved.apart = 1.0
+        if saved.budget != budget:
+            saved.budget, saved.phase = budget, saved.step
         progress.note(
             f"Going on from step {saved.step}."
             if saved.spent < 1
@@ -292,7 +305,8 @@ class _Run:
         rate = learning_rate(self.recipe, state)
         # Decoders that learn alone are as young as their course.
         age = state.step - state.since_step if self.course.frozen else state.step
-        self.terms = self.learner.learn(batches, rate, age, people)
+        apart = own_share(state.apart, state.step - state.since_step)
+        self.terms = self.learner.learn(batches, rate, age, people, apart)
         self.bad = 0 if self.terms is not None else self.bad + 1
         state.step += 1
         self.unsaved = True
@@ -324,7 +338,8 @@ class _Run:
         start = State(lost.budget, lost.held_out, lost.facesets)
         state = start if snapshot is None else State.from_json(snapshot.state)
         state.budget, state.facesets, state.phase = lost.budget, lost.facesets, state.step
-        state.alone, state.base, state.shared = lost.alone, lost.base, lost.shared
+        state.alone, state.base = lost.alone, lost.base
+        state.shared, state.apart = lost.shared, lost.apart
         state.since_step, state.since_seconds = lost.since_step, lost.since_seconds
         # Lost time stays spent, or a budget in minutes might never end.
         state.seconds = lost.seconds

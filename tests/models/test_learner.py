@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -48,6 +49,20 @@ def test_what_people_share_can_learn_more_slowly() -> None:
     encoder, decoders = moved(0.25)
     assert encoder == pytest.approx(0.25 * decoders, rel=0.1)
     assert decoders == pytest.approx(1e-3, rel=0.1)
+
+
+def test_decoders_can_be_kept_near_each_other() -> None:
+    first = build_first("swift", 64, PEOPLE, 0, None)
+    for model in (first.model, first.average):
+        model.decoder("chen").load_state_dict(model.decoder("ada").state_dict())
+    far = {}
+    for apart in (1.0, 0.0):
+        learner = Learner(deepcopy(first), torch.device("cpu"), bfloat16=False)
+        assert learner.learn([batch(0), batch(1)], 1e-3, 0, apart=apart) is not None
+        ada, chen = (dict(learner.model.decoder(p).named_parameters()) for p in PEOPLE)
+        far[apart] = max(float((ada[key] - chen[key]).detach().abs().max()) for key in ada)
+    assert far[1.0] > 1e-3
+    assert far[0.0] < 1e-7
 
 
 def test_what_the_optimiser_remembers_finds_its_weights() -> None:

@@ -49,6 +49,8 @@ class Recipe:
         augmentation: how the pictures are varied.
         based: factor on the learning rate of the encoder when it began with a base: it has
             seen more than it will learn.
+        apart: how much of a decoder's step is its own in the end (`together`), when it began with
+            a base that knows everybody's faces.
     """
 
     batch: int
@@ -64,6 +66,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     at_once: int | None = None
     based: float = 1.0
+    apart: float = 1.0
 
 
 class SwapModel(nn.Module, ABC):

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from understudy.data.augment import Batch
 from understudy.models.base import SwapModel, network_class
 from understudy.models.checkpoint import Snapshot
+from understudy.models.together import together
 
 
 def build_first(
@@ -103,6 +104,7 @@ class Learner:
         rate: float,
         step: int,
         people: Sequence[str] | None = None,
+        apart: float = 1.0,
     ) -> dict[str, float] | None:
         """Take one step.
 
@@ -111,6 +113,7 @@ class Learner:
             rate: learning rate.
             step: how many steps came before.
             people: whose the batches are; everybody's when None.
+            apart: how much of a decoder's step is its own, 0..1 (`together`).
 
         Returns:
             The terms of the loss, mean over people; None when loss or gradient were not
@@ -137,7 +140,8 @@ class Learner:
             return None
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        self.optimizer.step()
+        with together(list(self.model.decoders), apart):
+            self.optimizer.step()
         self._follow(step)
         return values
 

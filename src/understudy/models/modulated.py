@@ -51,6 +51,7 @@ class Modulated(Swift):
         Swift.recipe,
         batch=8,
         at_once=4,
+        apart=1.0,
         augmentation=replace(Swift.recipe.augmentation, doubles=0.5, double_eyes=False),
     )
     eye_focus: ClassVar[float] = 3.0

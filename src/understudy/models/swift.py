@@ -142,6 +142,7 @@ class Swift(SwapModel):
         floor=0.05,
         ema=0.995,
         based=0.05,
+        apart=0.02,
         augmentation=Augmentation(
             rotation=4, zoom=0.03, shift=0.02, flip=0.5, color="none", warp=3 / 256, doubles=0.3
         ),
