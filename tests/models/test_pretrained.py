@@ -7,6 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from understudy import files
 from understudy.errors import CheckpointError
 from understudy.models.modulated import Modulated
 from understudy.models.pretrained import (
@@ -162,6 +163,11 @@ def test_the_shipped_base_reads_mouth_and_lids() -> None:
     assert base.readings is not None
     assert {"mouth open", "smile", "eyes shut", "yaw", "pitch"} <= set(base.readings.names)
     assert min(base.training["readings"][name] for name in ("mouth open", "yaw")) > 0.9
+
+
+def test_the_shipped_base_is_the_one_that_its_card_is_about() -> None:
+    card = Path(__file__).resolve().parents[2] / "docs" / "base.md"
+    assert files.sha256(SHIPPED) in card.read_text(encoding="utf-8")
 
 
 def test_the_shipped_base_takes_noise_for_unfamiliar() -> None:
