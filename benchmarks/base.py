@@ -269,16 +269,15 @@ def cost(options: argparse.Namespace, folder: Path) -> Result:
     course = Course("swift", 128, swap.PEOPLE, swap.PEOPLE, frozen=False)
     feed = Feed(course, facesets, recipe, recipe.batch, 0, 0.1, device, silent())
     base = read_base(SHIPPED)
-    learners = {}
+    batches = feed.batches(0)
+    steps: dict[str, Callable[[], object]] = {}
     for how, name in BASES.items():
         start = build_first("swift", 128, swap.PEOPLE, 0, None)
         if name == "shipped":
             begin((start.model, start.average), base)
-        learners[how] = Learner(start, device, bfloat16=compute.bfloat16_pays(device))
-    batches = feed.batches(0)
-    steps: dict[str, Callable[[], object]] = {
-        how: partial(learner.learn, batches, 1e-6, 1000) for how, learner in learners.items()
-    }
+        learner = Learner(start, device, bfloat16=compute.bfloat16_pays(device))
+        apart = recipe.apart if name == "shipped" else 1.0
+        steps[how] = partial(learner.learn, batches, 1e-6, 1000, apart=apart)
     timed = alternate(steps, 20)
     ratio = timed.ratio(*BASES)
     reading = statistics.median(seconds(lambda: read_base(SHIPPED)) for _ in range(5))
