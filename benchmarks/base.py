@@ -4,8 +4,8 @@
     python -m benchmarks.base --parts ablation --ablation 8 16 32 66 --pretrain 10
 
 Everything with the base and without, from scratch, in the same minutes, and each training one of
-its own with one fall of the learning rate (but for `--schedule continued`). With `--rate 320` a
-minute stands for 60 * 320 faces, whatever else the machine does.
+its own with one fall of the learning rate (but for `--schedule continued`, in swap and ben). With
+`--rate 320` a minute stands for 60 * 320 faces, whatever else the machine does.
 
 - swap: ada and chen against the truth, as `benchmarks.swap` measures it;
 - ben: ada and ben, against the scenes as they were rendered;
@@ -56,7 +56,6 @@ from understudy.models.base import network_class
 from understudy.models.learner import Learner, build_first
 from understudy.models.pretrained import SHIPPED, begin, read_base
 from understudy.progress import silent
-from understudy.report import number
 from understudy.train import TrainReport
 
 PARTS = ("swap", "ben", "few", "real", "cost", "ablation")
@@ -104,13 +103,8 @@ def _near(values: dict[str, Any]) -> str:
 
 
 def _likeness(values: dict[str, Any]) -> str:
-    expression, identity = values["expression"], values["identity"]
-    return (
-        f"identity {number(identity['distance_to_with'])}, "
-        f"mouth {number(expression['mouth_correlation'])}, "
-        f"eyes {number(expression['eye_correlation'])}, "
-        f"gaze {number(expression['gaze_correlation'])}"
-    )
+    done = [values["expression"][f"{what}_correlation"] for what in ("mouth", "eye", "gaze")]
+    return swap.likeness(values["identity"]["distance_to_with"], *done)
 
 
 def _budget(options: argparse.Namespace, minutes: float) -> dict[str, Any]:
@@ -129,9 +123,12 @@ def _pretraining(options: argparse.Namespace) -> dict[str, Any]:
     return {"steps": round(faces / (recipe.batch * (recipe.at_once or 1)))}
 
 
-def _trained(project: Project, people: Sequence[str], model: str, **given: Any) -> TrainReport:
-    """Train anew under this name."""
-    shutil.rmtree(project.model_folder(model), ignore_errors=True)
+def _trained(
+    project: Project, people: Sequence[str], model: str, goes_on: bool = False, **given: Any
+) -> TrainReport:
+    """Train under this name, anew unless it `goes_on` from the budget before."""
+    if not goes_on:
+        shutil.rmtree(project.model_folder(model), ignore_errors=True)
     return project.train(people, model, telling(), **given)
 
 
@@ -155,7 +152,9 @@ def ben(options: argparse.Namespace, folder: Path) -> Result:
     for how, base in BASES.items():
         model = base.replace("shipped", "based")
         for minutes in options.ben:
-            _trained(project, tuple(films), model, **_budget(options, minutes), base=base)
+            goes_on = options.schedule == "continued" and minutes != options.ben[0]
+            budget = _budget(options, minutes)
+            _trained(project, tuple(films), model, goes_on, **budget, base=base)
             for with_, replace in (("ben", "ada"), ("ada", "ben")):
                 scene = swap.Scene(
                     with_,

@@ -6,7 +6,7 @@ sees face and the mask sees none there is hair; what is laid over it by `occlude
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks import occluders
 from benchmarks.film_look import blurred, film_like, harsh, varied, washed
+from benchmarks.hands import posed_hand
 from benchmarks.occluders import NEUTRAL, Drawing
 from benchmarks.worn import glasses, scarf
 from understudy.data import records
@@ -32,6 +33,17 @@ CROP = round(SIDE / CORE)
 FACE, HAIR, BESIDE, ABOVE = 0, 1, 2, 3
 """What a pixel of a bare face is: the face as it shows, hair in front of it, something beside it,
 or something above the brows that may be hair or background."""
+
+DRAWN: dict[str, tuple[Callable[[np.random.Generator], Drawing], float]] = {
+    "hand": (occluders.hand, 0.12),
+    "posed hand": (posed_hand, 0.26),
+    "fingers": (occluders.finger, 0.14),
+    "microphone": (occluders.microphone, 0.1),
+    "stick": (occluders.stick, 0.08),
+    "blob": (occluders.blob, 0.2),
+    "strands": (occluders.strands, 0.1),
+}
+"""What is learned from, and how often it comes."""
 
 WELL_INSIDE = 11
 """Pixels by which the mesh's inner face is made smaller before what it lacks counts as hair."""
@@ -234,10 +246,7 @@ class Things:
     @classmethod
     def drawn(cls, count: int, random: np.random.Generator) -> Things:
         """So many drawings of each kind that is learned from."""
-        made = {
-            kind: [draw(random) for _ in range(count)]
-            for kind, (draw, _) in occluders.DRAWN.items()
-        }
+        made = {kind: [draw(random) for _ in range(count)] for kind, (draw, _) in DRAWN.items()}
         return cls(made)
 
     def over(
@@ -254,8 +263,8 @@ class Things:
             if random.random() < 0.13:
                 laid.append(self._patch(everybody, random))
                 continue
-            shares = np.array([share for _, share in occluders.DRAWN.values()])
-            kind = random.choice(list(occluders.DRAWN), p=shares / shares.sum())
+            shares = np.array([share for _, share in DRAWN.values()])
+            kind = random.choice(list(DRAWN), p=shares / shares.sum())
             drawing = self.drawings[kind][random.integers(len(self.drawings[kind]))]
             other = everybody[int(random.integers(len(everybody)))]
             skin = skin_of(faces.skins[row], other.skins, random)
@@ -267,7 +276,8 @@ class Things:
         self, faces: Bare, row: int, random: np.random.Generator
     ) -> tuple[Floats, Floats, Floats]:
         """A hand that is hard to see: large, in the person's own skin, and flatly lit."""
-        shapes = self.drawings[random.choice(["hand", "fingers", "blob"], p=[0.5, 0.2, 0.3])]
+        kinds = ["hand", "posed hand", "fingers", "blob"]
+        shapes = self.drawings[random.choice(kinds, p=[0.15, 0.45, 0.15, 0.25])]
         shape = shapes[random.integers(len(shapes))]
         relief = random.uniform(0.25, 1.0)
         codes = NEUTRAL + relief * (shape.colour.astype(np.float32) - NEUTRAL)

@@ -35,11 +35,14 @@ class Drawing:
     skin: bool = False
 
 
-def _relief(capsules: Sequence[tuple[float, ...]]) -> Floats:
-    """Height in pixels over the picture's plane; capsules are (x, y, x, y, radius, radius, z) in
-    pixels. Below nought where there is none."""
+def relief(capsules: Sequence[tuple[float, ...]]) -> Floats:
+    """Height in pixels over the picture's plane, below nought where there is none.
+
+    Args:
+        capsules: (x, y, x, y, radius, radius, z) in pixels, or with the height of either end.
+    """
     height = np.full((SIDE, SIDE), -1.0, np.float32)
-    for x0, y0, x1, y1, r0, r1, z in capsules:
+    for x0, y0, x1, y1, r0, r1, *heights in capsules:
         most = max(r0, r1) + 1
         left, right = int(max(0, min(x0, x1) - most)), int(min(SIDE, max(x0, x1) + most + 1))
         top, bottom = int(max(0, min(y0, y1) - most)), int(min(SIDE, max(y0, y1) + most + 1))
@@ -52,13 +55,14 @@ def _relief(capsules: Sequence[tuple[float, ...]]) -> Floats:
         off = (x - x0 - t * along[0]) ** 2 + (y - y0 - t * along[1]) ** 2
         radius = r0 + (r1 - r0) * t
         inside = radius**2 - off
+        z = heights[0] + (heights[-1] - heights[0]) * t
         here = np.where(inside > 0, z + np.sqrt(np.maximum(inside, 0)), -1.0)
         part = height[top:bottom, left:right]
         np.maximum(part, here.astype(np.float32), out=part)
     return height
 
 
-def _lit(height: Floats, random: np.random.Generator, gloss: float = 0.0) -> Floats:
+def lit(height: Floats, random: np.random.Generator, gloss: float = 0.0) -> Floats:
     """How bright a relief is, 1 on average, (SIDE, SIDE)."""
     solid = np.maximum(height, 0)
     smooth = cv2.GaussianBlur(solid, (0, 0), random.uniform(1.0, 2.2))
@@ -86,12 +90,12 @@ def cloud(random: np.random.Generator, cell: int) -> Floats:
     return np.asarray(grown / max(float(grown.std()), 1e-3), np.float32)
 
 
-def _smooth(alpha: NDArray[np.bool_]) -> Image:
+def softened(alpha: NDArray[np.bool_]) -> Image:
     soft = cv2.GaussianBlur(alpha.astype(np.float32) * 255, (0, 0), 0.8)
     return np.asarray(soft.round().clip(0, 255), np.uint8)
 
 
-def _codes(values: NDArray[np.floating]) -> Image:
+def codes(values: NDArray[np.floating]) -> Image:
     return np.asarray(np.rint(values).clip(0, 255), np.uint8)
 
 
@@ -150,8 +154,8 @@ def hand(random: np.random.Generator) -> Drawing:
         (*place(x0, y0), *place(x1, y1), unit * r0 * narrow**0.5, unit * r1 * narrow**0.5, unit * z)
         for x0, y0, x1, y1, r0, r1, z in bones
     ]
-    height = _relief(capsules)
-    shade = _lit(height, random, random.uniform(0, 0.15))
+    height = relief(capsules)
+    shade = lit(height, random, random.uniform(0, 0.15))
     colour = np.repeat(shade[..., None], 3, axis=2)
     colour *= 1 + 0.04 * random.uniform(0, 1) * cloud(random, 6)[..., None]
     colour *= 1 + 0.05 * cloud(random, 24)[..., None] * np.array([1.0, 0.6, 0.5])
@@ -166,7 +170,7 @@ def hand(random: np.random.Generator) -> Drawing:
         sleeve = np.arange(SIDE)[:, None] > middle[1] + unit * random.uniform(0.6, 1.0)
         cloth = random.uniform(0.1, 1.6, 3)
         colour = np.where(sleeve[..., None], shade[..., None] * cloth, colour)
-    return Drawing(_codes(NEUTRAL * colour), _smooth(height > 0), skin=True)
+    return Drawing(codes(NEUTRAL * colour), softened(height > 0), skin=True)
 
 
 def finger(random: np.random.Generator) -> Drawing:
@@ -181,10 +185,10 @@ def finger(random: np.random.Generator) -> Drawing:
             to = (x + np.sin(turn) * whole * share, y - np.cos(turn) * whole * share)
             capsules.append((x, y, *to, radius, radius * 0.92, random.uniform(-2, 2)))
             (x, y), radius, turn = to, 0.92 * radius, turn + random.normal(0, 0.15)
-    height = _relief(capsules)
-    shade = _lit(height, random, random.uniform(0, 0.15))
+    height = relief(capsules)
+    shade = lit(height, random, random.uniform(0, 0.15))
     colour = shade[..., None] * (1 + 0.05 * cloud(random, 20)[..., None] * np.array([1, 0.6, 0.5]))
-    return Drawing(_codes(NEUTRAL * colour), _smooth(height > 0), skin=True)
+    return Drawing(codes(NEUTRAL * colour), softened(height > 0), skin=True)
 
 
 def paint(random: np.random.Generator) -> Floats:
@@ -211,9 +215,9 @@ def paint(random: np.random.Generator) -> Floats:
 def _solid(
     capsules: Sequence[tuple[float, ...]], surface: Floats, random: np.random.Generator
 ) -> Drawing:
-    height = _relief(capsules)
-    shade = _lit(height, random, random.uniform(0, 0.5))
-    return Drawing(_codes(surface * shade[..., None]), _smooth(height > 0))
+    height = relief(capsules)
+    shade = lit(height, random, random.uniform(0, 0.5))
+    return Drawing(codes(surface * shade[..., None]), softened(height > 0))
 
 
 def microphone(random: np.random.Generator) -> Drawing:
@@ -249,10 +253,10 @@ def blob(random: np.random.Generator) -> Drawing:
     y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     field = field * random.uniform(0.15, 0.6) + 1 - 1.6 * np.hypot(x, y * random.uniform(0.6, 1.8))
     shade = 1 + 0.15 * cloud(random, int(random.integers(20, 80)))[..., None] * random.uniform(0, 1)
-    alpha = _smooth(field > 0.2)
+    alpha = softened(field > 0.2)
     if random.random() < 0.35:
-        return Drawing(_codes(NEUTRAL * shade * np.ones(3)), alpha, skin=True)
-    return Drawing(_codes(paint(random) * shade), alpha)
+        return Drawing(codes(NEUTRAL * shade * np.ones(3)), alpha, skin=True)
+    return Drawing(codes(paint(random) * shade), alpha)
 
 
 def strands(random: np.random.Generator) -> Drawing:
@@ -277,7 +281,7 @@ def strands(random: np.random.Generator) -> Drawing:
         tone = base * random.uniform(0.6, 1.5)
         cv2.polylines(alpha, [points], False, 255, width, cv2.LINE_AA, 4)
         cv2.polylines(colour, [points], False, tone.tolist(), width, cv2.LINE_AA, 4)
-    return Drawing(_codes(colour), alpha)
+    return Drawing(codes(colour), alpha)
 
 
 def cup(random: np.random.Generator) -> Drawing:
@@ -295,7 +299,7 @@ def cup(random: np.random.Generator) -> Drawing:
     shade = 0.6 + 0.5 * np.sqrt(np.maximum(1 - (across - random.uniform(-0.5, 0.5)) ** 2, 0))
     colour = paint(random) * shade[..., None]
     colour[rim] *= 0.6
-    return Drawing(_codes(colour), _smooth(body | rim | handle))
+    return Drawing(codes(colour), softened(body | rim | handle))
 
 
 def twig(random: np.random.Generator) -> Drawing:
@@ -315,18 +319,8 @@ def twig(random: np.random.Generator) -> Drawing:
         for picture, value in ((alpha, 255), (colour, tone)):
             cv2.ellipse(picture, at, size, turn, 0, 360, value, -1, cv2.LINE_AA)
             cv2.line(picture, (round(x), round(y)), (SIDE // 2, SIDE), value, 2, cv2.LINE_AA)
-    return Drawing(_codes(colour), alpha)
+    return Drawing(codes(colour), alpha)
 
-
-DRAWN: dict[str, tuple[Callable[[np.random.Generator], Drawing], float]] = {
-    "hand": (hand, 0.36),
-    "fingers": (finger, 0.16),
-    "microphone": (microphone, 0.1),
-    "stick": (stick, 0.08),
-    "blob": (blob, 0.2),
-    "strands": (strands, 0.1),
-}
-"""What is learned from, and how often it comes."""
 
 UNSEEN: dict[str, Callable[[np.random.Generator], Drawing]] = {"cup": cup, "twig": twig}
 """What nothing is ever learned from."""

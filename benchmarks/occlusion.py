@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks import occluders, worn
 from benchmarks.common import SHARED, Line, Result, main, telling
 from benchmarks.covered import CROP, Bare, Sample, sample, skin_of
+from benchmarks.hands import posed_hand
 from benchmarks.make_base import PROJECT
 from benchmarks.make_mask import MASK, apart, people
 from understudy.faces.align import core_alignment, transform_points
@@ -108,6 +109,7 @@ def kinds() -> dict[str, Lay]:
     stills = sorted((SHARED / "real" / "noface").glob("*"))
     if stills:
         found["piece of a photo (kind unseen)"] = photo(stills)
+    found["posed hand in own skin"] = thing(posed_hand)
     return found
 
 

@@ -125,6 +125,15 @@ class Point:
         gain = self.psnr_db - self.untouched_psnr_db
         return gain > MARGIN_DB and self.ssim - self.untouched_ssim > MARGIN_SSIM
 
+    @property
+    def likeness(self) -> str:
+        return likeness(
+            self.identity_distance,
+            self.mouth_correlation,
+            self.eye_correlation,
+            self.gaze_correlation,
+        )
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, nargs="+", default=[2.0, 5.0])
@@ -267,7 +276,7 @@ def train_and_swap(
         print(
             f"  {network} {minutes:g} min, {direction}: {point.psnr_db:.2f} dB / {point.ssim:.3f}"
             f" (untouched {point.untouched_psnr_db:.2f} / {point.untouched_ssim:.3f}),"
-            f" {likeness(point)}",
+            f" {point.likeness}",
             flush=True,
         )
     if separate:
@@ -275,11 +284,13 @@ def train_and_swap(
     return points
 
 
-def likeness(point: Point) -> str:
+def likeness(
+    distance: float | None, mouth: float | None, eyes: float | None, gaze: float | None
+) -> str:
     """Whose face it is, and whether it does what the film's does."""
     return (
-        f"identity {number(point.identity_distance)}, mouth {number(point.mouth_correlation)}, "
-        f"eyes {number(point.eye_correlation)}, gaze {number(point.gaze_correlation)}"
+        f"identity {number(distance)}, mouth {number(mouth)}, "
+        f"eyes {number(eyes)}, gaze {number(gaze)}"
     )
 
 
@@ -301,7 +312,7 @@ def lines(points: Sequence[Point]) -> list[Line]:
             found.append(
                 Line(
                     f"{name}: {point.network}, {point.minutes:g} min",
-                    f"{point.psnr_db:.2f} dB / {point.ssim:.3f}; {likeness(point)}",
+                    f"{point.psnr_db:.2f} dB / {point.ssim:.3f}; {point.likeness}",
                 )
             )
         for network in dict.fromkeys(point.network for point in there):

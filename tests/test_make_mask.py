@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks import occluders, worn
-from benchmarks.covered import CROP, HAIR, STRAIGHT, Bare, Things, jitter, labelled, sample
+from benchmarks.covered import CROP, DRAWN, HAIR, STRAIGHT, Bare, Things, jitter, labelled, sample
 from benchmarks.film_look import film_like, harsh, varied, washed
 from benchmarks.make_mask import apart, batch, loss, normed, packed, plain
 
@@ -29,7 +29,7 @@ def bare() -> Bare:
 
 
 def test_drawings_hang_on_the_seed_alone_and_are_neither_empty_nor_everything() -> None:
-    draws = {name: draw for name, (draw, _) in occluders.DRAWN.items()} | occluders.UNSEEN
+    draws = {name: draw for name, (draw, _) in DRAWN.items()} | occluders.UNSEEN
     for draw in draws.values():
         for seed in range(4):
             one, other = (draw(np.random.default_rng(seed)) for _ in range(2))
