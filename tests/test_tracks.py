@@ -320,3 +320,17 @@ def test_frames_are_only_read_where_a_picture_is_wanted(here: Stage) -> None:
         report = here.project.tracks(here.clip)
     assert len(read) <= FRAMES
     assert report.sheet.is_file()
+
+
+def test_what_cannot_be_read_of_a_film_is_told(here: Stage, tmp_path: Path) -> None:
+    data = bytearray(here.clip.read_bytes())
+    with av.open(str(here.clip)) as container:
+        spans = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    for position, size in spans[20:23]:
+        assert position is not None
+        data[position : position + size] = b"\xff" * size
+    harmed = tmp_path / "harmed.mp4"
+    harmed.write_bytes(data)
+    report = here.project.tracks(harmed)
+    assert any("could not be" in note for note in report.notes), report.notes
+    assert here.project.tracks(here.clip).notes == ()

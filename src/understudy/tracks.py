@@ -74,6 +74,7 @@ class TracksReport:
         shots: in the film.
         tracks: every track, in order of its number.
         kept: how many orders of an earlier file were kept.
+        notes: what could not be read of the film, full sentences.
     """
 
     file: Path
@@ -81,6 +82,7 @@ class TracksReport:
     shots: int
     tracks: tuple[Listed, ...]
     kept: int
+    notes: tuple[str, ...] = ()
 
 
 def list_tracks(
@@ -150,7 +152,7 @@ def list_tracks(
     picture = file.with_suffix(".png")
     write_still(picture, draw(film, found, listed, progress), {})
     write_orders(file, orders)
-    return TracksReport(file, picture, max(found.shots) + 1, listed, kept)
+    return TracksReport(file, picture, max(found.shots) + 1, listed, kept, tuple(found.damage))
 
 
 def _with_earlier(file: Path, orders: Orders) -> tuple[Orders, int]:

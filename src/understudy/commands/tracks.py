@@ -48,6 +48,7 @@ def tracks(
     session.say(
         f"{film.name}: {count(report.shots, 'shot')}, {count(len(report.tracks), 'track')}.",
         *(f"  {one}" for one in report.tracks),
+        *(f"Note: {note}" for note in report.notes),
     )
     undecided = all(one.order.person == AUTO for one in report.tracks)
     if report.kept:
