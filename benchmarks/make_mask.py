@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,15 @@ RATE = 2e-3
 DECAY = 1e-2
 WARMUP = 100
 SAVE_EVERY = 250
-DRAWINGS = 400
+DRAWINGS = {0: 400, 4200: 800}
+"""From which step on, of each kind, so many things."""
+
 HARD_FROM = (1250, 2000, 2600)
 """Steps from which faces come in harsh light, in light that hides features, and in more of it with
 hands that are hard to see."""
 
-AGAIN_FROM, AGAIN_RATE = 2600, 6e-4
-"""Step at which the learning rate begins anew, and with what (Loshchilov and Hutter, "SGDR:
+AGAIN_FROM, AGAIN_RATE = (2600, 4200), 6e-4
+"""Steps at which the learning rate begins anew, and with what (Loshchilov and Hutter, "SGDR:
 stochastic gradient descent with warm restarts", 2017)."""
 
 BARE_HAIR = 60
@@ -88,6 +91,13 @@ def packed(samples: list[Sample]) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
+@lru_cache(maxsize=1)
+def drawings(first: int, seed: int) -> Things:
+    """What is laid over faces from this step of `DRAWINGS` on."""
+    random = np.random.default_rng((seed, first) if first else seed)
+    return Things.drawn(DRAWINGS[first], random)
+
+
 def batch(everybody: list[Bare], things: Things, seed: int, step: int) -> list[Sample]:
     """What one step learns from."""
     random = np.random.default_rng((seed, step))
@@ -114,12 +124,12 @@ def _any_face(everybody: list[Bare], random: np.random.Generator) -> tuple[Bare,
 
 
 def rate(step: int, steps: int) -> float:
-    """The learning rate: after a warmup along half a cosine, and that once more from
+    """The learning rate: after a warmup along half a cosine, and that once more from each of
     `AGAIN_FROM`."""
-    first, peak, end = (0, RATE, min(steps, AGAIN_FROM))
-    if step >= AGAIN_FROM:
-        first, peak, end = AGAIN_FROM, AGAIN_RATE, steps
-    fall = 0.5 * (1 + math.cos(math.pi * (step - first) / max(end - first, 1)))
+    first = max(begin for begin in (0, *AGAIN_FROM) if begin <= step)
+    peak = AGAIN_RATE if first else RATE
+    end = min([again for again in AGAIN_FROM if again > step], default=steps)
+    fall = 0.5 * (1 + math.cos(math.pi * (step - first) / max(min(end, steps) - first, 1)))
     return peak * min(1.0, (step - first + 1) / WARMUP) * max(fall, 0.01)
 
 
@@ -166,7 +176,6 @@ def train(
     net = normed(OcclusionNet()).train()
     nn.Module.to(net, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
-    things = Things.drawn(DRAWINGS, np.random.default_rng(seed))
     step = 0
     if saved.exists():
         state = torch.load(saved, weights_only=True)
@@ -175,6 +184,7 @@ def train(
         step = state["step"]
     began, mean = time.monotonic(), 0.0
     while step < steps:
+        things = drawings(max(first for first in DRAWINGS if first <= step), seed)
         for group in optimizer.param_groups:
             group["lr"] = rate(step, steps)
         pictures, truths, weights = packed(batch(everybody, things, seed, step))
@@ -200,7 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=4200)
+    parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--project", type=Path, default=PROJECT)

@@ -75,6 +75,18 @@ def test_what_hangs_on_the_temple_by_a_neck_is_glare_and_a_fringe_is_not(inner: 
     assert certain(fringe, inner)[30:40, 30:100].min() == 1
 
 
+def test_a_hand_does_not_speak_for_the_glare_that_a_shadow_joins_to_it(inner: Floats) -> None:
+    hand = bar(slice(80, 100), slice(40, SIDE))
+    glare = bar(slice(45, 60), slice(75, 95))
+    shadow = bar(slice(60, 80), slice(82, 88), 0.4)
+    assert certain(hand + shadow, inner)[80:100, 40:100].min() == 1
+    cover = certain(hand + shadow + glare, inner)
+    assert cover[80:100, 40:100].min() == 1
+    assert cover[40:65].max() == 0
+    joined = hand + bar(slice(60, 80), slice(82, 88)) + glare
+    assert certain(joined, inner)[45:60, 75:95].min() == 1, "one thing"
+
+
 def test_a_hand_from_above_is_large(inner: Floats) -> None:
     hand = bar(slice(0, 85), slice(50, 75))
     assert certain(hand, inner)[30:85, 50:75].min() == 1

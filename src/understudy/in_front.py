@@ -214,6 +214,9 @@ def certain(likely: Floats, inner: Floats) -> Floats:
     """Likelihoods made a cover: steep in between, and only of things that lie on the face, are sure
     somewhere on it and come in from outside of it, as what is held, worn or grown does.
 
+    What passes as one is asked again in parts that hang together where more likely than not, so
+    that a hand does not speak for a glare that a faint shadow joins to it.
+
     Args:
         likely: float32 (SIDE, SIDE), 0..1.
         inner: float32 (SIDE, SIDE), 0..1, the inner face by the mesh. Hair and background above
@@ -222,24 +225,59 @@ def certain(likely: Floats, inner: Floats) -> Floats:
     share = np.clip((likely - BARELY) / (FULLY - BARELY), 0, 1)
     cover = np.asarray(share * share * (3 - 2 * share), np.float32)
     on_face = inner > 0.5
-    _, whole = cv2.connectedComponents((cover > 0).astype(np.uint8))
-    here = ((cover > 0) & on_face).astype(np.uint8)
-    count, pieces, boxes, _ = cv2.connectedComponentsWithStats(here)
-    highest = np.zeros(count, np.float32)
-    np.maximum.at(highest, np.asarray(pieces[on_face], np.intp), likely[on_face])
     outside = ((cover > 0.5) & ~on_face).astype(np.uint8)
-    touched = (cv2.dilate(outside, np.ones((3, 3), np.uint8)) > 0) & on_face
-    rows = np.nonzero(touched)[0]
-    high = np.quantile(np.nonzero(on_face)[0], UPPER) if on_face.any() else 0
-    upper = np.bincount(pieces[touched], rows < high, count)
-    entry = np.bincount(pieces[touched], minlength=count)
-    area = boxes[:, cv2.CC_STAT_AREA]
-    small_above = (2 * upper > entry) & (area < LARGE * on_face.sum())
-    least = np.where(small_above, ENTRY_ABOVE, ENTRY) * np.sqrt(area)
-    kept = (highest >= SURE) & (entry >= least)
-    cover[on_face] *= kept[pieces[on_face]]
+    entry = (cv2.dilate(outside, np.ones((3, 3), np.uint8)) > 0) & on_face
+    _, whole = cv2.connectedComponents((cover > 0).astype(np.uint8))
+    pieces = _numbered((cover > 0) & on_face)
+    cover[on_face] *= _held(pieces, likely, on_face, entry)[pieces[on_face]]
+    parts = _parts(cover, on_face)
+    cover[on_face] *= _held(parts, likely, on_face, entry)[parts[on_face]]
     cover *= np.isin(whole, np.unique(whole[on_face & (cover > 0)]))
     return cover
+
+
+def _parts(cover: Floats, on_face: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """For each pixel the number of the nearest part that is covered by more than half."""
+    strong = (cover > 0.5) & on_face
+    parts = _numbered(strong)
+    if not strong.any():
+        return parts
+    _, cells = cv2.distanceTransformWithLabels((~strong).astype(np.uint8), cv2.DIST_L2, 5)
+    number = np.zeros(int(cells.max()) + 1, np.intp)
+    number[cells[strong]] = parts[strong]
+    return np.where(cover > 0, number[cells], 0)
+
+
+def _numbered(where: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """For each pixel the number of the piece that it is part of; 0 is none."""
+    _, pieces = cv2.connectedComponents(where.astype(np.uint8))
+    return np.asarray(pieces, np.intp)
+
+
+def _held(
+    pieces: NDArray[np.intp],
+    likely: Floats,
+    on_face: NDArray[np.bool_],
+    entry: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Which of the numbered pieces of the inner face are things before it; 0 is none.
+
+    Args:
+        pieces: int (SIDE, SIDE).
+        entry: bool (SIDE, SIDE), where the inner face borders on what is covered beside it.
+    """
+    count = int(pieces.max()) + 1
+    highest = np.zeros(count, np.float32)
+    np.maximum.at(highest, pieces[on_face], likely[on_face])
+    high = np.quantile(np.nonzero(on_face)[0], UPPER) if on_face.any() else 0
+    upper = np.bincount(pieces[entry], np.nonzero(entry)[0] < high, count)
+    length = np.bincount(pieces[entry], minlength=count)
+    area = np.bincount(pieces[on_face], minlength=count)
+    small_above = (2 * upper > length) & (area < LARGE * on_face.sum())
+    least = np.where(small_above, ENTRY_ABOVE, ENTRY) * np.sqrt(area)
+    kept = (highest >= SURE) & (length >= least)
+    kept[0] = False
+    return np.asarray(kept)
 
 
 def steadied(glance: Glance, neighbours: Sequence[tuple[int, Glance]]) -> Floats:
