@@ -34,6 +34,9 @@ BENT = {
 }
 """How far each of a finger's joints bends, in radians."""
 
+FAR = 5.0
+"""Height in lengths of the palm that no part of an arm gets below the middle by."""
+
 SHADOW_STEPS = 10
 
 
@@ -96,40 +99,43 @@ def _shadow(height: Floats, random: np.random.Generator) -> Floats:
     return np.asarray(cv2.GaussianBlur(dark, (0, 0), random.uniform(1.0, 3.0)), np.float32)
 
 
+def _seen(some: list[Bone], view: Vector, held: Vector, unit: float) -> list[tuple[float, ...]]:
+    """Bones as capsules of a relief: turned by `view` (3, 3) about the point `held`, which comes to
+    lie in the middle; `unit` is the palm's length in pixels."""
+    middle = np.array([SIDE / 2, SIDE / 2, FAR * unit])
+    scale = unit * np.array([1.0, -1.0, 1.0])
+    capsules: list[tuple[float, ...]] = []
+    for one, other, first, last in some:
+        a, b = (middle + scale * (view @ (end - held)) for end in (one, other))
+        # A bone that points at the camera is little more than its ends.
+        ends = ((a, unit * first), (b, unit * last))
+        capsules += [(*end[:2], *end[:2], radius, radius, end[2]) for end, radius in ends]
+        capsules.append((*a[:2], *b[:2], unit * first, unit * last, a[2], b[2]))
+    return capsules
+
+
+def _sleeve(forearm: Bone, random: np.random.Generator) -> Bone:
+    wrist, elbow, _, thick = forearm
+    return wrist + random.uniform(0.1, 0.4) * (elbow - wrist), elbow, 1.25 * thick, 1.4 * thick
+
+
 def posed_hand(random: np.random.Generator) -> Drawing:
     """A hand in some pose, seen from anywhere, with a forearm that may be in a sleeve."""
-    axis = random.normal(0, 1, 3)
-    view = _turned(axis, random.uniform(0, np.pi))
+    view = _turned(random.normal(0, 1, 3), random.uniform(0, np.pi))
     unit = SIDE * random.uniform(0.26, 0.36)
-    middle = np.array([SIDE / 2, SIDE / 2, 0.0])
     held = np.array([0.0, random.uniform(-0.6, 0.4), 0.0])
-    flip = np.array([1.0, -1.0, 1.0])
-    capsules, sleeves = [], []
-    for one, other, first, last in bones(random):
-        a, b = (middle + unit * flip * (view @ (end - held)) for end in (one, other))
-        first, last = unit * first, unit * last
-        # A bone that points at the camera is little more than its ends.
-        ends = ((a, first), (b, last))
-        capsules += [(*end[:2], *end[:2], r, r, end[2], end[2]) for end, r in ends]
-        capsules.append((*a[:2], *b[:2], first, last, a[2], b[2]))
+    found = bones(random)
+    hand = height = relief(_seen(found, view, held, unit))
+    cloth = np.full_like(hand, -1)
     if random.random() < 0.4:
-        x0, y0, x1, y1, _, r1, z0, z1 = capsules[-1]
-        cut = random.uniform(0.1, 0.4)
-        at = [p + cut * (q - p) for p, q in ((x0, x1), (y0, y1), (z0, z1))]
-        sleeves.append((at[0], at[1], x1, y1, 1.25 * r1, 1.4 * r1, at[2], z1))
-    low = min(z for capsule in capsules for z in capsule[6:]) - unit
-    raised = [(*one[:6], one[6] - low, one[7] - low) for one in capsules]
-    hand = relief(raised)
-    height = hand
-    if sleeves:
-        cloth = relief([(*one[:6], one[6] - low, one[7] - low) for one in sleeves])
+        cloth = relief(_seen([_sleeve(found[-1], random)], view, held, unit))
         height = np.maximum(hand, cloth)
     shade = lit(np.where(height > 0, height - height[height > 0].min() + 1, -1), random, 0.1)
     shade = shade * (1 - random.uniform(0.1, 0.6) * _shadow(height, random))
     colour = np.repeat(shade[..., None], 3, axis=2)
     colour *= 1 + 0.04 * random.uniform(0, 1) * cloud(random, 5)[..., None]
     colour *= 1 + 0.05 * cloud(random, 20)[..., None] * np.array([1.0, 0.6, 0.5])
-    if sleeves:
+    if (cloth > 0).any():
         dyed = shade[..., None] * random.uniform(0.1, 1.6, 3)
         colour = np.where((cloth >= hand)[..., None], dyed, colour)
     return Drawing(codes(NEUTRAL * colour), softened(height > 0), skin=True)
