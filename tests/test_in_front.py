@@ -66,6 +66,12 @@ def test_islands_on_the_face_are_glare(inner: Floats) -> None:
     assert certain(bar(slice(50, 70), slice(50, 70)), inner).max() == 0
 
 
+def test_a_fist_whose_edge_is_faint_is_too_large_for_a_glare(inner: Floats) -> None:
+    fist = bar(slice(60, 100), slice(40, 90))
+    assert certain(fist, inner)[60:100, 40:90].min() == 1
+    assert certain(bar(slice(60, 80), slice(40, 70)), inner).max() == 0
+
+
 def test_what_hangs_on_the_temple_by_a_neck_is_glare_and_a_fringe_is_not(inner: Floats) -> None:
     likely = bar(slice(0, 30), slice(0, SIDE)) + bar(slice(34, 52), slice(75, 95))
     likely[30:34, 82:88] = 0.97

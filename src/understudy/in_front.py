@@ -26,8 +26,8 @@ SURE = 0.85
 """What is nowhere this likely is a doubt and not a thing."""
 
 ENTRY, ENTRY_ABOVE = 0.3, 2.2
-"""Length along the edge of the inner face over which a thing comes in, at least, in square roots of
-what it covers of the face; and for what comes in over its upper part and is small. What lies on the
+"""Length along the edge of the inner face over which a small thing comes in, at least, in square
+roots of what it covers of the face; and for what comes in over its upper part. What lies on the
 face like an island is glare or a shadow; so is what hangs on temple or forehead by a narrow neck,
 while hair comes in broadly."""
 
@@ -35,7 +35,8 @@ UPPER = 0.35
 """Share of the inner face, from above, that is its upper part."""
 
 LARGE = 0.2
-"""Share of the inner face from which a thing is not small."""
+"""Share of the inner face from which a thing is not small, and counts however it comes in: a fist
+may end within the face, and its edge may be faint."""
 
 REACH = 3
 """Frames before and after that a frame is compared with."""
@@ -212,7 +213,8 @@ def _neighbours(
 
 def certain(likely: Floats, inner: Floats) -> Floats:
     """Likelihoods made a cover: steep in between, and only of things that lie on the face, are sure
-    somewhere on it and come in from outside of it, as what is held, worn or grown does.
+    somewhere on it, and are large or come in from outside of it, as what is held, worn or grown
+    does.
 
     What passes as one is asked again in parts that hang together where more likely than not, so
     that a hand does not speak for a glare that a faint shadow joins to it.
@@ -273,9 +275,9 @@ def _held(
     upper = np.bincount(pieces[entry], np.nonzero(entry)[0] < high, count)
     length = np.bincount(pieces[entry], minlength=count)
     area = np.bincount(pieces[on_face], minlength=count)
-    small_above = (2 * upper > length) & (area < LARGE * on_face.sum())
-    least = np.where(small_above, ENTRY_ABOVE, ENTRY) * np.sqrt(area)
-    kept = (highest >= SURE) & (length >= least)
+    large = area >= LARGE * on_face.sum()
+    least = np.where(2 * upper > length, ENTRY_ABOVE, ENTRY) * np.sqrt(area)
+    kept = (highest >= SURE) & (large | (length >= least))
     kept[0] = False
     return np.asarray(kept)
 
