@@ -56,6 +56,7 @@ PLAIN: dict[str, Any] = {
     "widen": 0,
     "grain": 0,
     "blend": "feather",
+    "occlusion": False,
 }
 """As the program laid faces over frames at first."""
 

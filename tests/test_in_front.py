@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import ClassVar
 
 import av
 import cv2
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
 from understudy import render
 from understudy.demo import SAMPLE
-from understudy.drawing import Cast
+from understudy.drawing import Cast, Swapper
 from understudy.faces.align import core_alignment
 from understudy.faces.occlusion import SIDE
 from understudy.faces.pose import reference
 from understudy.in_front import REACH, Around, Cover, Glance, certain, covers, steadied
 from understudy.media.video import VideoReader
+from understudy.models.base import Recipe, SwapModel
 from understudy.render import lead
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch, Pose
@@ -324,6 +328,45 @@ def test_a_bar_stays_in_front_of_a_warped_photo_too() -> None:
     sure = under & (painted.alpha > 0.9)
     assert sure.sum() > 500
     assert shown.alpha[sure].mean() < 0.3
+
+
+class Unmasked(SwapModel):
+    """Gives back what it gets and learns no mask."""
+
+    network: ClassVar[str] = "original"
+    sizes: ClassVar[tuple[int, ...]] = (64,)
+    recipe: ClassVar[Recipe] = Recipe(1, 1e-3, (0.9, 0.99))
+    learns_mask: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__(64, ("ada",))
+        self.decoders = nn.ModuleList([nn.Identity()])
+
+    def encode(self, images: Tensor) -> Tensor:
+        return images
+
+    def decode(self, latent: Tensor, person: str) -> tuple[Tensor, Tensor]:
+        return latent, torch.ones_like(latent[:, :1])
+
+    def loss(self, image: Tensor, mask: Tensor, target: Tensor, face: Tensor) -> dict[str, Tensor]:
+        return {"l1": (image - target).abs().mean()}
+
+
+def test_a_network_without_masks_draws_to_where_the_face_is_seen_to_end() -> None:
+    (frame,) = scene(1)
+    with VideoReader(SAMPLE / "scene-mask.mp4") as reader:
+        truth = next(iter(reader)).image[..., 0] > 127
+    found = []
+    for occlusion in (True, False):
+        settings = ConvertSettings(occlusion=occlusion, feather=0.01)
+        swapper = Swapper(Unmasked(), "ada", settings, torch.device("cpu"), False, "any")
+        (patch,) = swapper.patches([(frame, [head()])])[0]
+        alpha = np.zeros(truth.shape, np.float32)
+        height, width = patch.alpha.shape
+        alpha[patch.y : patch.y + height, patch.x : patch.x + width] = patch.alpha
+        found.append(((alpha > 0.5) & truth).sum() / ((alpha > 0.5) | truth).sum())
+    looking, mesh = found
+    assert looking > max(0.85, mesh + 0.03)
 
 
 def test_hair_and_background_that_leave_the_face_alone_do_not_count(inner: Floats) -> None:

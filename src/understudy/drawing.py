@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from understudy.composite import near, swap_patch
 from understudy.compute import bfloat16_pays
-from understudy.faces.align import core_alignment, warp
+from understudy.faces.align import core_alignment, transform_points, warp
+from understudy.faces.masks import face_mask
 from understudy.grain import seed_of
 from understudy.in_front import Around, Cover, covers
 from understudy.models import SwapModel
 from understudy.settings import ConvertSettings
+from understudy.showing import as_told, looked_at
 from understudy.types import Face, Floats, Frame, Image, Patch
 
 BATCH = 16
@@ -147,6 +149,7 @@ class Drawer(ABC):
         learned: whether it tells where its face is.
         settings: how the face is laid over the frame.
         device, bfloat16: where and how to look for what is in front of faces.
+        looks: whether to look where faces show when it does not tell; its crops are core crops.
     """
 
     size: int
@@ -154,6 +157,7 @@ class Drawer(ABC):
     settings: ConvertSettings
     device: torch.device = torch.device("cpu")
     bfloat16: bool = False
+    looks: bool = False
 
     @abstractmethod
     def draw(self, crops: Sequence[Image]) -> tuple[Floats, Floats]:
@@ -196,22 +200,28 @@ class Drawer(ABC):
         for first in range(0, len(work), BATCH):
             batch = work[first : first + BATCH]
             crops = [warp(frame.image, matrix, self.size) for _, frame, _, matrix in batch]
-            outputs, masks, shown = self.draw_over(crops)
-            visible = [None] * len(batch) if shown is None else list(shown)
-            drawn = zip(crops, outputs, masks, visible, strict=True)
-            for (number, frame, face, matrix), front, (crop, output, mask, seen) in zip(
+            outputs, masks, below = self.draw_over(crops)
+            shown = as_told(masks, self.learned, below)
+            if self.looks and self.settings.occlusion:
+                inner = [
+                    face_mask(transform_points(matrix, face.landmarks), self.size, 0.0)
+                    for _, _, face, matrix in batch
+                ]
+                shown = looked_at(shown, crops, outputs, inner, self.device, self.bfloat16)
+            drawn = zip(crops, outputs, shown, strict=True)
+            for (number, frame, face, matrix), front, (crop, output, seen) in zip(
                 batch, fronts[first : first + BATCH], drawn, strict=True
             ):
                 patch = swap_patch(
                     frame.image,
                     face,
                     output,
-                    mask,
+                    seen.mask,
                     matrix,
                     self.settings,
                     crop if front is None else front.away(crop, matrix),
-                    learned=self.learned,
-                    shown=seen,
+                    learned=seen.learned,
+                    shown=seen.below,
                     seed=seed_of(frame.index, face.track),
                 )
                 if patch is not None:
@@ -222,15 +232,18 @@ class Drawer(ABC):
 class Swapper(Drawer):
     """One person's decoder, ready to draw over faces.
 
+    The swap ends near where the face that goes shows, so that its hair stays in front.
+
     Args:
         model: its weights are used as they are; it is moved to `device` and set to evaluate.
         person: whose decoder draws. Raises SettingsError when the model has none.
         device: where to compute.
         bfloat16: whether the network runs in bfloat16.
         replaced: whose faces are drawn over, if that is one person whom the model knows. Then
-            the swap ends near where that person's face shows, so that their hair stays in
-            front of it.
+            the model itself tells where that person's face shows.
     """
+
+    looks = True
 
     def __init__(
         self,

@@ -118,7 +118,8 @@ class ExportedDrawer(Drawer):
         self.learned = card is None or card.learned
         self.bounded = card is None or (card.learned and card.replaced == replaced)
         # Files of ours in our own crop are laid over frames just as the model itself is.
-        self.alike = self.bounded and card is not None and card.size == self.size
+        self.looks = card is not None and card.size == self.size
+        self.alike = self.bounded and self.looks
         reach = 2 * round(PAST * (self.size if card is None else card.size)) + 1
         self._reach = np.ones((reach, reach), np.uint8)
 

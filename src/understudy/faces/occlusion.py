@@ -184,6 +184,36 @@ def understood(covered: Floats, shown: Floats, face: Floats) -> bool:
     return bool(both >= AGREE * max(float(either), 1.0) and left.sum() >= LEFT * face.sum())
 
 
+def shown_in(
+    crops: Sequence[Image],
+    faces: Sequence[Floats],
+    device: torch.device | None = None,
+    bfloat16: bool = False,
+) -> list[Floats | None]:
+    """The face as it shows in core crops: with its forehead, without hair or hands over it.
+
+    Args:
+        crops: N of RGB uint8 (S, S, 3).
+        faces: N of float32 (S, S), 0..1, the inner faces by the mesh.
+
+    Returns:
+        For each float32 (S, S), 0..1; None where the picture is not `understood`.
+
+    Raises:
+        WeightsError: the network cannot be read.
+    """
+    found: list[Floats | None] = []
+    for crop, face, covered, shown in zip(
+        crops, faces, *look(shipped(), crops, device, bfloat16), strict=True
+    ):
+        inner = cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+        side = crop.shape[:2][::-1]
+        own = cv2.resize(shown, side, interpolation=cv2.INTER_LINEAR)
+        sure = understood(covered, shown, np.asarray(inner, np.float32))
+        found.append(np.asarray(own, np.float32) if sure else None)
+    return found
+
+
 def shown_masks(pictures: NDArray[np.uint8], landmarks: Floats) -> NDArray[np.uint8]:
     """The face as it shows in stored crops: with its forehead, without hair or hands over it.
 
@@ -207,10 +237,12 @@ def shown_masks(pictures: NDArray[np.uint8], landmarks: Floats) -> NDArray[np.ui
         crops = [
             warp(pictures[row], matrix, SIDE) for row, matrix in zip(rows, matrices, strict=True)
         ]
-        seen = look(shipped(), crops)
-        for row, matrix, covered, shown in zip(rows, matrices, *seen, strict=True):
-            face = face_mask(transform_points(matrix, landmarks[row]), SIDE, 0.0)
-            if not understood(covered, shown, face):
+        faces = [
+            face_mask(transform_points(matrix, landmarks[row]), SIDE, 0.0)
+            for row, matrix in zip(rows, matrices, strict=True)
+        ]
+        for row, matrix, shown in zip(rows, matrices, shown_in(crops, faces), strict=True):
+            if shown is None:
                 masks[row] = visible_mask(pictures[row], landmarks[row])
                 continue
             codes = np.rint(255 * shown).astype(np.uint8)
