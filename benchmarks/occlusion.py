@@ -4,7 +4,8 @@
 
 On synthetic people whom the network has never seen, one thing is laid over each face, so that the
 truth is known; some kinds of things it has never seen either. On films of real people with nothing
-in front of them, all that is found is wrong. Films are measured where they are at hand.
+in front of them, all that is found is wrong; one has a fist before his face. Films are measured
+where they are at hand.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ from understudy.types import Face, Floats, Frame
 CLEAN = ("r01_*.mp4", "r12_*.mp4", "r15_*.mp4")
 """Clips of real people with nothing in front of them; the first of r15 wears glasses."""
 
+FIST, FIST_FROM, FIST_TO = "r11_*.mp4", 16, 40
+"""A clip of a real person, and the frames in which a fist hides most of the lower half of his
+face."""
+
 CORE_PART = (slice((CROP - SIDE) // 2, (CROP + SIDE) // 2),) * 2
 """Where the core lies in a stored crop's picture."""
 
@@ -49,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faces", type=int, default=120, help="synthetic faces of each kind")
     parser.add_argument("--project", type=Path, default=PROJECT)
     parser.add_argument("--mask", type=Path, default=MASK, help="work folder of make_mask")
-    parser.add_argument("--network", type=Path, help="another network than the one in the package")
+    parser.add_argument("--network", type=Path, help="another one, for synthetic faces")
 
 
 def thing(draw: Callable[[np.random.Generator], occluders.Drawing], own: bool = True) -> Lay:
@@ -197,6 +202,30 @@ def film(path: Path, cache: Path) -> tuple[float, float, float, float]:
     )
 
 
+def fist(path: Path, cache: Path) -> tuple[float, float, int, int]:
+    """Of a film with a fist before a face: share of the lower half of the inner face that is taken
+    for covered while it is there, on average and at least; frames of the whole film in which more
+    than a fiftieth of a face is, and frames in all."""
+    found = scan(path, cache, ScanSettings(), telling())
+    with VideoReader(path) as reader:
+        frames = [(frame, found.faces(frame.index)) for frame in reader]
+    lower: list[float] = []
+    some: set[int] = set()
+    for (frame, faces), fronts in zip(frames, covers(frames), strict=True):
+        for face, front in zip(faces, fronts, strict=True):
+            if front is None:
+                continue
+            points = transform_points(core_alignment(face.landmarks, SIDE), face.landmarks)
+            inner = face_mask(points, SIDE, 0.0)
+            if float((front.cover * inner).sum()) > 0.02 * float(inner.sum()):
+                some.add(frame.index)
+            if FIST_FROM <= frame.index <= FIST_TO:
+                rows = np.flatnonzero((inner > 0.5).any(1))
+                half = slice((rows[0] + rows[-1]) // 2 + 1, None)
+                lower.append(float(front.cover[half][inner[half] > 0.5].mean()))
+    return float(np.mean(lower)), min(lower), len(some), len(frames)
+
+
 def measure(options: argparse.Namespace, folder: Path) -> Result:
     network = shipped() if options.network is None else read(options.network)[0]
     everybody = people(options.project, options.mask)
@@ -227,6 +256,16 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
                 f"{100 * lost:.2f} %, more than 2 % in "
                 f"{100 * many:.0f} % of faces; {spent:.1f} ms a face",
                 "nought",
+            )
+        )
+    for path in sorted((clips / "clips").glob(FIST)):
+        mean, least, some, frames = fist(path, cache)
+        values[path.stem] = {"lower": mean, "least": least, "frames": some, "of": frames}
+        lines.append(
+            Line(
+                f"{path.stem}: lower half covered by a fist",
+                f"{100 * mean:.0f} %, at least {100 * least:.0f} %; "
+                f"something found in {some} of {frames} frames",
             )
         )
     return Result(lines, values)

@@ -25,6 +25,7 @@ from understudy.media.video import VideoReader
 from understudy.models.base import Recipe, SwapModel
 from understudy.render import lead
 from understudy.settings import ConvertSettings
+from understudy.showing import Shown, as_told
 from understudy.types import Face, Floats, Frame, Image, Patch, Pose
 from understudy.warp import Still, Warper
 
@@ -367,6 +368,24 @@ def test_a_network_without_masks_draws_to_where_the_face_is_seen_to_end() -> Non
         found.append(((alpha > 0.5) & truth).sum() / ((alpha > 0.5) | truth).sum())
     looking, mesh = found
     assert looking > max(0.85, mesh + 0.03)
+
+
+def test_whom_a_model_knows_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Unmasked, "learns_mask", True)
+    looked: list[int] = []
+
+    def look(masks: Floats, learned: bool, crops: Sequence[Image], *rest: object) -> list[Shown]:
+        looked.append(len(crops))
+        return as_told(masks, learned, None)
+
+    monkeypatch.setattr("understudy.drawing.looked_at", look)
+    (frame,) = scene(1)
+    for replaced in ("ada", "any"):
+        swapper = Swapper(
+            Unmasked(), "ada", ConvertSettings(), torch.device("cpu"), False, replaced
+        )
+        assert len(swapper.patches([(frame, [head()])])[0]) == 1
+    assert looked == [1]
 
 
 def test_hair_and_background_that_leave_the_face_alone_do_not_count(inner: Floats) -> None:

@@ -201,13 +201,15 @@ class Drawer(ABC):
             batch = work[first : first + BATCH]
             crops = [warp(frame.image, matrix, self.size) for _, frame, _, matrix in batch]
             outputs, masks, below = self.draw_over(crops)
-            shown = as_told(masks, self.learned, below)
-            if self.looks and self.settings.occlusion:
+            if below is None and self.looks and self.settings.occlusion:
                 inner = [
                     face_mask(transform_points(matrix, face.landmarks), self.size, 0.0)
                     for _, _, face, matrix in batch
                 ]
-                shown = looked_at(shown, crops, outputs, inner, self.device, self.bfloat16)
+                how = self.device, self.bfloat16
+                shown = looked_at(masks, self.learned, crops, outputs, inner, *how)
+            else:
+                shown = as_told(masks, self.learned, below)
             drawn = zip(crops, outputs, shown, strict=True)
             for (number, frame, face, matrix), front, (crop, output, seen) in zip(
                 batch, fronts[first : first + BATCH], drawn, strict=True

@@ -107,9 +107,9 @@ class ExportedArtist:
 class ExportedDrawer(Drawer):
     """Draws with an exported model over the faces of `replaced`.
 
-    As with a trained model, a swap of ours ends near where the face below shows if that face is
-    of the person whom the file was made to replace; files from elsewhere were made to replace
-    anybody, and theirs ends there always.
+    As with a trained model, a swap of ours ends near where the face below shows: the file tells if
+    that face is of the person whom it was made to replace, and otherwise it is looked for if the
+    file draws our own crop. Files from elsewhere were made to replace anybody, and tell always.
     """
 
     def __init__(self, model: Exported, replaced: str, settings: ConvertSettings) -> None:

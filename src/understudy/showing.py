@@ -42,16 +42,19 @@ def as_told(masks: Floats, learned: bool, below: Floats | None) -> list[Shown]:
 
 
 def looked_at(
-    told: Sequence[Shown],
+    masks: Floats,
+    learned: bool,
     crops: Sequence[Image],
     outputs: Floats,
     inner: Sequence[Floats],
     device: torch.device,
     bfloat16: bool,
 ) -> list[Shown]:
-    """What was not told, by looking; as told where the picture is not understood.
+    """What a network does not tell of its crops, by looking; a face that is not understood is left
+    as it was told.
 
     Args:
+        masks, learned: as `as_told` takes them.
         crops: N of RGB uint8 (S, S, 3), core crops of the film.
         outputs: float32 (N, S, S, 3), RGB 0..1, what was drawn there.
         inner: N of float32 (S, S), 0..1: the inner face by the film's mesh.
@@ -59,20 +62,14 @@ def looked_at(
     Raises:
         WeightsError: the network cannot be read.
     """
-    found = list(told)
-    lacking = [number for number, one in enumerate(told) if one.below is None]
-    below = shown_in(*_of(lacking, crops, inner), device, bfloat16)
-    for number, seen in zip(lacking, below, strict=True):
-        found[number] = found[number]._replace(below=seen)
-    unmasked = [n for n, one in enumerate(found) if not one.learned and one.below is not None]
-    pictures = [np.rint(255 * outputs[number]).astype(np.uint8) for number in range(len(outputs))]
-    drawn = shown_in(*_of(unmasked, pictures, inner), device, bfloat16)
-    for number, seen in zip(unmasked, drawn, strict=True):
-        if seen is None:
-            found[number] = told[number]
-        else:
-            found[number] = found[number]._replace(mask=_whole(seen), learned=True)
-    return found
+    below = shown_in(crops, inner, device, bfloat16)
+    if learned:
+        return [Shown(mask, True, seen) for mask, seen in zip(masks, below, strict=True)]
+    drawn = shown_in(list(np.rint(255 * outputs).astype(np.uint8)), inner, device, bfloat16)
+    return [
+        Shown(mask, False, None) if own is None or seen is None else Shown(_whole(own), True, seen)
+        for mask, own, seen in zip(masks, drawn, below, strict=True)
+    ]
 
 
 def _whole(mask: Floats) -> Floats:
@@ -85,9 +82,3 @@ def _whole(mask: Floats) -> Floats:
     if contours:
         cv2.fillConvexPoly(hull, cv2.convexHull(max(contours, key=cv2.contourArea)), 1)
     return np.maximum(mask, hull.astype(np.float32))
-
-
-def _of(
-    numbers: Sequence[int], pictures: Sequence[Image], inner: Sequence[Floats]
-) -> tuple[list[Image], list[Floats]]:
-    return [pictures[number] for number in numbers], [inner[number] for number in numbers]
