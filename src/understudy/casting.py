@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.compute import choose_device
+from understudy.conversion.detailer import NO_GALLERIES, Detailed, Galleries
 from understudy.data.faceset import Faceset
 from understudy.drawing import Artist, Cast, Draws, Trained
 from understudy.errors import ProjectError, SettingsError
@@ -35,7 +36,7 @@ from understudy.matching import (
 from understudy.media.video import MediaInfo, probe
 from understudy.mended import MendedScan
 from understudy.mending import mend
-from understudy.models import load_model
+from understudy.models import gallery, load_model
 from understudy.orders import Orders, Wanted, obey, read_orders
 from understudy.permission import permit, permit_recognised
 from understudy.person import Portrait
@@ -218,9 +219,23 @@ def drawers_of(artist: Artist, swaps: Mapping[str, str]) -> dict[str, Draws]:
     return {goes: artist.drawer(goes, comes) for goes, comes in swaps.items()}
 
 
-def cast_of(drawers: Mapping[str, Draws], matches: Sequence[Match]) -> Cast:
-    """Everybody over the tracks that were taken for whom they replace."""
-    return Cast({match.track: drawers[match.as_] for match in matches if match.as_ is not None})
+def cast_of(
+    drawers: Mapping[str, Draws], matches: Sequence[Match], found: MendedScan | None = None
+) -> Cast:
+    """Everybody over the tracks that were taken for whom they replace.
+
+    Args:
+        found: the film's faces; with them detail is chosen for whole tracks, which is steadier than
+            for each frame.
+    """
+    by_track = {m.track: drawers[m.as_] for m in matches if m.as_ is not None}
+    if found is not None:
+        for drawer in {id(one): one for one in by_track.values()}.values():
+            if isinstance(drawer, Detailed) and drawer.detailer is not None:
+                tracks = {track for track, own in by_track.items() if own is drawer}
+                faces = ((row.index, face) for row in found for face in row.faces)
+                drawer.detailer.follow(faces, tracks)
+    return Cast(by_track)
 
 
 def choose_artist(
@@ -268,7 +283,29 @@ def choose_artist(
         return exported, consents
     name = project.model(model)
     network = load_model(project.model_folder(name), progress.note)
-    return Trained(name, network, settings, choose_device(settings.device)), consents
+    galleries = galleries_of(project, name, swaps) if settings.detail > 0 else NO_GALLERIES
+    if settings.detail > 0 and (lacking := sorted(set(swaps.values()) - set(galleries.own))):
+        progress.note(
+            f"The model {name} has no gallery of {' and '.join(lacking)}: the face comes out as "
+            f"soft as the network draws it. To make one: understudy train --name {name}"
+        )
+    device = choose_device(settings.device)
+    return Trained(name, network, settings, device, galleries), consents
+
+
+def galleries_of(project: ProjectFolder, model: str, swaps: Mapping[str, str]) -> Galleries:
+    """The galleries of everybody who comes, and the shapes of those who go, where there are any.
+
+    Raises:
+        CheckpointError: a gallery is damaged.
+        ProjectError: so is a faceset.
+    """
+    folder = project.model_folder(model)
+    paths = {name: gallery.path_of(folder, name) for name in sorted(set(swaps.values()))}
+    own = {name: gallery.read(path) for name, path in paths.items() if path.exists()}
+    known = [name for name in swaps if name in project.people_with_faces] if own else []
+    shapes = {name: Faceset.open(project.person(name).faces_folder).mean_mesh for name in known}
+    return Galleries(own, shapes)
 
 
 def _roles(name: str, swaps: Mapping[str, str]) -> list[Role]:

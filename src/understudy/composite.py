@@ -8,6 +8,7 @@ the film writer lays over the native picture.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TypeVar
 
 import cv2
@@ -33,6 +34,11 @@ are already mixed with what is behind it."""
 PAST = 0.03
 """How far a swap may reach past the visible face that it replaces, as a share of the crop's side:
 the other face may be wider."""
+
+Detail = Callable[[Image, Image, tuple[int, int], float], Image]
+"""Lays finer detail over a face. It is given the drawn face and the frame below it, both RGB uint8
+(h, w, 3) and pixel on pixel; x and y of their upper left pixel in the frame; and how many pixels of
+the frame are in one of the network's. It returns the face with detail."""
 
 SAME_SCALE = 1.05
 """Up to so many network pixels per frame pixel a face is not worth averaging down."""
@@ -134,6 +140,7 @@ def swap_patch(
     learned: bool = True,
     shown: Floats | None = None,
     seed: int = 0,
+    detail: Detail | None = None,
 ) -> Patch | None:
     """What to lay over a frame so that its face becomes the network's.
 
@@ -150,6 +157,7 @@ def swap_patch(
         shown: float32 (S, S), 0..1: where the network knows the face that goes to show. The
             swap ends `PAST` beyond it, so that hair stays in front, and has a `rim`.
         seed: of the grain; another one for every frame.
+        detail: what lays finer detail over the drawn face.
 
     Returns:
         The patch, no larger than the face and within the frame; None where the face lies
@@ -203,6 +211,8 @@ def swap_patch(
     laid = np.asarray(_resample(swapped, to_crop, size, how), np.uint8)
     alpha = np.asarray(_resample(alpha, to_crop, size, cv2.INTER_LINEAR), np.float32)
     under = image[y0:y1, x0:x1]
+    if detail is not None:
+        laid = detail(laid, under, (x0, y0), 1 / scale)
     if settings.sharpen > 0:
         laid = sharpened(laid, under, alpha, 1 / scale, settings.sharpen)
     if settings.grain > 0:

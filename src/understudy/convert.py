@@ -124,7 +124,7 @@ def convert(
             film,
             info,
             found,
-            cast_of(planned.drawers, seen.matches),
+            cast_of(planned.drawers, seen.matches, seen.found),
             start,
             end,
             target,

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from understudy.composite import near, swap_patch
+from understudy.composite import Detail, near, swap_patch
 from understudy.compute import bfloat16_pays
+from understudy.conversion.detailer import NO_GALLERIES, Detailed, Detailer, Galleries
 from understudy.faces.align import core_alignment, transform_points, warp
 from understudy.faces.masks import face_mask
 from understudy.grain import seed_of
@@ -100,12 +101,19 @@ class Trained:
     Args:
         name: of the model.
         network: its weights are used as they are; it is moved to `device`.
+        galleries: pictures of its people, for what it cannot draw.
     """
 
     def __init__(
-        self, name: str, network: SwapModel, settings: ConvertSettings, device: torch.device
+        self,
+        name: str,
+        network: SwapModel,
+        settings: ConvertSettings,
+        device: torch.device,
+        galleries: Galleries = NO_GALLERIES,
     ) -> None:
         self.name, self.network, self.settings, self.device = name, network, settings, device
+        self.galleries = galleries
 
     @property
     def people(self) -> Sequence[str]:
@@ -120,16 +128,19 @@ class Trained:
             "weights_sha256": weights_hash(self.network),
             "device": self.device.type,
             "bfloat16": bfloat16_pays(self.device),
+            "galleries": self.galleries.facts(),
         }
 
     def drawer(self, replace: str, with_: str) -> Swapper:
         self.network.check_swaps()
-        return Swapper(
+        swapper = Swapper(
             self.network, with_, self.settings, self.device, bfloat16_pays(self.device), replace
         )
+        swapper.detailer = self.galleries.detailer(replace, with_, self.settings.detail)
+        return swapper
 
     def with_settings(self, settings: ConvertSettings) -> Trained:
-        return Trained(self.name, self.network, settings, self.device)
+        return Trained(self.name, self.network, settings, self.device, self.galleries)
 
 
 def weights_hash(model: SwapModel) -> str:
@@ -141,7 +152,7 @@ def weights_hash(model: SwapModel) -> str:
     return digest.hexdigest()
 
 
-class Drawer(ABC):
+class Drawer(Detailed, ABC):
     """Draws a face from crops of a film's faces, in batches.
 
     Attributes:
@@ -225,10 +236,22 @@ class Drawer(ABC):
                     learned=seen.learned,
                     shown=seen.below,
                     seed=seed_of(frame.index, face.track),
+                    detail=detail_of(self.detailer, face, frame.index),
                 )
                 if patch is not None:
                     result[number].append(patch if front is None else front.before(patch))
         return result
+
+
+def detail_of(detailer: Detailer | None, face: Face, frame: int) -> Detail | None:
+    """What lays detail over one face in the frame of that index."""
+    if detailer is None:
+        return None
+
+    def lay(laid: Image, under: Image, corner: tuple[int, int], pixel: float) -> Image:
+        return detailer.lay(laid, under, corner, face, (frame, pixel))
+
+    return lay
 
 
 class Swapper(Drawer):

@@ -231,7 +231,11 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
     ask = planned.ask
     ways = options(ask.settings)
     casts = [
-        cast_of(drawers_of(planned.artist.with_settings(way.settings), planned.swaps), seen.matches)
+        cast_of(
+            drawers_of(planned.artist.with_settings(way.settings), planned.swaps),
+            seen.matches,
+            seen.found,
+        )
         for way in ways
     ]
     moments = {moment.index: moment for moment in _moments(planned, seen)}

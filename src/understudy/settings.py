@@ -112,6 +112,10 @@ class TrainSettings(Settings):
     """What the decoder of somebody who joins a model begins as: the decoder in it that redraws
     the new face best, the mean of all of them, or new weights."""
 
+    gallery: bool = True
+    """Keep a gallery with the model: up to 200 of each person's own pictures, from which swaps take
+    their fine detail."""
+
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
     """Share of the footage kept out of training, in whole segments, to measure with."""
 
@@ -153,6 +157,10 @@ class ConvertSettings(Settings):
     grain: Annotated[float, Field(ge=0, le=2)] = 1.0
     """How much of the noise of the film's own face a swap gets: 1 is as much, 0 none. A clean film
     gets none."""
+
+    detail: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """How much of the detail of the person's own pictures (their gallery) is laid over the drawn
+    face; 0 leaves it as soft as the network draws it."""
 
     sharpen: Annotated[float, Field(ge=0, le=2)] = 0.0
     """A swap is sharpened until it is as sharp as the film's own face, at most by so many times

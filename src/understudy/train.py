@@ -37,6 +37,7 @@ from understudy.model_entries import enter_checkpoint
 from understudy.models.base import network_class
 from understudy.models.checkpoint import Snapshot, complete, load_newest, save
 from understudy.models.figures import Figures, measure
+from understudy.models.gallery import path_of
 from understudy.models.learner import Learner
 from understudy.models.people import only, put_back
 from understudy.models.pretrained import Base
@@ -46,6 +47,7 @@ from understudy.progress import Progress, Task, silent
 from understudy.schedule import State, learning_rate
 from understudy.sealing import check_ready
 from understudy.settings import TrainSettings
+from understudy.training.gallery_choice import make_galleries
 
 if TYPE_CHECKING:
     from understudy.data.faceset import Faceset
@@ -137,6 +139,8 @@ def train(
         complete(folder)
         found = facesets(project, course, progress.note)
         run = _Run(course, found, folder, settings, progress, labels)
+        learned = {person: found[person] for person in course.learning}
+        _keep_galleries(folder, learned, run.state.held_out, settings, progress)
         before = run.state.seconds
         with progress.task(f"train {name}", *run.counted()) as task:
             due = time.monotonic() + settings.report_every
@@ -170,6 +174,25 @@ def train(
             outlook=words,
             finished=finished,
         )
+
+
+def _keep_galleries(
+    folder: Path,
+    facesets: Mapping[str, Faceset],
+    held_out: float,
+    settings: TrainSettings,
+    progress: Progress,
+) -> None:
+    """Make the galleries of these people, or remove them where there are to be none."""
+    if settings.gallery and network_class(settings.network).swaps:
+        make_galleries(folder, facesets, held_out, progress)
+        return
+    for person in facesets:
+        path = path_of(folder, person)
+        with files.storage_errors(path):
+            if path.exists():
+                path.unlink()
+                progress.note(f"The gallery of {person} was removed, as --no-gallery says.")
 
 
 def _told(figures: Mapping[str, Figures]) -> str:

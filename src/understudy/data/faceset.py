@@ -201,6 +201,17 @@ class Faceset:
         moved = np.einsum("nij,nkj->nki", matrix[..., :2], points) + matrix[:, None, :, 2]
         return np.asarray(moved, dtype=np.float32)
 
+    @cached_property
+    def shapes(self) -> Floats:
+        """float32 (N, 468, 2): landmarks as shares of the stored picture's side, from its edge."""
+        sides = np.asarray(self.table["size"].to_numpy(), np.float32)[:, None, None]
+        return np.asarray((self.landmarks + np.float32(0.5)) / sides, np.float32)
+
+    @property
+    def mean_mesh(self) -> Floats:
+        """float32 (468, 2): the mean of `shapes`."""
+        return np.asarray(self.shapes.mean(0), np.float32)
+
     @property
     def meshes(self) -> Floats:
         """float32 (N, 468, 3): as they were found, pixels of the films' frames."""

@@ -1,0 +1,1 @@
+"""Model and film in, film with the other face out."""

@@ -1,0 +1,165 @@
+"""Which pictures of a gallery are used for which frame of a track.
+
+A picture is chosen by its mesh: the whole face, the eyes with lids and brows, and the mouth each
+have pictures of their own. Over a track the choice is a path of least cost (Viterbi, "Error bounds
+for convolutional codes", 1967): how badly a picture fits, plus a price for each change. Where it
+does change, the old picture fades into the new one. So nothing flickers, and because the whole
+track is looked at before anything is drawn, a film that is stopped and resumed comes out the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.faces.masks import EYES_AND_BROWS, LIPS
+from understudy.models.gallery import Gallery
+from understudy.types import Floats
+
+PARTS = ("whole", "eyes", "mouth")
+
+EACH = 3
+"""Pictures for each part at a time."""
+
+CHANGE = 1.0
+"""Price of a change, in medians of how badly pictures fit."""
+
+FADE = 3
+"""Frames before and after a change over which pictures fade into one another."""
+
+LID_WEIGHT, LIP_WEIGHT = 5.0, 2.0
+"""Of these mesh points against all others for the whole face: bending a mesh moves a mouth, but it
+cannot open an eye."""
+
+WHOLE_TOO = 0.3
+"""Share of the whole face's misfit that counts for eyes and mouth, too."""
+
+GOOD, BAD = 0.012, 0.03
+"""Root mean square distance of the nearest picture's eyes or mouth, in sides of the stored crop:
+up to the first the pictures count fully, from the second the drawn face stays."""
+
+AT_ONCE = 2048
+"""Frames that are compared with the gallery together."""
+
+_EYES = np.concatenate(EYES_AND_BROWS)
+_LIDS = np.concatenate(EYES_AND_BROWS[:2])
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One picture for one frame.
+
+    Attributes:
+        row: of the gallery.
+        part: one of `PARTS`.
+        weight: 0..1.
+    """
+
+    row: int
+    part: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class FramePicks:
+    """All pictures for one frame.
+
+    Attributes:
+        shares: how far the pictures of eyes and mouth fit, 0..1 each.
+    """
+
+    picks: tuple[Pick, ...]
+    shares: tuple[float, float]
+
+
+def _weights() -> dict[str, Floats]:
+    whole = np.ones(468, np.float32)
+    whole[_LIDS], whole[LIPS] = LID_WEIGHT, LIP_WEIGHT
+    eyes, mouth = np.zeros(468, np.float32), np.zeros(468, np.float32)
+    eyes[_EYES], mouth[LIPS] = 1, 1
+    return {"whole": whole, "eyes": eyes, "mouth": mouth}
+
+
+def _distances(gallery: Gallery, wanted: Floats, weights: Floats) -> Floats:
+    """Weighted root mean square distance of every mesh to every picture's: float32 (T, N)."""
+    used = np.flatnonzero(weights)
+    factor = weights[used, None]
+    own = ((gallery.meshes[:, used, :2] - 0.5) * factor).reshape(len(gallery), -1)
+    lengths = np.square(own).sum(1)
+    found = np.empty((len(wanted), len(gallery)), np.float32)
+    for first in range(0, len(wanted), AT_ONCE):
+        some = ((wanted[first : first + AT_ONCE, used] - 0.5) * factor).reshape(-1, own.shape[1])
+        squares = np.square(some).sum(1)[:, None] + lengths - 2 * some @ own.T
+        found[first : first + AT_ONCE] = np.sqrt(np.maximum(squares, 0) / len(used))
+    return found
+
+
+def _path(costs: NDArray[np.floating], change: float) -> NDArray[np.intp]:
+    """The column of least cost in every row, where each change of column costs `change`."""
+    count = len(costs)
+    total = costs[0].astype(np.float64)
+    came = np.empty(costs.shape, np.int32)
+    columns = np.arange(costs.shape[1], dtype=np.int32)
+    for row in range(1, count):
+        best = int(total.argmin())
+        stays = total <= total[best] + change
+        came[row] = np.where(stays, columns, best)
+        total = np.where(stays, total, total[best] + change) + costs[row]
+    path = np.empty(count, np.intp)
+    path[-1] = int(total.argmin())
+    for row in range(count - 1, 0, -1):
+        path[row - 1] = came[row, path[row]]
+    return path
+
+
+def _faded(path: NDArray[np.intp]) -> list[dict[int, float]]:
+    """For every frame of a path the pictures with their weights, which sum up to 1."""
+    found = [{int(row): 1.0} for row in path]
+    for change in np.flatnonzero(np.diff(path)).tolist():
+        before, after = int(path[change]), int(path[change + 1])
+        for frame in range(max(0, change + 1 - FADE), min(len(path), change + 1 + FADE)):
+            if path[frame] not in (before, after) or len(found[frame]) > 1:
+                continue
+            share = (frame - change - 0.5 + FADE) / (2 * FADE)
+            share = share * share * (3 - 2 * share)
+            found[frame] = {before: 1 - share, after: share}
+    return found
+
+
+def choose(gallery: Gallery, wanted: Floats) -> list[FramePicks]:
+    """The pictures for each frame of a track.
+
+    Args:
+        wanted: float32 (T, 468, 2), T > 0 neighbouring frames: where the person's mesh is to be, as
+            `Gallery.meshes`.
+    """
+    weights = _weights()
+    distances = {part: _distances(gallery, wanted, weights[part]) for part in PARTS}
+    costs = {
+        part: distances[part] + (0 if part == "whole" else WHOLE_TOO * distances["whole"])
+        for part in PARTS
+    }
+    merged: list[dict[tuple[int, str], float]] = [{} for _ in range(len(wanted))]
+    each = min(EACH, len(gallery))
+    for part in PARTS:
+        own = costs[part] / max(float(np.median(costs[part])), 1e-6)
+        for _ in range(each):
+            path = _path(own, CHANGE)
+            own = own.copy()
+            own[np.arange(len(path)), path] += 1e3
+            for frame, pictures in enumerate(_faded(path)):
+                for row, weight in pictures.items():
+                    key = row, part
+                    merged[frame][key] = merged[frame].get(key, 0.0) + weight / each
+    fits = [
+        np.clip((BAD - distances[part].min(1)) / (BAD - GOOD), 0, 1) for part in ("eyes", "mouth")
+    ]
+    return [
+        FramePicks(
+            tuple(Pick(row, part, weight) for (row, part), weight in sorted(pictures.items())),
+            (float(fits[0][frame]), float(fits[1][frame])),
+        )
+        for frame, pictures in enumerate(merged)
+    ]

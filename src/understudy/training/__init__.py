@@ -1,0 +1,1 @@
+"""Facesets in, model out."""

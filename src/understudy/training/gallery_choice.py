@@ -1,0 +1,200 @@
+"""Which of a person's pictures make up their gallery.
+
+Faces kept out of training stay out of the gallery, too, so that they can still judge the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.data import records
+from understudy.data.faceset import IMAGES_NAME, Faceset
+from understudy.data.sampling import Indices
+from understudy.faces.align import CORE
+from understudy.faces.masks import EYES_AND_BROWS, LIPS
+from understudy.media.images import decode_image, encode_image
+from understudy.models.gallery import (
+    MASK_SIDE,
+    POINTS,
+    Gallery,
+    is_made_from,
+    path_of,
+    write,
+)
+from understudy.progress import Progress
+from understudy.types import Floats
+
+COUNT = 200
+"""Pictures in a gallery, where there are so many."""
+
+LOOKED_AT = 450
+"""Pictures that are decoded in order to choose, at most."""
+
+SIDE = 192
+"""Side in pixels at which they are looked at."""
+
+SHADES = 10
+"""The light of a face is compared as a picture of so many squares a side."""
+
+LID_WEIGHT, LIP_WEIGHT, LIGHT_WEIGHT = 5.0, 2.0, 0.7
+"""Of lids, lips and light when pictures are compared."""
+
+ANOTHER = 0.6
+"""Embedding distance from the person's median from which a track shows somebody else."""
+
+SHARP = 0.5
+"""Share of the sharpness of the person's crisp pictures (upper quartile) below which one is left
+out, as long as half of them are left."""
+
+
+def gallery_of(
+    faceset: Faceset, rows: Indices | None = None, tell: Callable[[], None] | None = None
+) -> Gallery:
+    """A gallery out of a faceset.
+
+    Args:
+        rows: that may be used; all when None.
+        tell: called after each picture that was looked at.
+
+    Raises:
+        FacesError: the faceset has no usable face, or a picture cannot be read.
+        MediaError: a picture is damaged.
+    """
+    rows = np.arange(len(faceset)) if rows is None else rows
+    meshes = _meshes(faceset)
+    mean = meshes[rows, :, :2].mean(0)
+    usable = rows[_own(faceset)[rows]]
+    usable = usable[_sharp(faceset, usable)]
+    shape = _shape(meshes[usable], mean)
+    if len(usable) > LOOKED_AT:
+        some = _farthest(shape, LOOKED_AT)
+        usable, shape = usable[some], shape[some]
+    seen = faceset.load(SIDE, core=False, rows=usable.tolist(), tell=tell)
+    chosen = _farthest(np.concatenate([shape, _light(seen.images, seen.masks)], 1), COUNT)
+    masks = np.stack(
+        [
+            cv2.resize(mask, (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA)
+            for mask in seen.masks[chosen]
+        ]
+    )
+    kept = usable[chosen]
+    names = faceset.names
+    pictures = tuple(_bytes(faceset, names[row]) for row in kept)
+    return Gallery(pictures, meshes[kept], np.asarray(masks, np.uint8), mean.astype(np.float32))
+
+
+def make_galleries(
+    folder: Path, facesets: Mapping[str, Faceset], held_out: float, progress: Progress
+) -> None:
+    """See to it that a model has a gallery of everybody here, made from these very faces.
+
+    Args:
+        folder: of the model.
+        facesets: by person.
+        held_out: share of each that is kept out of training, and out of the gallery.
+
+    Raises:
+        FacesError, MediaError: as `gallery_of`.
+        StorageError: the disk said no.
+    """
+    for person, faceset in facesets.items():
+        path = path_of(folder, person)
+        made_from = f"{faceset.fingerprint} {held_out:g} {COUNT}"
+        if is_made_from(path, made_from):
+            continue
+        rows = faceset.split(held_out)[0]
+        with progress.task(f"gallery of {person}", "pictures", min(LOOKED_AT, len(rows))) as task:
+            write(path, gallery_of(faceset, rows, task.step), made_from)
+
+
+def _bytes(faceset: Faceset, name: str) -> bytes:
+    """A picture as it is stored; one that is not WebP is made so, because it is much smaller."""
+    data = (faceset.folder / IMAGES_NAME / name).read_bytes()
+    return data if name.endswith(".webp") else encode_image(decode_image(data, name), ".webp")
+
+
+def _meshes(faceset: Faceset) -> Floats:
+    """float32 (N, 468, 3), shares of the pictures' sides."""
+    sides = np.asarray(faceset.table["size"].to_numpy(), np.float32)[:, None]
+    matrices = records.unvectors(faceset.table["matrix"]).reshape(-1, 2, 3)
+    scale = np.sqrt(np.abs(np.linalg.det(matrices[..., :2].astype(np.float64))))[:, None]
+    meshes = np.empty((len(faceset), POINTS, 3), np.float32)
+    meshes[..., :2] = faceset.shapes
+    meshes[..., 2] = faceset.meshes[..., 2] * scale / sides
+    return meshes
+
+
+def _own(faceset: Faceset) -> NDArray[np.bool_]:
+    """Which faces are the person's own, as far as they were measured: (N,). A track is judged by
+    the mean of its measurements."""
+    vectors, present = records.optional_vectors(faceset.table["embedding"].combine_chunks())
+    own = np.ones(len(faceset), np.bool_)
+    if not present.any():
+        return own
+    middle = np.median(vectors[present], axis=0)
+    keys = list(zip(faceset.sources, faceset.table["track"].to_pylist(), strict=True))
+    tracks: dict[tuple[str, int], list[int]] = {}
+    for row, key in enumerate(keys):
+        tracks.setdefault(key, []).append(row)
+    for members in tracks.values():
+        measured = [row for row in members if present[row]]
+        if measured and np.linalg.norm(vectors[measured].mean(0) - middle) > ANOTHER:
+            own[members] = False
+    return own if own.any() else np.ones(len(faceset), np.bool_)
+
+
+def _sharp(faceset: Faceset, rows: Indices) -> NDArray[np.bool_]:
+    """Which of these rows are not blurred."""
+    values = np.asarray(faceset.table["sharpness"].to_numpy(), np.float32)[rows]
+    if not len(values):
+        return np.ones(0, np.bool_)
+    limit = min(SHARP * float(np.quantile(values, 0.75)), float(np.median(values)))
+    return np.asarray(values >= limit, np.bool_)
+
+
+def _shape(meshes: Floats, mean: Floats) -> Floats:
+    """What pictures are compared by, of their shape: (N, 936), about 1 long."""
+    weights = np.ones((POINTS, 1), np.float32)
+    for lids in EYES_AND_BROWS[:2]:
+        weights[lids] = LID_WEIGHT
+    weights[LIPS] = LIP_WEIGHT
+    return _unit(((meshes[..., :2] - mean) * weights).reshape(len(meshes), -1))
+
+
+def _light(images: NDArray[np.uint8], masks: NDArray[np.uint8]) -> Floats:
+    """What pictures are compared by, of their light: (N, 3 * SHADES ** 2)."""
+    edge = round((1 - CORE) / 2 * images.shape[1])
+    inner = slice(edge, images.shape[1] - edge)
+    found = []
+    for image, mask in zip(images[:, inner, inner], masks[:, inner, inner], strict=True):
+        share = mask.astype(np.float32)[..., None] / 255
+        small = cv2.resize(
+            np.dstack([image * share, share]), (SHADES, SHADES), interpolation=cv2.INTER_AREA
+        )
+        found.append((small[..., :3] / (small[..., 3:] + 0.1)).ravel())
+    return LIGHT_WEIGHT * _unit(np.stack(found))
+
+
+def _unit(rows: NDArray[np.floating]) -> Floats:
+    """Rows without their mean, in units of their median length."""
+    apart = rows - rows.mean(0)
+    return np.asarray(
+        apart / max(float(np.median(np.linalg.norm(apart, axis=1))), 1e-6), np.float32
+    )
+
+
+def _farthest(rows: Floats, count: int) -> NDArray[np.intp]:
+    """The row nearest to the mean, then again and again the one farthest from all chosen (Gonzalez,
+    "Clustering to minimize the maximum intercluster distance", 1985), in ascending order."""
+    count = min(count, len(rows))
+    chosen = [int(np.linalg.norm(rows - rows.mean(0), axis=1).argmin())]
+    nearest = np.linalg.norm(rows - rows[chosen[0]], axis=1)
+    while len(chosen) < count:
+        chosen.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, np.linalg.norm(rows - rows[chosen[-1]], axis=1))
+    return np.array(sorted(chosen), np.intp)
