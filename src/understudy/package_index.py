@@ -245,6 +245,7 @@ def _wheel_options(distribution: Distribution) -> list[str]:
     if not distribution.filename.endswith(".whl"):
         return ["--no-binary", ":all:"]
     *_, python, abi, platforms = distribution.filename.removesuffix(".whl").split("-")
+    python = python.rpartition(".")[2]  # py2.py3 is a wheel for both
     version = re.sub(r"^(cp|py)(\d)", r"\2.", python).rstrip(".")
     options = ["--only-binary", ":all:", "--python-version", version, "--abi", abi]
     options += ["--implementation", python[:2]]
