@@ -31,6 +31,7 @@ Keys of the JSON file (schema 2); what could not be measured is null:
     swap.seen.footage.{enlarged, frames}    see `evaluation.footage`
     swap.seen.likeness.{to_source, to_target, margin, truth_to_source, over_truth, frames}
     swap.seen.retrieval.{share, frames, people, nearest_other}
+    swap.seen.true_retrieval                as swap.seen.retrieval, for the truth
     swap.seen.perceptual.{swap, untouched}  distance to the truth, see `evaluation.perceptual`
     swap.seen.blinks.{agreement, shut_in_film, shut_in_swap, shut_in_both, frames}
     swap.seen.true_blinks                   as swap.seen.blinks, for the truth
@@ -55,7 +56,7 @@ from typing import Any
 
 from understudy import files, metrics, weights
 from understudy.chosen import Chosen, choose
-from understudy.compute import bfloat16_pays, choose_device
+from understudy.compute import bfloat16_pays, choose_device, few_threads
 from understudy.data.faceset import Faceset
 from understudy.drawing import Swapper
 from understudy.errors import FacesError, SettingsError
@@ -374,7 +375,8 @@ def _measure(
     )
     count = -(-source.frames // settings.every)
     moments: list[Moment] = []
-    with progress.task(f"measure {films.swap.name}", "frames", count) as task:
+    # Small networks and filters one after the other: parallel loops would wait for busy cores.
+    with few_threads(), progress.task(f"measure {films.swap.name}", "frames", count) as task:
         apart = max(1, count // MOST_EMBEDDED)
         for moment in walk(films, finders, settings.every, apart, watcher):
             moments.append(moment)

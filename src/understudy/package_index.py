@@ -240,7 +240,7 @@ def download(
     raise FetchFailed(f"{shown(url)} was not tried")
 
 
-def _wheel_options(distribution: Distribution) -> list[str]:
+def wheel_options(distribution: Distribution) -> list[str]:
     """What makes pip take the file for whatever machine it was built."""
     if not distribution.filename.endswith(".whl"):
         return ["--no-binary", ":all:"]
@@ -267,7 +267,7 @@ def _through_pip(distribution: Distribution, path: Path) -> None:
         # pip runs a source archive to learn its name, but only once its hash is right.
         command += ["--require-hashes", "--requirement", str(wanted), "--dest", str(folder)]
         command += ["--retries", "1", "--no-input", "--disable-pip-version-check"]
-        command += _wheel_options(distribution)
+        command += wheel_options(distribution)
         try:
             run = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", timeout=1800, check=False

@@ -35,6 +35,10 @@ PATCH = 16
 FURTHEST = 4
 """Pixels by which it may move, in both directions."""
 
+LEAST = 1.0
+"""Energy (squared grey levels, over all pixels) from which a place has detail; below is the
+arithmetic's own rounding."""
+
 Three = tuple[float, float, float]
 """One figure for each of `BANDS`."""
 
@@ -139,7 +143,7 @@ class DetailSum:
 
 def _crispness(sums: Float64s | None) -> Crispness | None:
     # A place without any detail in the truth (a painted face) has nothing to be compared with.
-    if sums is None or not (sums[0] > 0).all():
+    if sums is None or not (sums[0] > LEAST).all():
         return None
     truth, swap, error = sums
     return Crispness(three(np.sqrt(swap / truth)), three(1 - error / truth))

@@ -44,6 +44,8 @@ class Seen:
         detail, untouched: of the swap and of the film itself beside the truth; None without one.
         footage: of the swap beside its person's own footage; None without a faceset.
         likeness, retrieval: whom it looks like.
+        true_retrieval: how often the truth's own frames are found, which a swap cannot be asked
+            to exceed; None without a truth.
         perceptual: None without a truth, or where the network's weights cannot be had.
         blinks, true_blinks: of the swap and of the truth beside the film.
         steps: changes from frame to frame.
@@ -56,6 +58,7 @@ class Seen:
     footage: FootageDetail | None
     likeness: Likeness
     retrieval: Retrieval | None
+    true_retrieval: Retrieval | None
     perceptual: Apart | None
     blinks: Blinks | None
     true_blinks: Blinks | None

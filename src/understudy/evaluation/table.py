@@ -35,9 +35,9 @@ def tables(seen: Seen, source: str, target: str | None) -> list[Table]:
         Table(
             ["What a viewer sees", "swap", "true swap", "film"],
             _other_rows(seen, source, target or "the person replaced"),
-            "Identity distances are Euclidean: a picture is about 0.3 to 0.4 from its own "
-            "person's mean, 0.6 and more from other people's. Changes are in grey levels, after "
-            f"optical flow; {seen.frames} frames were looked at closely.",
+            "Identity distances are Euclidean: a picture is about 0.3 to 0.4 from the mean of its "
+            "own person, who is 0.4 to 0.9 from others. Changes are in grey levels, after optical "
+            f"flow; {seen.frames} frames were looked at closely.",
         )
     )
     return found
@@ -83,7 +83,8 @@ def _other_rows(seen: Seen, source: str, target: str) -> list[list[str]]:
     ]
     if found is not None:
         title = f"Taken for {source} among {found.people} people, share of frames"
-        rows.append([title, number(found.share, 2), DASH, DASH])
+        best = seen.true_retrieval.share if seen.true_retrieval else None
+        rows.append([title, number(found.share, 2), number(best, 2), DASH])
     if apart is not None:
         rows.append(["Perceptual distance", number(apart.swap, 1), "0", number(apart.untouched, 1)])
     if seen.blinks is not None:

@@ -110,6 +110,7 @@ class Watcher:
         """The figures of all frames. `notes`: what could not be measured, and why."""
         subject, people = self._subject, self._subject.people
         swaps = [swap for swap, _ in self._embedded]
+        trues = [true for _, true in self._embedded if true is not None]
         seconds, changes = self._seconds, self._changes
         apart = [metrics.mean([pair[n] for pair in self._apart]) for n in (0, 1)]
         return Seen(
@@ -123,6 +124,7 @@ class Watcher:
                 people.get(subject.target or ""),
             ),
             retrieval=retrieval(swaps, subject.source, people),
+            true_retrieval=retrieval(trues, subject.source, people) if trues else None,
             perceptual=None if None in apart else Apart(*(float(one or 0) for one in apart)),
             blinks=blinks(*_apart(self._lids["swap"])),
             true_blinks=blinks(*_apart(self._lids["truth"])),
