@@ -39,7 +39,7 @@ def lines(where: str, ways: Sequence[Values | None]) -> list[Line]:
     for title, path, digits, goal in (
         ("likeness, distance over the true swap's", ("likeness", "over_truth"), 3, "at most 0.05"),
         ("margin, to target less to source", ("likeness", "margin"), 3, "above 0"),
-        ("retrieval, share of frames", ("retrieval", "share"), 2, f"{_one(true_share, 2)}"),
+        ("retrieval, share of frames", ("retrieval", "share"), 2, _or_one(true_share, 2)),
         (
             "perceptual distance",
             ("perceptual", "swap"),
@@ -50,7 +50,7 @@ def lines(where: str, ways: Sequence[Values | None]) -> list[Line]:
             "blinks, agreement",
             ("blinks", "agreement"),
             3,
-            f"{_one(true_lids, 3)}" if true_lids is not None else "1",
+            _or_one(true_lids, 3),
         ),
         (
             "jumps, largest over median",
@@ -79,6 +79,11 @@ def _at(values: Any, *path: str) -> Any:
             return None
         values = values[key]
     return values
+
+
+def _or_one(value: float | None, digits: int) -> str:
+    """What the true swap reaches; where no truth is known, all."""
+    return "1" if value is None else _one(value, digits)
 
 
 def _three(values: Sequence[float] | None) -> str | None:

@@ -60,10 +60,9 @@ from understudy.compute import bfloat16_pays, choose_device, few_threads
 from understudy.data.faceset import Faceset
 from understudy.drawing import Swapper
 from understudy.errors import FacesError, SettingsError
+from understudy.evaluation import Means, Subject, Watcher, closely, sentences
 from understudy.evaluation.perceptual import at_hand
 from understudy.evaluation.retrieval import crowd
-from understudy.evaluation.watching import Means, Subject, Watcher, closely
-from understudy.evaluation.wording import sentences
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
 from understudy.gaze import Gaze

@@ -10,8 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from understudy.evaluation.seen import Seen
-from understudy.evaluation.table import tables
+from understudy.evaluation import Seen, tables
 from understudy.measure import Films, Moment
 from understudy.media.video import VideoReader
 from understudy.redraw import Redrawn

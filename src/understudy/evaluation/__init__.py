@@ -18,4 +18,9 @@ words and `table` shows them as a table.
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from understudy.evaluation.seen import Seen
+from understudy.evaluation.table import tables
+from understudy.evaluation.watching import Means, Subject, Watcher, closely
+from understudy.evaluation.wording import sentences
+
+__all__ = ["Means", "Seen", "Subject", "Watcher", "closely", "sentences", "tables"]
