@@ -222,7 +222,7 @@ def test_a_swap_is_measured_against_film_and_truth(
     page = (tmp_path / "film.red.report.html").read_text()
     for heading in ("In words", "In numbers", "Frames", "Held-out faces", "Over time", "Worst"):
         assert f"<h2>{heading}" in page
-    assert "Detail of the true swap" in page
+    assert "Detail, beside the true swap" in page
     assert "What a viewer sees" in page
     assert page.count("data:image/webp") >= 16
     assert "Numbers:" in str(report)

@@ -89,7 +89,7 @@ def test_blinks_and_jumps() -> None:
     )
     assert found == {
         "The eyes mostly shut when the film's do (in 6 of 10 frames).": "note",
-        "It jumps at 1.0 s, 3.2 s and 7.5 s, and 1 times more.": "bad",
+        "It jumps at 1.0 s, 3.2 s and 7.5 s, and once more.": "bad",
     }
     once = said(replace(NONE, steps=Steps(jumps, jumps, None, (3.21,))))
     assert once == {"It jumps at 3.2 s.": "bad"}

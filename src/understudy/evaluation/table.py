@@ -58,12 +58,12 @@ def _crisp_rows(seen: Seen, source: str) -> list[list[str]]:
     footage: FootageDetail | None = seen.footage
     beside = []
     if footage is not None:
-        title = f"Detail of {source}'s footage"
+        title = f"Detail, beside {source}'s footage"
         beside = [[title, *(three(getattr(footage, place)) for place in PLACES)]]
     return [
-        *row("Detail of the true swap", seen.detail, "detail"),
-        *row("Found", seen.detail, "found"),
-        *row("Detail of the untouched film", seen.untouched, "detail"),
+        *row("Detail, beside the true swap", seen.detail, "detail"),
+        *row("Found of the true swap's detail", seen.detail, "found"),
+        *row("Detail of the untouched film, beside the true swap", seen.untouched, "detail"),
         *row("Found in the untouched film", seen.untouched, "found"),
         *beside,
     ]

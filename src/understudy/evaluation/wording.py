@@ -172,7 +172,8 @@ def _jumps(seen: Seen) -> list[Sentence]:
     times = [f"{at:.1f} s" for at in named]
     text = times[0] if len(times) == 1 else f"{', '.join(times[:-1])} and {times[-1]}"
     more = len(steps.jumps_at) - len(named)
-    return [("bad", f"It jumps at {text}{f', and {more} times more' if more else ''}.")]
+    often = "" if not more else ", and once more" if more == 1 else f", and {more} times more"
+    return [("bad", f"It jumps at {text}{often}.")]
 
 
 def _grammar(place: str) -> tuple[str, str, str]:
