@@ -11,7 +11,9 @@ each channel, faces where they were found, nothing else) and with the default se
 - edge visibility: gradient energy (squared, of luma) along the swap's outline over that of the
   untouched film at the same places; 1 is what the film has there itself;
 - steadiness: what is left from frame to frame of the aligned face, over that of the film;
-- openings of mouth and eyes against the film's (correlation), and yaw (median error);
+- openings of mouth and eyes and gaze against the film's (correlation), and yaw (median error);
+- what a viewer sees: detail, and how much of it is found in the right place, in three bands for
+  face, eyes and mouth; likeness, retrieval, perceptual distance, blinks and jumps (docs/film.md);
 - samples of the picture's planes that changed outside of the face, before encoding, and changed
   frames without the person: none may. The scene is shown after one of somebody else for that;
 - what the settings cost: processor time of a whole conversion at 512x512, in turns.
@@ -44,6 +46,7 @@ from benchmarks.common import (
     telling,
 )
 from benchmarks.conversion import scene
+from benchmarks.film_seen import lines as seen_lines
 from benchmarks.swap import DIRECTIONS, PEOPLE, Scene, budget, measured, rate
 from benchmarks.untouched import Spared, one_after_the_other, spared
 from understudy import Project, metrics
@@ -75,13 +78,14 @@ GOALS = {
     "steadiness": "at most 1.10",
     "mouth": "at least 0.95",
     "eyes": "at least 0.90",
+    "gaze": "at least 0.90",
     "yaw": "under 3 degrees",
 }
 
 
 @dataclass(frozen=True)
 class Film:
-    """One conversion, measured; None where nothing could be."""
+    """One conversion, measured; None where nothing could be. `seen`: as in an evaluation's JSON."""
 
     network: str
     film: str
@@ -93,6 +97,13 @@ class Film:
     mouth: float | None
     eyes: float | None
     yaw: float | None
+    gaze: float | None = None
+    seen: Mapping[str, Any] | None = None
+
+    def __str__(self) -> str:
+        said = asdict(self)
+        del said["seen"]
+        return ", ".join(f"{key} {value}" for key, value in said.items())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -192,6 +203,8 @@ def film_of(name: str, film: str, way: str, swap: Mapping[str, Any], edge: float
         mouth=swap["expression"]["mouth_correlation"],
         eyes=swap["expression"]["eye_correlation"],
         yaw=swap["pose_median"]["yaw"],
+        gaze=swap["expression"]["gaze_correlation"],
+        seen=swap["seen"],
     )
 
 
@@ -293,11 +306,13 @@ def table_of(films: Sequence[Film]) -> list[Line]:
             ("steadiness", "steadiness"),
             ("mouth", "mouth, correlation"),
             ("eyes", "eyes, correlation"),
+            ("gaze", "gaze aside, correlation"),
             ("yaw", "yaw, median error in degrees"),
         ):
             values = [getattr(one, key) for one in ways]
             text = " -> ".join("none" if value is None else f"{value:.2f}" for value in values)
             lines.append(Line(f"{where}: {title}", text, GOALS[key]))
+        lines += seen_lines(where, [one.seen for one in ways])
     return lines
 
 

@@ -26,6 +26,11 @@ from benchmarks.common import Alternated, Line, Missing, Result
 from benchmarks.make_sample import PARTS, RATE, tune
 
 from understudy.demo import SAMPLE
+from understudy.evaluation.detail import Crispness, Detail
+from understudy.evaluation.jumps import Jumps
+from understudy.evaluation.likeness import Likeness
+from understudy.evaluation.retrieval import Retrieval
+from understudy.evaluation.seen import Seen, Steps
 from understudy.faces.pose import reference
 from understudy.media.video import probe
 from understudy.types import Face, Frame, Pose
@@ -139,8 +144,37 @@ def test_the_film_table_sets_before_beside_after() -> None:
     assert rows["ada on chen, swift: inside the face"] == "19.00 dB / 0.700 -> 21.00 dB / 0.700"
     assert rows["ada on chen, swift: edge visibility"] == "0.66 -> 0.80"
     assert rows["ada on chen, swift: eyes, correlation"] == "none -> none"
+    assert not any("found" in what for what in rows)
     without_truth = film_quality.table_of([film_figures("plain", None, 0.66)])
     assert not any("inside the face" in line.what for line in without_truth)
+
+
+def test_the_film_table_has_what_a_viewer_sees() -> None:
+    three = Crispness((0.49, 0.76, 0.94), (0.28, 0.67, 0.88))
+    jumps = Jumps(2, 2, 4, 2.0, 1.0, 99)
+    one = Seen(
+        detail=Detail(three, three, None),
+        untouched=None,
+        footage=None,
+        likeness=Likeness(0.47, 0.57, 0.1, 0.33, 0.14, 20),
+        retrieval=Retrieval(0.64, 20, 75, None),
+        true_retrieval=Retrieval(1.0, 20, 75, None),
+        perceptual=None,
+        blinks=None,
+        true_blinks=None,
+        steps=Steps(jumps, jumps, None, ()),
+        frames=20,
+    ).values()
+    films = [replace(film_figures(way, 20, 1), seen=one, gaze=0.5) for way in ("plain", "default")]
+    rows = {line.what: (line.value, line.goal) for line in film_quality.table_of(films)}
+    where = "ada on chen, swift"
+    found = "0.28 / 0.67 / 0.88 -> 0.28 / 0.67 / 0.88"
+    assert rows[f"{where}: found, eyes (fine / middle / coarse)"] == (found, "1")
+    assert f"{where}: found, mouth (fine / middle / coarse)" not in rows
+    assert rows[f"{where}: likeness, distance over the true swap's"][0] == "0.140 -> 0.140"
+    assert rows[f"{where}: retrieval, share of frames"] == ("0.64 -> 0.64", "1.00")
+    assert rows[f"{where}: jumps, largest over median"][1] == "film 2.00, truth none"
+    assert rows[f"{where}: gaze aside, correlation"][0] == "0.50 -> 0.50"
 
 
 def test_films_are_shown_one_after_the_other(tmp_path: Path) -> None:

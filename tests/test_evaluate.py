@@ -194,17 +194,36 @@ def test_a_swap_is_measured_against_film_and_truth(
         [metrics.psnr(a, b, inside) for a, b in zip(read(plain), read(truth), strict=True)]
     )
     values = json.loads((tmp_path / "film.red.report.json").read_text())
-    assert values["schema_version"] == 1
+    assert values["schema_version"] == 2
     assert values["swap"]["untouched"]["psnr_db"] == pytest.approx(expected, abs=0.3)
     assert values["swap"]["truth"]["psnr_db"] == metrics.PSNR_CEILING
     assert values["swap"]["truth"]["ssim"] == pytest.approx(1)
     assert values["frames"] == {"measured": FRAMES, "with_face": FRAMES, "with_both": FRAMES}
     assert (values["replace"], values["with"]) == ("green", "red")
     assert values["verdict"][0]["tone"] == "good"
-    assert "Nearer to the truth than the untouched film" in values["verdict"][0]["text"]
+    assert "The face is as crisp as in a perfect swap" in values["verdict"][0]["text"]
+    texts = [one["text"] for one in values["verdict"]]
+    decibels = [" dB" in text for text in texts]
+    assert decibels == sorted(decibels), "figures in dB come last"
+    assert any("Nearer to the truth than the untouched film" in text for text in texts)
+    seen = values["swap"]["seen"]
+    assert seen["detail"]["face"]["detail"] == pytest.approx([1, 1, 1])
+    assert seen["detail"]["face"]["found"] == pytest.approx([1, 1, 1])
+    assert seen["perceptual"]["swap"] == pytest.approx(0, abs=1e-3)
+    assert seen["perceptual"]["untouched"] > 1
+    assert seen["footage"]["face"] == pytest.approx([1, 1, 1], abs=0.3)
+    assert seen["likeness"]["over_truth"] == pytest.approx(0, abs=1e-6)
+    assert seen["likeness"]["margin"] > 1
+    assert seen["retrieval"]["share"] == 1
+    assert seen["retrieval"]["people"] > 70
+    assert seen["blinks"]["agreement"] == 1
+    assert seen["steps"]["jumps_at"] == []
+    assert seen["steps"]["film"]["pairs"] == FRAMES - 1
     page = (tmp_path / "film.red.report.html").read_text()
     for heading in ("In words", "In numbers", "Frames", "Held-out faces", "Over time", "Worst"):
         assert f"<h2>{heading}" in page
+    assert "Detail, beside the true swap" in page
+    assert "What a viewer sees" in page
     assert page.count("data:image/webp") >= 16
     assert "Numbers:" in str(report)
 
@@ -229,9 +248,10 @@ def test_a_swap_is_held_against_another_one(
     )
     assert report.values["baseline"]["file"] == str(plain)
     assert report.values["baseline"]["truth"] == report.values["swap"]["untouched"]
-    first, second = report.verdict[:2]
+    first = next(one for one in report.verdict if "Nearer to the truth than film: " in one[1])
+    second = next(one for one in report.verdict if "than film does" in one[1])
     assert first[0] == second[0] == "good"
-    assert "Nearer to the truth than film: " in first[1]
+    assert report.values["baseline"]["seen"]["detail"] == report.values["swap"]["seen"]["untouched"]
     assert "Looks more like red than film does" in second[1]
     with pytest.raises(SettingsError, match="only beside its film"):
         evaluate(project, "duo", baseline=plain)

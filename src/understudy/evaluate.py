@@ -3,11 +3,13 @@
     understudy evaluate --model NAME [--film FILM] [--swap SWAP] [--truth FILM]
 
 Always measured: how well every person's held-out faces are redrawn. With a film and its swap:
-identity, expression, pose and steadiness. With the truth: how near the swap is to it, and how
-near the film was before anything was done. Results go to `renders/NAME.report.json`, where NAME
+identity, expression, pose and steadiness, and what a viewer sees: whether the swap is as crisp as
+its person's own footage, whom it looks like, whether it blinks and whether it jumps. With the
+truth: how much of its detail the swap has, how near the swap is to it, and how near the film was
+before anything was done. Results go to `renders/NAME.report.json`, where NAME
 is the swap's (else the model's), and to one page beside it, `NAME.report.html`.
 
-Keys of the JSON file (schema 1); what could not be measured is null:
+Keys of the JSON file (schema 2); what could not be measured is null:
 
     schema_version, model, film, swap, truth, replace, with
     people.NAME.{ssim, psnr_db, faces}
@@ -21,9 +23,27 @@ Keys of the JSON file (schema 1); what could not be measured is null:
     swap.steadiness.{source, swap, ratio}
     swap.truth.{psnr_db, ssim}              null without --truth
     swap.untouched.{psnr_db, ssim}          the film itself against the truth
+    swap.seen.detail.{face,eyes,mouth}.{detail,found}
+                                            beside the truth, [fine, middle, coarse] band; null
+                                            without --truth; see `evaluation.detail`
+    swap.seen.untouched                     as swap.seen.detail, for the film itself
+    swap.seen.footage.{face,eyes,mouth}     detail over that of the person's own footage, by band
+    swap.seen.footage.{enlarged, frames}    see `evaluation.footage`
+    swap.seen.likeness.{to_source, to_target, margin, truth_to_source, over_truth, frames}
+    swap.seen.retrieval.{share, frames, people, nearest_other}
+    swap.seen.true_retrieval                as swap.seen.retrieval, for the truth
+    swap.seen.perceptual.{swap, untouched}  distance to the truth, see `evaluation.perceptual`
+    swap.seen.blinks.{agreement, shut_in_film, shut_in_swap, shut_in_both, frames}
+    swap.seen.true_blinks                   as swap.seen.blinks, for the truth
+    swap.seen.steps.{film,swap,truth}.{mean, median, largest, ratio, at, pairs}
+                                            change from frame to frame after optical flow
+    swap.seen.steps.jumps_at                seconds at which the swap jumps, the largest first
+    swap.seen.{frames, notes}               frames looked at closely; what was not measured, why
     baseline                                as swap, for the film given with --baseline, or null
     frames.{measured, with_face, with_both}
     verdict                                 [{tone: good | note | bad, text}]
+
+Schema 2 added swap.seen; the keys of schema 1 are as they were.
 """
 
 from __future__ import annotations
@@ -36,10 +56,13 @@ from typing import Any
 
 from understudy import files, metrics, weights
 from understudy.chosen import Chosen, choose
-from understudy.compute import bfloat16_pays, choose_device
+from understudy.compute import bfloat16_pays, choose_device, few_threads
 from understudy.data.faceset import Faceset
 from understudy.drawing import Swapper
 from understudy.errors import FacesError, SettingsError
+from understudy.evaluation import Means, Subject, Watcher, closely, sentences
+from understudy.evaluation.perceptual import at_hand
+from understudy.evaluation.retrieval import crowd
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
 from understudy.gaze import Gaze
@@ -59,13 +82,14 @@ from understudy.scores import (
     Sentence,
     SwapScores,
     beside,
+    in_order,
     summarise,
     verdict,
 )
 from understudy.settings import ConvertSettings, EvaluateSettings, TrainSettings
 from understudy.types import Face, Floats
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 MOST_EMBEDDED = 60
 """Frames whose identity is measured, evenly spaced; an embedding costs as much as dozens of
@@ -174,6 +198,8 @@ def evaluate(
     )
     if measured is not None and other is not None and baseline is not None and chosen is not None:
         said = beside(measured.scores, other.scores, baseline.stem, chosen.with_) + said
+    if measured is not None:
+        said = sentences(measured.seen, measured.with_name) + said
     absent = [person for person in network.people if person not in facesets]
     said += (
         reach
@@ -183,6 +209,7 @@ def evaluate(
             for person in absent
         ]
     )
+    said = in_order(said)
     values = _values(name, chosen, truth, figures, measured, other, said)
     title = f"{chosen.with_} in {chosen.film.name}" if chosen else f"Model {name}"
     lead = f"Model {name} ({network.network}, {network.size} pixels)"
@@ -221,7 +248,13 @@ def _values(
         "truth": str(truth) if truth else None,
         "replace": (chosen.replace or EVERYBODY) if chosen else None,
         "with": chosen.with_ if chosen else None,
-        "baseline": {"file": str(other.films.swap), **asdict(other.scores)} if other else None,
+        "baseline": {
+            "file": str(other.films.swap),
+            **asdict(other.scores),
+            "seen": other.seen.values(),
+        }
+        if other
+        else None,
         "people": {name: asdict(figures) for name, figures in people.items()},
         "frames": None,
         "verdict": [{"tone": tone, "text": text} for tone, text in said],
@@ -233,7 +266,7 @@ def _values(
             "with_face": scores.pop("faces"),
             "with_both": scores.pop("both"),
         }
-        values["swap"] = {"file": str(chosen.swap), **scores}
+        values["swap"] = {"file": str(chosen.swap), **scores, "seen": measured.seen.values()}
     return values
 
 
@@ -295,7 +328,7 @@ def _measure(
     cache, how = project.cache_folder, project.settings.scan
     source = mend(scan(films.film, cache, how, progress, films.start, films.end))
     swapped = scan(films.swap, cache, how, progress)
-    true = scan(films.truth, cache, how, progress) if films.truth and not films.masks else None
+    true = scan(films.truth, cache, how, progress) if films.truth else None
     identities = {
         name: one for name, each in facesets.items() if (one := _identity(each)) is not None
     }
@@ -332,14 +365,24 @@ def _measure(
         embed=embed or FaceAnalyser(how).embed,
         gaze=gaze or Gaze(weights.path("iris_landmark.tflite")),
     )
+    perceptual, why = at_hand(progress) if films.truth else (None, None)
+    people = {**{f"crowd {name}": one for name, one in crowd().items()}, **identities}
+    subject = Subject(chosen.with_, chosen.replace, people, facesets.get(chosen.with_))
+    there = sum(in_film(index) is not None for index in range(0, source.frames, settings.every))
+    watcher = Watcher(
+        subject, Means(in_film, finders.embed, perceptual), closely(there), settings.every
+    )
     count = -(-source.frames // settings.every)
     moments: list[Moment] = []
-    with progress.task(f"measure {films.swap.name}", "frames", count) as task:
-        for moment in walk(films, finders, settings.every, max(1, count // MOST_EMBEDDED)):
+    # Small networks and filters one after the other: parallel loops would wait for busy cores.
+    with few_threads(), progress.task(f"measure {films.swap.name}", "frames", count) as task:
+        apart = max(1, count // MOST_EMBEDDED)
+        for moment in walk(films, finders, settings.every, apart, watcher):
             moments.append(moment)
             task.step()
     scores = summarise(moments, with_, replace)
-    return Measured(films, moments, scores, chosen.with_, chosen.replace, with_, replace)
+    seen = watcher.result((why,) if why else ())
+    return Measured(films, moments, scores, chosen.with_, chosen.replace, with_, replace, seen)
 
 
 def _reconstruct(

@@ -126,6 +126,34 @@ class Finders:
     gaze: Aside = lambda image, face: None
 
 
+@dataclass(frozen=True)
+class Shown:
+    """One frame that shows the face, for whoever wants to look closer.
+
+    Attributes:
+        index: of the frame in the film.
+        seconds: since the film's first frame.
+        film, swap, truth: the pictures, RGB uint8 of equal size; no truth where none is known.
+        face, swap_face, true_face: the face in each of them, where it was found.
+        masks: float32 (height, width), 0..1, where the face is, when that is known.
+        embedding: identity of the swap's face, where it was measured.
+    """
+
+    index: int
+    seconds: float
+    film: Image
+    swap: Image
+    truth: Image | None
+    face: Face
+    swap_face: Face | None
+    true_face: Face | None
+    masks: tuple[Floats, ...]
+    embedding: Floats | None
+
+
+Show = Callable[[Shown], None]
+
+
 class Follower:
     """Reads a film alongside another: the frame nearest in time, each frame decoded once."""
 
@@ -257,12 +285,19 @@ def _truth_mask(
     return union
 
 
-def walk(films: Films, finders: Finders, every: int, identity_every: int) -> Iterator[Moment]:
+def walk(
+    films: Films,
+    finders: Finders,
+    every: int,
+    identity_every: int,
+    show: Show = lambda shown: None,
+) -> Iterator[Moment]:
     """Measure every n-th frame of the films.
 
     Args:
         identity_every: embed every so many measured frames; faces that carry an embedding
             already cost nothing.
+        show: is shown every measured frame with the face in the film.
 
     Raises:
         MediaError: a file cannot be read, or the films differ in size, length or timing.
@@ -308,18 +343,34 @@ def walk(films: Films, finders: Finders, every: int, identity_every: int) -> Ite
                     )
                 before = crops
             nearness: list[Nearness | None] = [None, None]
+            true, true_face, given = None, None, list[tuple[Path, Floats]]()
             if truth is not None and films.truth is not None:
                 true = there[1].image
                 _same_size(true, films.truth, image, films.film)
                 given = [
                     (mask.path, grey(each)) for mask, each in zip(masks, there[2:], strict=True)
                 ]
-                true_face = finders.truth(there[1].index, face) if face and not given else None
+                true_face = finders.truth(there[1].index, face) if face else None
                 mask = _truth_mask(given, films, image, (face, true_face))
                 nearness = [
                     Nearness(metrics.psnr(each, true, mask), metrics.ssim(each, true, mask))
                     for each in (swapped, image)
                 ]
+            if face is not None:
+                show(
+                    Shown(
+                        index=frame.index,
+                        seconds=float(elapsed),
+                        film=image,
+                        swap=swapped,
+                        truth=true,
+                        face=face,
+                        swap_face=swap_face,
+                        true_face=true_face,
+                        masks=tuple(each for _, each in given),
+                        embedding=embedding,
+                    )
+                )
             yield Moment(
                 index=frame.index,
                 seconds=float(elapsed),

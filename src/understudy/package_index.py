@@ -240,11 +240,12 @@ def download(
     raise FetchFailed(f"{shown(url)} was not tried")
 
 
-def _wheel_options(distribution: Distribution) -> list[str]:
+def wheel_options(distribution: Distribution) -> list[str]:
     """What makes pip take the file for whatever machine it was built."""
     if not distribution.filename.endswith(".whl"):
         return ["--no-binary", ":all:"]
     *_, python, abi, platforms = distribution.filename.removesuffix(".whl").split("-")
+    python = python.rpartition(".")[2]  # py2.py3 is a wheel for both
     version = re.sub(r"^(cp|py)(\d)", r"\2.", python).rstrip(".")
     options = ["--only-binary", ":all:", "--python-version", version, "--abi", abi]
     options += ["--implementation", python[:2]]
@@ -266,7 +267,7 @@ def _through_pip(distribution: Distribution, path: Path) -> None:
         # pip runs a source archive to learn its name, but only once its hash is right.
         command += ["--require-hashes", "--requirement", str(wanted), "--dest", str(folder)]
         command += ["--retries", "1", "--no-input", "--disable-pip-version-check"]
-        command += _wheel_options(distribution)
+        command += wheel_options(distribution)
         try:
             run = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", timeout=1800, check=False

@@ -223,6 +223,11 @@ def _truth(truth: Nearness, untouched: Nearness, than: str) -> Sentence | None:
     return "note", f"Nearer to the truth than {than} by {which} only: {numbers}."
 
 
+def in_order(said: Sequence[Sentence]) -> list[Sentence]:
+    """The same sentences, those in dB last: dB reward blur and say little to a viewer."""
+    return sorted(said, key=lambda sentence: " dB" in sentence[1])
+
+
 def beside(scores: SwapScores, baseline: SwapScores, name: str, with_: str) -> list[Sentence]:
     """Whether a swap is better than another of the same film, in words.
 
@@ -297,8 +302,8 @@ def _verdict_of_swap(scores: SwapScores, with_: str, replace: str | None) -> lis
         said.append(
             (
                 _graded(nearer, 0.95, 0.5),
-                f"{nearer:.0%} of {scores.identity.frames} frames looked at are nearer to {with_} "
-                f"than to {replace}.",
+                f"The swap is nearer to {with_} than to {replace} in {nearer:.0%} of "
+                f"{scores.identity.frames} frames looked at.",
             )
         )
     for what, value in (

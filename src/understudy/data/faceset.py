@@ -29,7 +29,7 @@ from understudy.data.scans import LANDMARKS
 from understudy.errors import FacesError, ProjectError
 from understudy.faces.align import CORE
 from understudy.media.images import decode_image
-from understudy.types import Floats
+from understudy.types import Floats, Image
 
 SCHEMA_VERSION = 1
 INDEX_NAME = "faces.parquet"
@@ -283,6 +283,15 @@ class Faceset:
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
         return arrays
+
+    def stored(self, row: int) -> Image:
+        """One picture as it is stored: RGB uint8 (S, S, 3).
+
+        Raises:
+            FacesError: it cannot be read.
+            MediaError: it is damaged; delete it and its face is out of view.
+        """
+        return self._picture(self.names[row], int(self.table["size"][row].as_py()))
 
     def _picture(self, name: str, side: int) -> NDArray[np.uint8]:
         """RGB uint8 (side, side, 3)."""
