@@ -78,6 +78,11 @@ class ColourTracker:
     made: int = 0
     seen: list[int] = field(default_factory=list)
 
+    @property
+    def height(self) -> float:
+        """Of every mesh that it finds, pixels; the painted faces are as high."""
+        return 60
+
     def update(self, frame: Frame) -> list[Face]:
         self.calls += 1
         self.seen.append(frame.index)
@@ -106,7 +111,7 @@ class ColourTracker:
 
     def _face(self, who: str, x: float, y: float) -> Face:
         head = reference().points
-        points = (head - head.mean(0)) / np.ptp(head[:, 1]) * 60
+        points = (head - head.mean(0)) / np.ptp(head[:, 1]) * self.height
         landmarks = (points + np.array([x, y, 0])).astype(np.float32)
         low, high = landmarks.min(0), landmarks.max(0)
         measured = self.calls % 3 == 1

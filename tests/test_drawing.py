@@ -102,6 +102,7 @@ def test_every_face_is_drawn_by_the_one_its_track_is_cast_with() -> None:
     laid = [[(patch.x, patch.y) for patch in patches] for patches in cast.patches(frames)]
     assert laid == [[(10, 0), (20, 1)], [(10, 3)], []]
     assert (one.frames, two.frames, idle.frames) == ([3], [3], [])
+    assert [cast.replaces(face(track)) for track in range(4)] == [True, True, False, True]
 
 
 class Smooth(Drawer):

@@ -301,6 +301,64 @@ def test_every_other_frame_and_formats(clips: Path, tmp_path: Path) -> None:
     assert left == {".webp"}
 
 
+class Nearing(ColourTracker):
+    """People who come nearer from frame to frame."""
+
+    @property
+    def height(self) -> float:
+        return 60 + 10 * self.calls
+
+
+def test_large_faces_are_stored_large_beside_small_ones(clips: Path, tmp_path: Path) -> None:
+    place, capped = (home(tmp_path / name, clips / "a.mp4") for name in ("whole", "capped"))
+    for one, settings in ((place, ExtractSettings()), (capped, ExtractSettings(size=512))):
+        extract(
+            one,  # type: ignore[arg-type]
+            "red",
+            settings,
+            ScanSettings(),
+            silent(),
+            make_tracker=Nearing,
+        )
+    faces, limited = Faceset.open(place.faces_folder), Faceset.open(capped.faces_folder)
+    sides = faces.table["size"].to_pylist()
+    assert sides == sorted(sides)
+    assert sides[0] == 256
+    assert sides[-1] > 768
+    assert limited.table["size"].to_pylist() == [min(side, 512) for side in sides]
+    for faceset, where in ((faces, place), (limited, capped)):
+        for name, side in zip(faceset.names, faceset.table["size"].to_pylist(), strict=True):
+            picture = read_image(where.faces_folder / "images" / name)
+            assert picture.shape == (side, side, 3)
+    shares = faces.landmarks / np.array(sides)[:, None, None]
+    assert np.ptp(shares, axis=0).max() < 0.01
+    first, second = faces.load(96), limited.load(96)
+    assert np.abs(first.landmarks - second.landmarks).max() < 0.01
+    assert np.abs(first.images.astype(int) - second.images).mean() < 1.5
+    again = extract(
+        place,  # type: ignore[arg-type]
+        "red",
+        ExtractSettings(),
+        ScanSettings(),
+        silent(),
+        make_tracker=Nearing,
+    )
+    assert again.unchanged
+
+
+def test_an_earlier_faceset_of_one_size_is_still_read(clips: Path, tmp_path: Path) -> None:
+    place = home(tmp_path, clips / "a.mp4")
+    run(place, size=256)
+    faces = Faceset.open(place.faces_folder)
+    assert set(faces.table["size"].to_pylist()) == {256}
+    assert faces.load(96).images.shape == (FRAMES, 120, 120, 3)
+    before = {name: data for name, data in contents(place).items() if name.endswith(".webp")}
+    # These faces are small: a larger limit changes the names of the pictures and nothing else.
+    run(place)
+    after = {name: data for name, data in contents(place).items() if name.endswith(".webp")}
+    assert list(before.values()) == list(after.values())
+
+
 def test_stills(tmp_path: Path) -> None:
     place = home(tmp_path)
     acts = [Act("red", 0, 99, 90)]

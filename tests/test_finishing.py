@@ -255,6 +255,24 @@ def test_everybody_sees_the_label(here: Here) -> None:
         assert columns.min() > SIZE / 4
 
 
+@pytest.mark.parametrize(
+    ("replaced", "comes", "below"), [("red", "blue", False), ("blue", "red", True)]
+)
+def test_the_label_leaves_the_replaced_face_free(
+    here: Here, replaced: str, comes: str, below: bool
+) -> None:
+    """Faces at every corner: the one that was replaced is spared, whichever it is."""
+    acts = [Act("red", 0, 4, 96, 150), Act("blue", 0, 4, 48, 36), Act("green", 0, 4, 144, 36)]
+    clip = film(here.clip.with_name("three.mp4"), 4, acts)
+    lossless: dict[str, Any] = {"codec": "ffv1", "replace": replaced, "with_": comes}
+    label = convert(here.project, clip, **lossless, label="corner", label_reason=None)
+    plain = convert(here.project, clip, **lossless)
+    for with_label, without in zip(pictures(label.output), pictures(plain.output), strict=True):
+        rows, _ = np.nonzero(np.abs(with_label.astype(int) - without).max(2) > 40)
+        assert (rows > SIZE / 2).all() == below
+        assert (rows < SIZE / 2).all() != below
+
+
 def test_the_opening_is_that_of_the_part(here: Here) -> None:
     """The tracks of a whole film serve a part of it, whose first second is another one."""
     clip = film(here.clip.with_name("long.mp4"), 150, [Act("red", 0, 150, 90)])

@@ -16,16 +16,17 @@ from understudy.errors import ConsentError, FacesError, MediaError
 from understudy.exchange.pictures import has_pickle
 from understudy.faces.pose import reference
 from understudy.import_faces import ImportReport, import_faces
-from understudy.media.images import encode_image, write_image
+from understudy.media.images import encode_image, read_image, write_image
 from understudy.progress import silent
 from understudy.project import Project
-from understudy.settings import ExtractSettings
 from understudy.trust.consent import Footing
 from understudy.types import Face, Floats, Image, Pose
 
 
 class ColourFinder:
-    """Finds the painted people in single pictures."""
+    """Finds the painted people in single pictures, with meshes of `height` pixels."""
+
+    height = 60
 
     def faces(self, image: Image) -> list[Face]:
         found = []
@@ -35,7 +36,7 @@ class ColourFinder:
                 continue
             rows, columns = np.nonzero(near)
             head = reference().points
-            points = (head - head.mean(0)) / np.ptp(head[:, 1]) * 60
+            points = (head - head.mean(0)) / np.ptp(head[:, 1]) * self.height
             landmarks = points + np.array([columns.mean(), rows.mean(), 0])
             low, high = landmarks.min(0), landmarks.max(0)
             box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
@@ -137,7 +138,10 @@ def test_a_folder_of_crops_becomes_a_faceset(project: Project, faces: Path) -> N
 
 def test_faces_lie_where_extraction_would_put_them(project: Project, faces: Path) -> None:
     run(project, faces)
-    points = faceset(project).landmarks / ExtractSettings().size
+    found = faceset(project)
+    sides = found.table["size"].to_numpy()
+    assert set(sides) == {256}  # the faces are small
+    points = found.landmarks / sides[:, None, None]
     head = reference().points[:, :2]
     spread = points.max((1, 2)) - points.min((1, 2))
     assert points.shape == (6, len(head), 2)
@@ -288,11 +292,31 @@ def test_extraction_keeps_what_was_imported(project: Project, faces: Path, tmp_p
     assert command(project.folder, "add", "red", footage) == 0
     assert command(project.folder, "extract", "red") == 0
     assert len(faceset(project)) == 26
-    assert command(project.folder, "extract", "red", "--size", "288") == 0
+    assert command(project.folder, "extract", "red", "--size", "288", "--every", "2") == 0
     found = faceset(project)
-    assert len(found) == 26
-    assert sorted(set(found.table["size"].to_pylist())) == [256, 288]
+    assert len(found) == 16
     assert cv2.imread(str(found.folder / "images" / found.names[0])) is not None
+
+
+def test_large_faces_are_kept_large(project: Project, tmp_path: Path) -> None:
+    class Near(ColourFinder):
+        height = 400
+
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for index in range(6):
+        small = crop("red", 3 * index)
+        large = cv2.resize(small, None, fx=6, fy=6)
+        write_image(folder / f"{index}.png", np.asarray(large, np.uint8))
+    run(project, folder, finder=Near)
+    found = faceset(project)
+    sides = found.table["size"].to_numpy()
+    assert (sides > 600).all()
+    assert (sides % 32 == 0).all()
+    for name, side in zip(found.names, sides, strict=True):
+        assert read_image(found.folder / "images" / name).shape == (side, side, 3)
+    points = found.landmarks / sides[:, None, None]
+    assert np.ptp(points, axis=0).max() < 0.01
 
 
 def test_imports_join_what_was_extracted(project: Project, faces: Path, tmp_path: Path) -> None:

@@ -217,6 +217,24 @@ def test_a_picture_is_labelled_marked_and_signed(
     assert rows.max() < 48, "the label is in an upper corner"
 
 
+@pytest.mark.parametrize(
+    ("replaced", "comes", "below"), [("red", "blue", False), ("blue", "red", True)]
+)
+def test_a_label_leaves_the_replaced_face_of_a_picture_free(
+    project: Project, tmp_path: Path, replaced: str, comes: str, below: bool
+) -> None:
+    picture, photo = tmp_path / "three.png", tmp_path / "photo.png"
+    acts = [Act("red", 0, 99, 96, 150), Act("blue", 0, 99, 48, 36), Act("green", 0, 99, 144, 36)]
+    write_image(picture, paint(acts, 3))
+    write_image(photo, paint([Act(comes, 0, 99, 96)], 3))
+    report = project.convert(picture, replaced, comes, face=photo, color="none")
+    plain = convert(project, picture, replaced, comes, face=photo)
+    apart = np.abs(read_image(report.output).astype(int) - read_image(plain.output)).max(2) > 60
+    rows, _ = np.nonzero(apart)
+    assert (rows > 96).all() == below
+    assert (rows < 96).all() != below
+
+
 def test_a_picture_without_a_label_needs_a_reason(project: Project, red: Path, two: Path) -> None:
     kept = sorted(project.renders_folder.iterdir())
     with pytest.raises(SettingsError, match="without a visible label needs a reason"):

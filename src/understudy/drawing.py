@@ -68,6 +68,10 @@ class Cast:
         self._by_track = by_track
         self._drawers = list({id(one): one for one in by_track.values()}.values())
 
+    def replaces(self, face: Face) -> bool:
+        """Whether somebody is drawn over a face."""
+        return face.track in self._by_track
+
     def patches(
         self, frames: Sequence[tuple[Frame, Sequence[Face]]], around: Around | None = None
     ) -> list[list[Patch]]:

@@ -42,7 +42,7 @@ from understudy.targets import Target
 from understudy.trust import aigc, credentials, records
 from understudy.trust.certificates import anchors
 from understudy.trust.home import Home
-from understudy.trust.label import Label
+from understudy.trust.label import Ground, Label, Seen
 
 SEEN = (FILM, SIDE)
 """Outputs that show the face, and carry mark and label."""
@@ -94,20 +94,21 @@ class Work:
         if self.settings.label == "none":
             return None
         times = self.times
-        return Label(
-            self.settings.label,
+        faces = [
+            Seen(row.time, face.box, self.cast.replaces(face))
+            for row in self.found
+            if self._wanted(row.time)
+            for face in row.faces
+        ]
+        ground = Ground(
             self.info.width,
             self.info.height,
             start=times[0] if times else Fraction(0),
             end=times[-1] if times else None,
-            faces=(
-                (row.time, face.box)
-                for row in self.found
-                if self._wanted(row.time)
-                for face in row.faces
-            ),
+            faces=faces,
             pixel_aspect=self.info.pixel_aspect,
         )
+        return Label(self.settings.label, ground)
 
     @property
     def unmarked(self) -> str | None:

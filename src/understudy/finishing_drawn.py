@@ -42,7 +42,7 @@ from understudy.sealing import (
 from understudy.settings import TrustSettings
 from understudy.trust import aigc, records
 from understudy.trust.consent import Consent
-from understudy.trust.label import TEXT, Label
+from understudy.trust.label import TEXT, Ground, Label
 from understudy.types import Image
 
 GENERATED = "AI GENERATED"
@@ -190,7 +190,7 @@ class Finisher:
             height, width = page.shape[:2]
             if label is None:
                 text = GENERATED if self._source is None else TEXT
-                label = Label("corner", width, height, text=text)
+                label = Label("corner", Ground(width, height), text=text)
             shown = lay(
                 av.VideoFrame.from_ndarray(page, format="rgb24"),
                 label.patches(Fraction(number, RATE)),

@@ -46,8 +46,8 @@ from understudy.targets import Target, choose
 from understudy.trust import aigc, records
 from understudy.trust.consent import Consent
 from understudy.trust.guard import require
-from understudy.trust.label import Label, check_label
-from understudy.types import Box, Face, Frame, Image, Patch
+from understudy.trust.label import Ground, Label, Seen, check_label
+from understudy.types import Face, Frame, Image, Patch
 
 PICTURES = (".png", ".webp", ".jpg", ".jpeg")
 """What a result can be written as; a picture of another kind becomes a PNG."""
@@ -63,15 +63,22 @@ class Changed:
 
     Attributes:
         patches: what is laid over it.
-        faces: in it, all of them.
+        faces: in it, all of them; replaced: those that the patches are laid over.
         consents: of everybody who is shown or replaced, by name.
         model_sha256: hash of the weights that drew, if a network did.
     """
 
     patches: tuple[Patch, ...]
     faces: tuple[Face, ...]
+    replaced: tuple[Face, ...]
     consents: Mapping[str, Consent]
     model_sha256: str | None
+
+    @property
+    def seen(self) -> list[Seen]:
+        """The faces, for a label."""
+        changed = {id(face) for face in self.replaced}
+        return [Seen(Fraction(0), face.box, id(face) in changed) for face in self.faces]
 
 
 def publish_still(
@@ -122,8 +129,7 @@ def publish_still(
         reason,
         trust.strength,
     )
-    boxes = [face.box for face in changed.faces]
-    plain, said = labelled(frame, changed.patches, boxes, settings)
+    plain, said = labelled(frame, changed.patches, changed.seen, settings)
     images = {
         FILM: plain,
         SIDE: np.hstack([frame.image, plain]),
@@ -154,18 +160,17 @@ def with_headroom(page: Image) -> Image:
 
 
 def labelled(
-    frame: Frame, patches: Sequence[Patch], faces: Sequence[Box], settings: ConvertSettings
+    frame: Frame, patches: Sequence[Patch], faces: Sequence[Seen], settings: ConvertSettings
 ) -> tuple[Image, list[str]]:
     """A picture with patches and the visible label laid over it, RGB, and what is to be said.
 
     Args:
-        faces: boxes that the label keeps clear of as far as it can.
+        faces: that the label keeps clear of as far as it can.
     """
     laid, told = list(patches), []
     if settings.label != "none":
-        boxes = [(Fraction(0), box) for box in faces]
         height, width = frame.image.shape[:2]
-        label = Label(settings.label, width, height, Fraction(0), Fraction(0), boxes)
+        label = Label(settings.label, Ground(width, height, end=Fraction(0), faces=faces))
         laid += label.patches(Fraction(0))
         if not label.large_enough:
             told.append("The picture is too small for a label of the size that some rules ask for.")

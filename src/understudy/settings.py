@@ -47,8 +47,9 @@ class ScanSettings(Settings):
 class ExtractSettings(Settings):
     """What goes into a faceset."""
 
-    size: Annotated[int, Field(ge=256, le=1024, multiple_of=32)] = 256
-    """Side of the aligned crops, in pixels."""
+    size: Annotated[int, Field(ge=256, le=1024, multiple_of=32)] = 1024
+    """Largest side of the aligned crops, in pixels. Each face is stored at the size that its film
+    shows, from 256 pixels up to this."""
 
     every: Annotated[int, Field(ge=1)] = 1
     """Keep every n-th frame only."""

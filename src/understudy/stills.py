@@ -94,12 +94,13 @@ def convert_still(
         "tracks": [asdict(match) for match in matches],
     }
     patches = cast.patches([(frame, faces)])[0]
+    replaced = tuple(face for face in faces if cast.replaces(face))
     return publish_still(
         project,
         target,
         picture,
         frame,
-        Changed(tuple(patches), tuple(faces), consents, facts.get("weights_sha256")),
+        Changed(tuple(patches), tuple(faces), replaced, consents, facts.get("weights_sha256")),
         job,
         settings,
         scan_settings,
@@ -161,7 +162,7 @@ def swap_faces(
         target,
         picture,
         _frame(image),
-        Changed(tuple(patches), tuple(faces), consents, None),
+        Changed(tuple(patches), tuple(faces), tuple(faces), consents, None),
         job,
         settings,
         scan_settings,

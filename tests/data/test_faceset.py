@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -43,14 +44,19 @@ def face(index: int) -> Face:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    return written(tmp_path, [256] * COUNT)
+
+
+def written(tmp_path: Path, sides: Sequence[int]) -> Path:
+    """A faceset whose pictures have these sides."""
     (tmp_path / "images").mkdir()
-    crops = [make_crop(frame(n), face(n), 256, ".png") for n in range(COUNT)]
+    crops = [make_crop(frame(n), face(n), side, ".png") for n, side in enumerate(sides)]
     for n, crop in enumerate(crops):
         (tmp_path / "images" / f"{n:03d}.png").write_bytes(crop.image)
     columns = {
         "image": [f"{n:03d}.png" for n in range(COUNT)],
         "bytes": [len(crop.image) for crop in crops],
-        "size": [256] * COUNT,
+        "size": [crop.size for crop in crops],
         "source": ["a" * 64] * 8 + ["b" * 64] * 4,
         "source_name": ["a.mp4"] * 8 + ["b.mp4"] * 4,
         "frame": list(range(COUNT)),
@@ -122,6 +128,23 @@ def test_small_arrays_are_the_large_ones_scaled(folder: Path) -> None:
     expected = large.images.reshape(COUNT, 64, 4, 64, 4, 3).mean((2, 4))
     assert np.abs(expected - small.images).max() <= 1
     assert np.abs((large.landmarks + 0.5) / 4 - 0.5 - small.landmarks).max() < 1e-4
+
+
+def test_pictures_of_different_sizes_load_alike(tmp_path: Path) -> None:
+    (tmp_path / "same").mkdir()
+    (tmp_path / "mixed").mkdir()
+    same = Faceset.open(written(tmp_path / "same", [256] * COUNT))
+    mixed = Faceset.open(written(tmp_path / "mixed", [256, 352, 512, 1024] * 3))
+    sides = mixed.table["size"].to_numpy()
+    assert np.ptp(mixed.landmarks / sides[:, None, None], axis=0).max() < 0.01
+    for size, core in ((128, True), (96, False), (320, True)):
+        one, two = (faces.load(size, core) for faces in (same, mixed))
+        assert one.images.shape == two.images.shape
+        assert np.abs(one.landmarks - two.landmarks).max() < 1e-3
+        assert np.abs(one.images.astype(int) - two.images).mean() < 6
+        # A shift of half a pixel between sizes would show as a difference that the edges carry.
+        assert np.abs((one.images.astype(int) - two.images).mean((1, 2, 3))).max() < 0.5
+        assert (np.abs(one.masks.astype(int) - two.masks) > 127).mean() < 0.01
 
 
 def test_chosen_rows_in_their_order(folder: Path) -> None:

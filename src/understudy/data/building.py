@@ -207,7 +207,6 @@ def _index_rows(film: Film, faces: Any, crops: Any) -> Any:
     suffix = SUFFIXES[film.settings.format]
     places = [film.scan.place(frame) for frame in frames]
     times = [film.scan.times[place] for place in places if place is not None]
-    count = len(frames)
     box = np.stack([faces[side].to_numpy() for side in ("x0", "y0", "x1", "y1")], 1)
     images = crops["image"].to_pylist()
     columns: dict[str, Any] = {
@@ -216,9 +215,8 @@ def _index_rows(film: Film, faces: Any, crops: Any) -> Any:
             for frame, track in zip(frames, tracks, strict=True)
         ],
         "bytes": [len(image) for image in images],
-        "size": [film.settings.size] * count,
-        "source": [film.sha256] * count,
-        "source_name": [film.name] * count,
+        "source": [film.sha256] * len(frames),
+        "source_name": [film.name] * len(frames),
         "time_numerator": [time.numerator for time in times],
         "time_denominator": [time.denominator for time in times],
         "box": records.vectors(box.astype(np.float32)),

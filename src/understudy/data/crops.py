@@ -6,6 +6,9 @@
 They wait here, whole chunks or nothing, until it is known whose faces they are; then those of
 the person become files of the faceset and the rest is forgotten.
 
+A face is stored as large as its film shows it, within limits (`stored_side`), so the sizes are
+mixed: every row says its own.
+
 Pictures are WebP at quality 95 by the quickest method of libwebp: on one core a 256 px crop takes
 1.9 ms and 10 kB at 44 dB. The quickest PNG that compresses takes 2.5 ms and 65 kB.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -29,7 +33,7 @@ import pyarrow as pa
 
 from understudy.data import records
 from understudy.data.scans import CHUNK, Scan, chunk_file
-from understudy.faces.align import CORE, FACE, TOP, alignment, warp_quickly
+from understudy.faces.align import CORE, FACE, TOP, alignment, shown_side, warp_quickly
 from understudy.media import colour as colours
 from understudy.media import planes
 from understudy.media.images import encode_image, webp_of_planes
@@ -38,10 +42,19 @@ from understudy.progress import Progress
 from understudy.settings import ExtractSettings
 from understudy.types import Face, Floats, Frame, Image
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 WORKERS = 2
 WAITING = 8
 """Faces that may wait for a worker; each holds on to its frame."""
+
+LEAST_SIDE = 256
+STEP = 32
+"""Stored pictures have at least this side, and sides that are multiples of the other; pixels."""
+
+FINER = 1.25
+"""Pixels of a stored picture to one of the film, along a line. A picture that was turned and moved
+between pixels needs a few more of them to keep the detail of the film; with 1.5 it would be half
+as large again for half a decibel. docs/benchmarks.md has the figures."""
 
 SUFFIXES = {"webp": ".webp", "png": ".png"}
 
@@ -51,6 +64,7 @@ CROPS = pa.schema(
         ("track", pa.int32()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("size", pa.int32()),
         ("sharpness", pa.float32()),
         ("matrix", records.vector_type(6)),
         ("image", pa.binary()),
@@ -68,6 +82,8 @@ class Crop:
     """One aligned face: where it is from and its encoded picture.
 
     Attributes:
+        width, height: of the frame in pixels.
+        size: side of the picture in pixels.
         matrix: float32 (2, 3), frame pixels to crop pixels.
         sharpness: see `sharpness`.
         image: the file's bytes.
@@ -77,6 +93,7 @@ class Crop:
     track: int
     width: int
     height: int
+    size: int
     sharpness: float
     matrix: Floats
     image: bytes
@@ -124,6 +141,19 @@ def _cut_planes(picture: av.VideoFrame, matrix: Floats, size: int) -> list[Image
     ]
 
 
+def stored_side(landmarks: Floats, largest: int) -> int:
+    """The side at which a face is stored, in pixels: large enough for the detail that its film
+    shows, and no larger. A multiple of `STEP`, from `LEAST_SIDE` to `largest`.
+
+    Args:
+        landmarks: float32 (468, 2 or more), pixels of the frame.
+        largest: side of a stored picture at most, in pixels; `LEAST_SIDE` or more.
+    """
+    # A least step more would only be the rounding of float32.
+    wanted = math.ceil(FINER * shown_side(landmarks) / STEP - 1e-3) * STEP
+    return min(max(wanted, LEAST_SIDE), largest)
+
+
 def make_crop(frame: Frame, face: Face, size: int, suffix: str) -> Crop:
     """Cut the aligned picture of `face` out of `frame` and encode it.
 
@@ -150,6 +180,7 @@ def make_crop(frame: Frame, face: Face, size: int, suffix: str) -> Crop:
         track=face.track,
         width=picture.width,
         height=picture.height,
+        size=size,
         sharpness=sharpness(shown),
         matrix=matrix,
         image=encoded or encode_image(shown, suffix),
@@ -172,7 +203,7 @@ def write_crops(folder: Path, chunk: int, crops: Sequence[Crop]) -> None:
     """Write the crops of one chunk of a scan. Raises StorageError."""
     columns: list[Any] = [
         pa.array([getattr(crop, kind.name) for crop in crops], kind.type)
-        for kind in list(CROPS)[:5]
+        for kind in list(CROPS)[:6]
     ]
     matrices = np.zeros((len(crops), 6), np.float32)
     for row, crop in enumerate(crops):
@@ -194,7 +225,7 @@ class CropMaker(AbstractContextManager["CropMaker"]):
 
     Attributes:
         folder: the chunks go here.
-        settings: size, format and which frames.
+        settings: largest size, format and which frames.
     """
 
     folder: Path
@@ -224,7 +255,8 @@ class CropMaker(AbstractContextManager["CropMaker"]):
         for face in faces:
             if len(self._jobs) >= WAITING:
                 self._jobs[-WAITING].result()
-            self._jobs.append(self._pool.submit(make_crop, frame, face, self.settings.size, suffix))
+            size = stored_side(face.landmarks, self.settings.size)
+            self._jobs.append(self._pool.submit(make_crop, frame, face, size, suffix))
 
     def commit(self, chunk: int) -> Callable[[], None]:
         """What stores all that was added since the last commit as chunk `chunk`, in whatever

@@ -62,7 +62,8 @@ INDEX = pa.schema(
 )
 """Columns of `faces.parquet`.
 
-image: file name in `images/`; bytes: its length; size: its side in pixels.
+image: file name in `images/`; bytes: its length; size: its side in pixels, which may be another in
+every row: large faces are stored larger.
 source: SHA-256 of the film; source_name: its file name when it was extracted.
 frame: index in the film; time: seconds, an exact fraction; shot, track: numbers in the film.
 width, height: of the film's frame. box: x0, y0, x1, y1 in pixels of the frame.

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from understudy.data.crops import SUFFIXES, Crop, sharpness
+from understudy.data.crops import SUFFIXES, Crop, sharpness, stored_side
 from understudy.errors import MediaError
 from understudy.exchange import png_header
 from understudy.exchange.faceswap import Header, header
@@ -116,11 +116,12 @@ def _printable(text: str) -> str:
 
 def _crop(image: Image, face: Face, settings: ExtractSettings) -> Crop:
     """The aligned picture of a face, as extraction makes it."""
-    matrix = alignment(face.landmarks, settings.size)
-    cut = warp(image, matrix, settings.size)
+    size = stored_side(face.landmarks, settings.size)
+    matrix = alignment(face.landmarks, size)
+    cut = warp(image, matrix, size)
     height, width = image.shape[:2]
     encoded = encode_image(cut, SUFFIXES[settings.format])
-    return Crop(0, face.track, width, height, sharpness(cut), matrix, encoded)
+    return Crop(0, face.track, width, height, size, sharpness(cut), matrix, encoded)
 
 
 def _face(image: Image, finder: FindsFaces) -> Face:

@@ -50,7 +50,7 @@ def _group(name: str, rows: Sequence[Cut], settings: ExtractSettings) -> Importe
         # Not a name that tidying would remove should the index be lost.
         "image": [f"in-{sha256[:8]}-{place:06d}{suffix}" for place in range(count)],
         "bytes": [len(crop.image) for crop in crops],
-        "size": [settings.size] * count,
+        "size": [crop.size for crop in crops],
         "source": [sha256] * count,
         "source_name": [name] * count,
         "frame": list(range(count)),

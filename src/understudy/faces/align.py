@@ -82,6 +82,16 @@ def alignment(landmarks: Floats, size: int) -> Floats:
     return _matrix(landmarks, size, 0.0, 1.0)
 
 
+def shown_side(landmarks: Floats) -> float:
+    """Side of the square of the frame that the stored crop shows, in pixels of the frame.
+
+    Args:
+        landmarks: float32 (468, 2 or more), pixels of the frame.
+    """
+    scale = np.linalg.det(alignment(landmarks, 1)[:, :2].astype(np.float64))
+    return float(1 / np.sqrt(max(scale, 1e-12)))
+
+
 def core_alignment(landmarks: Floats, size: int) -> Floats:
     """The matrix from the frame to the core, what a network of `size` px sees."""
     return _matrix(landmarks, size, (1 - CORE) / 2, CORE)

@@ -1,18 +1,19 @@
 """The visible label: words burnt into the picture that tell everybody who sees it that a face in
 it was made by a machine.
 
-Two forms. The corner label stays for the whole film, in the corner that faces leave free. The
-opening card is a band over the first seconds, on the film's own frames, so that sound stays in
-step. Letters are at least 5 % of the short side high and stand for 2 s or more, as GB 45438-2025
-asks of explicit labels; the words and the upper right corner follow the European Union's icons
-for Article 50 of Regulation (EU) 2024/1689, which asks for disclosure at first exposure.
+Two forms. The corner label stays for the whole film, in the corner that faces leave free: those
+that were replaced count first, then other faces, then the hair around all of them. The opening
+card is a band over the first seconds, on the film's own frames, so that sound stays in step.
+Letters are at least 5 % of the short side high and stand for 2 s or more, as GB 45438-2025 asks of
+explicit labels; the words and the upper right corner follow the European Union's icons for
+Article 50 of Regulation (EU) 2024/1689, which asks for disclosure at first exposure.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal, cast
 
@@ -49,6 +50,14 @@ HEAD = (0.15, 0.45, 0.15, 0.1)
 """How far a head reaches past the box of its landmarks to the left, top, right and bottom, as
 shares of the box."""
 
+WORST = 0.1
+"""Of the times that faces are seen, the share in which a place hides most of them: it counts
+beside the mean, so that a face which is hidden for a while is not lost among the free ones."""
+
+TOUCH = 0.02
+"""Share of a face's box that may lie under a label as if it did not: the corners of a box are not
+face."""
+
 REASON_LETTERS = 10
 DISTINCT_LETTERS = 5
 """A reason with fewer letters, or fewer different ones, says nothing."""
@@ -84,20 +93,50 @@ def check_label(label: str, reason: str | None) -> str | None:
     return said
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A face in one frame, which a label is to leave free.
+
+    Attributes:
+        time: of the frame, seconds.
+        box: around the face's landmarks, pixels of the frame.
+        replaced: whether it is one of the faces that the label is about.
+    """
+
+    time: Fraction
+    box: Box
+    replaced: bool
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The film or still that a label is laid over.
+
+    Attributes:
+        width, height: of the frames, pixels.
+        start: time of the first frame that is written, seconds.
+        end: time at which the film ends, seconds; None when unknown. `start` for a still.
+        faces: everywhere that faces are seen; the label keeps clear of them as far as it can.
+        pixel_aspect: width over height of one pixel.
+    """
+
+    width: int
+    height: int
+    start: Fraction = Fraction(0)
+    end: Fraction | None = None
+    faces: Sequence[Seen] = ()
+    pixel_aspect: Fraction = Fraction(1)
+
+
 class Label:
     """The label of one film or still, made once; `patches` depends on its time alone.
 
     Args:
         form: a still, which has no opening, gets the corner label whatever this says.
-        width, height: of the frames, pixels.
-        start: time of the first frame that is written, seconds.
-        end: time at which the film ends, seconds; None when unknown. `start` for a still.
-        faces: boxes of the faces in the film with their times, (seconds, box); the label keeps
-            clear of them as far as it can.
+        ground: what it is laid over.
         text: the label's words, at most 60 characters; they are made smaller only where they
             would not fit otherwise.
         sentence: what the card says below them; may be empty.
-        pixel_aspect: width over height of one pixel.
 
     Attributes:
         corner: where the corner label is, for example "upper right".
@@ -111,15 +150,12 @@ class Label:
     def __init__(
         self,
         form: Form,
-        width: int,
-        height: int,
-        start: Fraction = Fraction(0),
-        end: Fraction | None = None,
-        faces: Iterable[tuple[Fraction, Box]] = (),
+        ground: Ground,
         text: str = TEXT,
         sentence: str = SENTENCE,
-        pixel_aspect: Fraction = Fraction(1),
     ) -> None:
+        width, height, pixel_aspect = ground.width, ground.height, ground.pixel_aspect
+        start, end = ground.start, ground.end
         self.text, self.sentence = " ".join(text.split()), " ".join(sentence.split())
         if not any(letter.isalpha() for letter in self.text) or len(self.text) > LONGEST:
             raise SettingsError(
@@ -132,7 +168,6 @@ class Label:
         self.seconds = SECONDS if end is None else min(SECONDS, end - start)
         self._whole = end is not None and end - start <= SECONDS
 
-        seen = [(time, _head(box)) for time, box in faces]
         size = (float(width * pixel_aspect), height)
         least = SHARE * min(size)
         capital = max(math.ceil(least), lettering.LEAST)
@@ -143,7 +178,7 @@ class Label:
 
         plate = _squeezed(lettering.plate(words), pixel_aspect)
         places = _corners(plate, width, height, round(margin / pixel_aspect), margin)
-        best = _clearest(list(places.values()), [box for _, box in seen])
+        best = _clearest(list(places.values()), ground.faces)
         self.corner = list(places)[best]
         self._corner = places[self.corner]
 
@@ -153,7 +188,7 @@ class Label:
         band = _squeezed(band, pixel_aspect)
         bottom = replace(band, y=height - band.alpha.shape[0] - 2 * margin)
         top = replace(band, y=2 * margin)
-        early = [box for time, box in seen if time < start + self.seconds]
+        early = [face for face in ground.faces if face.time < start + self.seconds]
         self._card = (bottom, top)[_clearest([bottom, top], early)]
 
     def patches(self, time: Fraction) -> list[Patch]:
@@ -227,16 +262,29 @@ def _corners(plate: Patch, width: int, height: int, across: int, down: int) -> d
     return {name: replace(plate, x=x, y=y) for name, (x, y) in places.items()}
 
 
-def _clearest(places: Sequence[Patch], faces: Sequence[Box]) -> int:
-    """Which place hides least of the faces; the first of equals."""
-    if not faces:
-        return 0
-    x0, y0, x1, y1 = np.array(faces, np.float64).T
+def _clearest(places: Sequence[Patch], faces: Sequence[Seen]) -> int:
+    """Which place hides least: of the replaced faces first, then of other faces, then of the
+    heads around all of them; the first of equals."""
+    replaced = [face.box for face in faces if face.replaced]
+    others = [face.box for face in faces if not face.replaced]
+    heads = [_head(face.box) for face in faces]
+    hidden = [
+        tuple(round(_hidden(place, boxes), 3) for boxes in (replaced, others, heads))
+        for place in places
+    ]
+    return hidden.index(min(hidden))
+
+
+def _hidden(place: Patch, boxes: Sequence[Box]) -> float:
+    """How much of boxes a patch hides, 0..2: the mean share, and that of the `WORST` of them."""
+    if not boxes:
+        return 0.0
+    x0, y0, x1, y1 = np.array(boxes, np.float64).T
+    h, w = place.alpha.shape
+    across = np.minimum(x1, place.x + w) - np.maximum(x0, place.x)
+    down = np.minimum(y1, place.y + h) - np.maximum(y0, place.y)
     area = np.maximum((x1 - x0) * (y1 - y0), 1e-9)
-    hidden = []
-    for place in places:
-        h, w = place.alpha.shape
-        across = np.minimum(x1, place.x + w) - np.maximum(x0, place.x)
-        down = np.minimum(y1, place.y + h) - np.maximum(y0, place.y)
-        hidden.append(float((np.maximum(across, 0) * np.maximum(down, 0) / area).sum()))
-    return int(np.argmin(hidden))
+    share = np.maximum(across, 0) * np.maximum(down, 0) / area
+    shares = np.sort(np.where(share > TOUCH, share, 0))
+    worst = shares[-math.ceil(WORST * len(shares)) :]
+    return float(shares.mean() + worst.mean())
