@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from understudy.conversion.compositing.gallery_detail import GRID, Place, Sample, with_detail
+from understudy.conversion.compositing.gallery_detail import (
+    GRID,
+    QUARTER,
+    Place,
+    Sample,
+    with_detail,
+)
 from understudy.conversion.gallery_picks import FramePicks, choose
 from understudy.faces.align import CORE, alignment, core_alignment, transform_points
 from understudy.models.gallery import Gallery
@@ -158,6 +164,7 @@ class Detailer:
             Sample(
                 self.gallery.near(pick.row, 0.9 * side),
                 self.gallery.near(pick.row, 0.9 * GRID / CORE),
+                self.gallery.near(pick.row, 0.9 * QUARTER / CORE),
                 self.gallery.meshes[pick.row, :, :2],
                 self.gallery.masks[pick.row],
                 pick.part,

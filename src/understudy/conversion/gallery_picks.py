@@ -18,10 +18,8 @@ from understudy.faces.masks import EYES_AND_BROWS, LIPS
 from understudy.models.gallery import Gallery
 from understudy.types import Floats
 
-PARTS = ("whole", "eyes", "mouth")
-
-EACH = 3
-"""Pictures for each part at a time."""
+PARTS = {"whole": 5, "eyes": 3, "mouth": 3}
+"""What has pictures of its own, and how many at a time."""
 
 CHANGE = 1.0
 """Price of a change, in medians of how badly pictures fit."""
@@ -142,8 +140,8 @@ def choose(gallery: Gallery, wanted: Floats) -> list[FramePicks]:
         for part in PARTS
     }
     merged: list[dict[tuple[int, str], float]] = [{} for _ in range(len(wanted))]
-    each = min(EACH, len(gallery))
-    for part in PARTS:
+    for part, most in PARTS.items():
+        each = min(most, len(gallery))
         own = costs[part] / max(float(np.median(costs[part])), 1e-6)
         for _ in range(each):
             path = _path(own, CHANGE)

@@ -27,51 +27,75 @@ from numpy.typing import NDArray
 from understudy.faces.masks import EYES_AND_BROWS, LIPS
 from understudy.types import Floats, Image
 
-GRID = 160
+GRID = 128
 """Side in pixels of the core crop on which everything but the pictures is worked out."""
 
-CONTROL = 21
-"""Control points a side of the field that bends a picture."""
+QUARTER = GRID // 4
+"""Side of what is smooth: the field that bends a picture, and light."""
 
 SPREAD = 0.031
 """Reach of a mesh point in that field, standard deviation as a share of the core's side."""
+
+EVERY = 3
+"""Every third mesh point bends the field; they lie densely enough."""
 
 SPLIT, MOUTH_SPLIT = 1.9, 1.0
 """Standard deviation of the split between drawn face and pictures, in pixels of the network: on
 skin and eyes, and on the mouth, which the network draws better than any picture shows it."""
 
+BEYOND = 4.0
+"""Times `SPLIT` up to which the pictures may take the place of a drawn face that lacks shape."""
+
+LACKING = 1.15
+"""The pictures take this, less the strength of the drawn face's shapes over theirs, of its place."""
+
 BROAD = 0.06
 """Standard deviation of what counts as broad light, as a share of the core's side."""
 
-DARK = 8.0
+DARK = np.float32(8)
 """Added to code values before pictures are divided by one another, so that black stays black."""
+
+UNLIKE = 0.25
+"""How much the light of a picture may differ from that of the drawn face: standard deviation over
+the face of the natural logarithm of the gains, at which the picture counts .6."""
+
+FEW = 0.15
+"""Share of the weight of a part's best picture at which another does not count any more."""
 
 MOST_GAIN = 6.0
 """A picture is made brighter or darker by no more than this, for each channel."""
 
-SHARPNESS = 0.2
+SHARPNESS = np.float32(0.4)
 """How far from the best agreement a picture still counts: smaller is more decided."""
 
-FINE, COARSE, PATCH = 0.7, 3.6, 2.4
+FINE, COARSE, PATCH = 0.6, 2.9, 1.9
 """On the grid, in pixels: the two blurs between which pictures are compared, and the standard
 deviation of the places over which they are."""
 
-QUIET = 9.0
+QUIET = np.float32(9)
 """Squared code values below which a place has nothing to compare by."""
 
-FARTHEST = 3.6
-"""Pixels of the grid that the drawn face is moved by, at most; and half way only."""
-MOVED = 0.5
+FARTHEST = 2.9
+"""Pixels of the grid by which the drawn face is moved, at most."""
 
-LIVELY, MOST_LIVELY = 0.6, 1.6
+MOVED = np.float32(0.5)
+"""Share of the way to the pictures that the drawn face is moved."""
+
+LEAST = 0.8
+"""Standard deviation of a split in pixels of the grid, at least."""
+
+LIVELY, MOST_LIVELY = 0.5, 1.6
 """Mixing pictures that do not lie exactly on one another loses detail. So much of the loss is made
 up for (0..1), and the detail is made stronger by no more than this."""
 
 CONTRAST = 1.3
 """The pictures bring no more contrast to skin than this many times what the film has on its own."""
 
-SLIGHT = 0.02
-"""Share below which a picture is not drawn at all."""
+SLIGHT = np.float32(0.03)
+"""Share below which a picture does not count in a place."""
+
+Box = tuple[slice, slice]
+"""Rows and columns."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +104,7 @@ class Sample:
 
     Attributes:
         image: RGB uint8 (S, S, 3), at about the size at which it will be seen.
-        small: the same picture, about the size of the grid.
+        small, tiny: the same picture, about the size of the grid and of a quarter of it.
         mesh: float32 (468, 2), as shares of the side.
         mask: uint8 (M, M), 0..255, where the face shows.
         part: "whole", "eyes" or "mouth": where the picture counts.
@@ -89,6 +113,7 @@ class Sample:
 
     image: Image
     small: Image
+    tiny: Image
     mesh: Floats
     mask: NDArray[np.uint8]
     part: str
@@ -112,18 +137,31 @@ class Place:
     pixel: float
     shares: tuple[float, float] = (1.0, 1.0)
 
+    @property
+    def pixel_on_grid(self) -> float:
+        """Pixels of the grid in one of the network's, or of the film's where these are larger."""
+        return max(self.pixel, 1.0) * float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
+
     @cached_property
     def pulls(self) -> tuple[Floats, Floats]:
-        """How strongly each mesh point pulls at each row and column of control points."""
-        line = (np.arange(CONTROL, dtype=np.float32)) * (GRID / (CONTROL - 1)) - 0.5
-        deviation = SPREAD * GRID
-        across, down = (
-            np.exp(-np.square(self.mesh[:, axis, None] - line) / (2 * deviation**2)).astype(
-                np.float32
-            )
-            for axis in (0, 1)
-        )
-        return across, down
+        """How strongly each mesh point pulls at each column and row of a quarter of the grid."""
+        line = np.arange(QUARTER, dtype=np.float32) * np.float32(4) + np.float32(1.5)
+        deviation = np.float32(SPREAD * GRID)
+        apart = (self.mesh[::EVERY, :, None] - line) / deviation
+        pulls = np.exp(np.square(apart) * np.float32(-0.5))
+        return np.ascontiguousarray(pulls[:, 0]), np.ascontiguousarray(pulls[:, 1])
+
+    @cached_property
+    def weight(self) -> Floats:
+        """The sum of all pulls: float32 (QUARTER, QUARTER)."""
+        across, down = self.pulls
+        return np.asarray(down.T @ across + np.float32(0.01), np.float32)
+
+    @cached_property
+    def flat(self) -> tuple[Floats, Floats]:
+        """The mesh with ones beside it, float32 (468, 3), and what fits an affine map to it."""
+        flat = np.column_stack([self.mesh, np.ones(len(self.mesh), np.float32)])
+        return flat, np.linalg.pinv(flat.astype(np.float64)).astype(np.float32)
 
     @cached_property
     def regions(self) -> tuple[Floats, Floats]:
@@ -151,41 +189,79 @@ def _blurred(values: Floats, deviation: float) -> Floats:
     )
 
 
-def bent(place: Place, mesh: Floats) -> Floats:
-    """Where each pixel of the grid lies in a picture: float32 (GRID, GRID, 2), shares of its side.
+@dataclass(frozen=True)
+class Field:
+    """Where the pixels of the grid lie in a picture, in shares of its side.
+
+    Attributes:
+        affine: float32 (3, 2): x, y and 1, pixels of the grid -> shares.
+        rest: float32 (QUARTER + 2, QUARTER + 2, 2): what is to be added, at every fourth pixel of
+            the grid and once beyond its edge.
+    """
+
+    affine: Floats
+    rest: Floats
+
+    def coarse(self) -> Floats:
+        """At every fourth pixel: float32 (QUARTER, QUARTER, 2)."""
+        line = np.arange(QUARTER, dtype=np.float32) * np.float32(4) + np.float32(1.5)
+        return self._straight(line, line) + self.rest[1:-1, 1:-1]
+
+    def fine(self) -> Floats:
+        """On the grid: float32 (GRID, GRID, 2)."""
+        line = np.arange(GRID, dtype=np.float32)
+        return self._straight(line, line) + self._rest()
+
+    def on_patch(self, matrix: NDArray[np.float64], box: Box) -> Floats:
+        """As seen by the pixels of a box of the patch, (h, w, 2). Only the small rest is enlarged,
+        so that nothing is lost to rounding.
+
+        Args:
+            matrix: float64 (2, 3), pixels of the patch -> pixels of the grid.
+        """
+        rows, columns = (np.arange(part.start, part.stop, dtype=np.float64) for part in box)
+        whole = np.vstack([matrix, [0, 0, 1]]).T @ self.affine.astype(np.float64)
+        straight = columns[None, :, None] * whole[0] + (rows[:, None, None] * whole[1] + whole[2])
+        return np.asarray(straight, np.float32) + _on_patch(self._rest(), matrix, box)
+
+    def _straight(self, x: Floats, y: Floats) -> Floats:
+        a = self.affine
+        return np.asarray(x[None, :, None] * a[0] + (y[:, None, None] * a[1] + a[2]), np.float32)
+
+    def _rest(self) -> Floats:
+        # Cubic, because the field is smooth.
+        side = GRID + 8
+        wide = cv2.resize(self.rest, (side, side), interpolation=cv2.INTER_CUBIC)
+        return np.ascontiguousarray(wide[4:-4, 4:-4], np.float32)
+
+
+def bent(place: Place, meshes: Sequence[Floats]) -> list[Field]:
+    """How pictures are bent so that their meshes come to lie where they are wanted.
 
     An affine fit of the mesh, and on top of it a smooth field through what that leaves, so that the
     picture goes on beyond the mesh without a fold.
 
     Args:
-        mesh: float32 (468, 2), the picture's, shares of its side.
+        meshes: float32 (468, 2) each, the pictures', shares of their sides.
     """
-    flat = np.column_stack([place.mesh, np.ones(len(place.mesh), np.float32)])
-    affine = np.linalg.lstsq(flat, mesh, rcond=None)[0].astype(np.float32)
-    left = mesh - flat @ affine
+    flat, fit = place.flat
+    every = np.concatenate(meshes, axis=1)
+    affine = fit @ every
+    left = (every - flat @ affine)[::EVERY]
     across, down = place.pulls
-    weight = down.T @ across + np.float32(0.01)
-    field = np.dstack([(down * left[:, axis, None]).T @ across / weight for axis in (0, 1)])
-    step = (CONTROL - 1) / GRID
-    to_control = np.array([[step, 0, 0.5 * step], [0, step, 0.5 * step]])
-    fine = cv2.warpAffine(
-        field,
-        to_control,
-        (GRID, GRID),
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    line = np.arange(GRID, dtype=np.float32)
-    for axis in (0, 1):
-        column = line[:, None] * affine[1, axis] + affine[2, axis]
-        fine[..., axis] += line[None] * affine[0, axis] + column
-    return np.asarray(fine, np.float32)
+    # Many small products in place of one: a large one would be spread over threads, which wait for
+    # one another where the machine is busy.
+    rest = np.matmul(left.T[:, None] * np.ascontiguousarray(down.T), across)
+    wide = np.pad(rest / place.weight, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    return [
+        Field(affine[:, n : n + 2], np.ascontiguousarray(np.moveaxis(wide[n : n + 2], 0, -1)))
+        for n in range(0, len(wide), 2)
+    ]
 
 
 def _seen(picture: NDArray[np.uint8], where: Floats, how: int, border: int) -> NDArray[np.uint8]:
     """A picture through a field of shares of its side."""
-    at = where * np.float32(picture.shape[0]) - np.float32(0.5)
-    x, y = cv2.split(at)
+    x, y = cv2.split(where * np.float32(picture.shape[0]) - np.float32(0.5))
     return np.asarray(cv2.remap(picture, x, y, how, borderMode=border), np.uint8)
 
 
@@ -193,23 +269,17 @@ def _luma(picture: Floats) -> Floats:
     return np.asarray(cv2.transform(picture, np.array([[0.299, 0.587, 0.114]])), np.float32)
 
 
-def _relit(picture: Floats, mask: Floats, drawn: Floats) -> Floats:
-    """Gains that give a picture the broad light and colour of the drawn face, channel by channel.
+def _broad(picture: NDArray[np.uint8] | Floats, mask: Floats) -> Floats:
+    """The broad light of a picture where the mask is: float32 (QUARTER, QUARTER, 3) and more than
+    0, times the mask's own blur.
 
     Args:
-        picture, drawn: float32 (GRID, GRID, 3), code values.
-        mask: float32 (GRID, GRID), 0..1, where the picture shows the face.
-
-    Returns:
-        float32 (GRID, GRID, 3).
+        picture: (h, w, 3), code values.
+        mask: float32 (QUARTER, QUARTER), 0..1.
     """
-    quarter = GRID // 4
-    weight = mask[..., None] + np.float32(1e-3)
-    light = np.dstack([(picture + DARK) * weight, (drawn + DARK) * weight])
-    small = cv2.resize(light.astype(np.float32), (quarter, quarter), interpolation=cv2.INTER_AREA)
-    broad = cv2.GaussianBlur(small, (0, 0), BROAD * quarter, borderType=cv2.BORDER_REPLICATE)
-    gains = np.clip(broad[..., 3:] / broad[..., :3], 1 / MOST_GAIN, MOST_GAIN)
-    return np.asarray(cv2.resize(gains, (GRID, GRID), interpolation=cv2.INTER_LINEAR), np.float32)
+    small = cv2.resize(picture, (QUARTER, QUARTER), interpolation=cv2.INTER_AREA)
+    light = (np.asarray(small, np.float32) + DARK) * (mask[..., None] + np.float32(1e-3))
+    return _blurred(light, BROAD * QUARTER)
 
 
 def _even(picture: Floats) -> NDArray[np.uint8]:
@@ -246,78 +316,184 @@ class _Mix:
 
     Attributes:
         fields: where each lies, as `bent` gives it.
-        gains: float32 (n, GRID, GRID, 3): light times share, of each.
-        shares: float32 (n, GRID, GRID), their sum is 1.
+        gains: float32 (GRID, GRID, 3): light times share, of each.
         cover: float32 (GRID, GRID), 0..1: where pictures show the face at all.
         lively: float32 (GRID, GRID), 1 or more: what makes up for detail lost in mixing.
-        offsets: float32 (GRID, GRID, 2): how the drawn face is moved.
+        drawn: float32 (GRID, GRID, 3), code values: the drawn face, moved, and with shapes of the
+            pictures where it lacks any, for example an eye that was not learned.
+        pictures: the same of all pictures together.
+        images: at the size at which they will be seen, one for each field.
     """
 
-    fields: Sequence[Floats]
+    fields: Sequence[Field]
     gains: Sequence[Floats]
-    shares: Floats
     cover: Floats
     lively: Floats
-    offsets: Floats
+    drawn: Floats
+    pictures: Floats
+    images: Sequence[Image]
+
+
+@dataclass(frozen=True)
+class _Bent:
+    """A picture on the grid.
+
+    Attributes:
+        box: the part of the grid in which it counts; all else is of that part.
+        light: float32 (h, w, 3): gains that give it the broad light of the drawn face.
+        picture: float32 (h, w, 3), in that light, code values; luma (h, w) too.
+        mask: float32 (h, w), 0..1.
+        prior: float32 (h, w): how much it counts whatever it shows.
+    """
+
+    box: Box
+    light: Floats
+    picture: Floats
+    luma: Floats
+    mask: Floats
+    prior: Floats
+
+
+def _lights(
+    drawn: Floats, samples: Sequence[Sample], fields: Sequence[Field]
+) -> tuple[list[Floats], list[float]]:
+    """Gains that give pictures the broad light of the drawn face, float32 (QUARTER, QUARTER, 3)
+    each, and how much the pictures count after that: those in another light count less, those that
+    hardly count are left out, and the rest of each part make up its weight."""
+    gains, weights = [], []
+    for sample, field in zip(samples, fields, strict=True):
+        where = field.coarse()
+        seen = _seen(sample.tiny, where, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
+        shown = _seen(sample.mask, where, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        mask = shown.astype(np.float32) * np.float32(1 / 255)
+        gain = np.clip(_broad(drawn, mask) / _broad(seen, mask), 1 / MOST_GAIN, MOST_GAIN)
+        gains.append(gain)
+        inside = mask > 0.5
+        apart = np.log(gain[inside]) if inside.any() else np.zeros((1, 3), np.float32)
+        unlike = float(np.sqrt(np.mean(np.var(apart, axis=0))))
+        weights.append(sample.weight * float(np.exp(-0.5 * (unlike / UNLIKE) ** 2)))
+    kept = [0.0] * len(samples)
+    for part in {sample.part for sample in samples}:
+        own = [n for n, sample in enumerate(samples) if sample.part == part]
+        most = max(weights[n] for n in own)
+        for n in own:
+            kept[n] = max(0.0, weights[n] - FEW * most)
+        total = sum(kept[n] for n in own)
+        for n in own:
+            kept[n] /= max(total, 1e-9)
+    return gains, kept
+
+
+def _bend(
+    sample: Sample, field: Field, weight: float, gains: Floats, region: Floats | None
+) -> _Bent | None:
+    """A picture on the grid; None where it counts nowhere.
+
+    Args:
+        weight: how much it counts.
+        gains: float32 (QUARTER, QUARTER, 3), its light.
+        region: float32 (GRID, GRID), where it counts; None for everywhere.
+    """
+    box: Box = slice(0, GRID), slice(0, GRID)
+    if region is not None:
+        rows, columns = (np.flatnonzero(region.max(axis) > SLIGHT) for axis in (1, 0))
+        if not rows.size or not columns.size:
+            return None
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    where = np.ascontiguousarray(field.fine()[box])
+    seen = _seen(sample.small, where, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
+    shown = _seen(sample.mask, where, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+    mask = shown.astype(np.float32) * np.float32(1 / 255)
+    large = cv2.resize(gains, (GRID, GRID), interpolation=cv2.INTER_LINEAR)
+    light = np.asarray(large, np.float32)[box]
+    prior = np.square(np.maximum(mask, np.float32(1e-3))) * np.float32(weight)
+    if region is not None:
+        prior *= region[box]
+    picture = (seen + DARK) * light - DARK
+    return _Bent(box, light, picture, _luma(picture), mask, prior)
 
 
 def _mix(drawn: Floats, place: Place, samples: Sequence[Sample]) -> _Mix:
-    fields = [bent(place, sample.mesh) for sample in samples]
-    masks, lights, pictures = [], [], []
-    for sample, field in zip(samples, fields, strict=True):
-        seen = _seen(sample.small, field, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
-        mask = _seen(sample.mask, field, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
-        masks.append(mask.astype(np.float32) / np.float32(255))
-        own = seen.astype(np.float32)
-        lights.append(_relit(own, masks[-1], drawn))
-        pictures.append((own + DARK) * lights[-1] - DARK)
     eyes, mouth = place.regions
-    regions = {"whole": np.ones_like(eyes), "eyes": eyes, "mouth": mouth}
-    prior = np.stack(
-        [
-            regions[sample.part] * np.float32(sample.weight) * np.square(np.maximum(mask, 1e-3))
-            for sample, mask in zip(samples, masks, strict=True)
-        ]
-    )
+    regions = {"whole": None, "eyes": eyes, "mouth": mouth}
+    fields, images, every = [], [], []
+    bends = bent(place, [one.mesh for one in samples])
+    for sample, field, gain, weight in zip(
+        samples, bends, *_lights(drawn, samples, bends), strict=True
+    ):
+        if weight <= 0:
+            continue
+        if (one := _bend(sample, field, weight, gain, regions[sample.part])) is not None:
+            fields.append(field)
+            images.append(sample.image)
+            every.append(one)
 
-    total = prior.sum(0)
-    mean = sum(p[..., None] * one for p, one in zip(prior, pictures, strict=True))
-    mean = np.asarray(mean / total[..., None], np.float32)
-    cover = (prior * np.stack(masks)).sum(0) / total
-    sure = _blurred(cover, 2.4)[..., None]
-    together = np.asarray(drawn + sure * (mean - drawn), np.float32)
-    offsets = _flow(together, drawn) * sure * np.float32(MOVED)
-    guide = _luma(_moved(drawn, offsets))
+    total = np.zeros((GRID, GRID), np.float32)
+    mean, cover = np.zeros_like(drawn), np.zeros_like(total)
+    for one in every:
+        total[one.box] += one.prior
+        mean[one.box] += one.prior[..., None] * one.picture
+        cover[one.box] += one.prior * one.mask
+    sure = _blurred(cover / total, PATCH)[..., None]
+    together = drawn + sure * (mean / total[..., None] - drawn)
+    offsets = _flow(together, drawn) * (sure * MOVED)
+    moved = _moved(drawn, offsets)
+    lacking = _lacking(moved, together, place.pixel_on_grid)
+    guide = _luma(moved + lacking[..., None] * (together - moved))
 
     wanted = _blurred(guide, FINE) - _blurred(guide, COARSE)
-    scale = _blurred(np.square(wanted), PATCH) + np.float32(QUIET)
-    lumas = [_luma(one) for one in pictures]
-    errors = np.stack(
-        [
-            _blurred(np.square(_blurred(one, FINE) - _blurred(one, COARSE) - wanted), PATCH) / scale
-            for one in lumas
-        ]
+    scale = _blurred(np.square(wanted), PATCH) + QUIET
+    errors = np.full((len(every), GRID, GRID), np.inf, np.float32)
+    for error, one in zip(errors, every, strict=True):
+        own = _blurred(one.luma, FINE) - _blurred(one.luma, COARSE)
+        there = _blurred(np.square(own - wanted[one.box]), PATCH) / scale[one.box]
+        # A picture that hardly counts somewhere must not set the measure there.
+        error[one.box] = np.where(one.prior > SLIGHT * total[one.box], there, np.inf)
+    best = errors.min(0)
+    shares = np.exp((best - errors) / SHARPNESS)
+    for share, one in zip(shares, every, strict=True):
+        share[one.box] *= one.prior
+    shares /= shares.sum(0)
+    shares[shares < SLIGHT] = 0
+    shares /= shares.sum(0)
+
+    left, there, cover = np.zeros_like(total), np.zeros_like(total), np.zeros_like(total)
+    mixed, gains = np.zeros_like(drawn), []
+    for share, one in zip(shares, every, strict=True):
+        part = share[one.box]
+        high = one.luma - _blurred(one.luma, 0.8)
+        left[one.box] += part * high
+        there[one.box] += part * np.square(high)
+        cover[one.box] += part * one.mask
+        mixed[one.box] += part[..., None] * one.picture
+        gain = np.zeros_like(drawn)
+        gain[one.box] = part[..., None] * one.light
+        gains.append(gain)
+    half = np.float32(0.5)
+    lost = (_blurred(there, COARSE) + half) / (_blurred(np.square(left), COARSE) + half)
+    lively = np.clip(lost, 1, MOST_LIVELY**2) ** np.float32(LIVELY / 2)
+    shapes = (lacking * cover)[..., None] * _between(mixed - moved, place.pixel_on_grid)
+    return _Mix(fields, gains, cover, lively, moved + shapes, mixed, images)
+
+
+def _between(values: Floats, pixel: float) -> Floats:
+    """What is coarser than detail and finer than light; `pixel` is the network's, on the grid."""
+    return _blurred(values, SPLIT * pixel) - _blurred(values, BEYOND * SPLIT * pixel)
+
+
+def _lacking(drawn: Floats, pictures: Floats, pixel: float) -> Floats:
+    """Where the drawn face has less shape than the pictures: float32 (GRID, GRID), 0..1."""
+    wide = BEYOND * SPLIT * pixel
+    own, theirs = (
+        _blurred(np.square(_between(_luma(one), pixel)), wide) for one in (drawn, pictures)
     )
-    # A picture that does not count somewhere must not set the measure there.
-    best = np.where(prior > SLIGHT * total, errors, np.inf).min(0)
-    shares = np.exp(np.minimum((best - errors) / np.float32(SHARPNESS), 0)) * prior
-    shares = (shares / shares.sum(0)).astype(np.float32)
-
-    high = [one - _blurred(one, 1.0) for one in lumas]
-    left = np.asarray(sum(s * one for s, one in zip(shares, high, strict=True)), np.float32)
-    there = np.asarray(sum(s * one**2 for s, one in zip(shares, high, strict=True)), np.float32)
-    ratio = (_blurred(there, 3.6) + 0.5) / (_blurred(np.square(left), 3.6) + 0.5)
-    lively = np.clip(ratio, 1, MOST_LIVELY**2) ** (LIVELY / 2)
-    cover = np.asarray((shares * np.stack(masks)).sum(0), np.float32)
-    gains = [light * share[..., None] for light, share in zip(lights, shares, strict=True)]
-    return _Mix(fields, gains, shares, cover, lively.astype(np.float32), offsets)
+    strength = np.sqrt((own + 1) / (theirs + 1))
+    return np.asarray(np.clip(LACKING - strength, 0, 1), np.float32)
 
 
-def _on_patch(
-    values: Floats, matrix: NDArray[np.float64], box: tuple[int, int, int, int]
-) -> Floats:
-    """Values on the grid as seen by the pixels of a box (x0, y0, x1, y1) of the patch."""
-    x0, y0, x1, y1 = box
+def _on_patch(values: Floats, matrix: NDArray[np.float64], box: Box) -> Floats:
+    """Values on the grid as seen by the pixels of a box of the patch."""
+    x0, y0, x1, y1 = box[1].start, box[0].start, box[1].stop, box[0].stop
     moved = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ np.array([x0, y0], np.float64)
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -327,11 +503,10 @@ def _on_patch(
     return np.asarray(seen, np.float32)
 
 
-def _box(
-    share: Floats, matrix: NDArray[np.float64], shape: tuple[int, int]
-) -> tuple[int, int, int, int] | None:
-    """The rectangle of the patch in which a share of the grid is worth drawing."""
-    rows, columns = np.flatnonzero(share.max(1) > SLIGHT), np.flatnonzero(share.max(0) > SLIGHT)
+def _box(gain: Floats, matrix: NDArray[np.float64], shape: tuple[int, int]) -> Box | None:
+    """The rectangle of the patch in which a picture is worth drawing."""
+    counts = gain[..., 0] > 0
+    rows, columns = np.flatnonzero(counts.any(1)), np.flatnonzero(counts.any(0))
     if not rows.size or not columns.size:
         return None
     ends = np.array(
@@ -339,29 +514,28 @@ def _box(
         np.float64,
     )
     corners = np.linalg.solve(matrix[:, :2], (ends - matrix[:, 2]).T).T
-    x0, y0 = (max(0, int(value)) for value in np.floor(corners.min(0)))
-    x1, y1 = (int(value) + 1 for value in np.ceil(corners.max(0)))
-    x1, y1 = min(x1, shape[1]), min(y1, shape[0])
-    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+    low = np.maximum(np.floor(corners.min(0)).astype(int), 0)
+    high = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, shape[::-1])
+    if (low >= high).any():
+        return None
+    return slice(low[1], high[1]), slice(low[0], high[0])
 
 
-def _drawn_together(
-    mix: _Mix, place: Place, samples: Sequence[Sample], shape: tuple[int, int]
-) -> Floats:
+def _drawn_together(mix: _Mix, place: Place, shape: tuple[int, int]) -> Floats:
     """The pictures, mixed, at the film's own resolution: float32 (h, w, 3), code values."""
-    result = np.zeros((*shape, 3), np.float32)
-    total = np.zeros(shape, np.float32)
-    for number, sample in enumerate(samples):
-        box = _box(mix.shares[number], place.matrix, shape)
+    result = np.full((*shape, 3), -DARK, np.float32)
+    for image, field, gain in zip(mix.images, mix.fields, mix.gains, strict=True):
+        box = _box(gain, place.matrix, shape)
         if box is None:
             continue
-        x0, y0, x1, y1 = box
-        field = _on_patch(mix.fields[number], place.matrix, box)
-        seen = _seen(sample.image, field, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
-        gains = _on_patch(mix.gains[number], place.matrix, box)
-        result[y0:y1, x0:x1] += (seen + np.float32(DARK)) * gains
-        total[y0:y1, x0:x1] += _on_patch(mix.shares[number], place.matrix, box)
-    return np.asarray(result / np.maximum(total, 1e-3)[..., None] - np.float32(DARK), np.float32)
+        seen = _seen(
+            image,
+            field.on_patch(place.matrix, box),
+            cv2.INTER_CUBIC,
+            cv2.BORDER_REPLICATE,
+        )
+        result[box] += (seen + DARK) * _on_patch(gain, place.matrix, box)
+    return result
 
 
 def with_detail(
@@ -380,85 +554,75 @@ def with_detail(
         RGB uint8 (h, w, 3).
     """
     shape = (laid.shape[0], laid.shape[1])
+    mix = _mix(_on_grid(laid, place), place, samples)
+    detail = _calmed(mix, _on_grid(under, place), place)
+    coarse = _coarse(mix, detail, place)
+    share = np.float32(strength) * _edged(mix.cover)
+    for region, fits in zip(place.regions, place.shares, strict=True):
+        share *= 1 - np.float32(1 - fits) * region
+
+    whole: Box = slice(0, shape[0]), slice(0, shape[1])
+    coarse, detail, share = (
+        _on_patch(values, place.matrix, whole) for values in (coarse, detail, share)
+    )
+    result = coarse + detail[..., None] * _drawn_together(mix, place, shape)
+    drawn = laid.astype(np.float32)
+    drawn += np.clip(share, 0, 1)[..., None] * (result - drawn)
+    return np.asarray(np.rint(np.clip(drawn, 0, 255)), np.uint8)
+
+
+def _on_grid(patch: Image, place: Place) -> Floats:
+    """What the grid sees of a patch: float32 (GRID, GRID, 3), code values."""
     shrunk = float(np.sqrt(abs(np.linalg.det(place.matrix[:, :2]))))
-    fine = laid
     if shrunk < 0.8:
-        fine = np.asarray(cv2.GaussianBlur(laid, (0, 0), 0.4 / shrunk), np.uint8)
-    to_patch = cv2.invertAffineTransform(place.matrix)
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    drawn = cv2.warpAffine(
-        fine, to_patch, (GRID, GRID), flags=how, borderMode=cv2.BORDER_REPLICATE
-    ).astype(np.float32)
-    mix = _mix(np.asarray(drawn, np.float32), place, samples)
+        patch = np.asarray(cv2.GaussianBlur(patch, (0, 0), 0.4 / shrunk), np.uint8)
+    seen = cv2.warpAffine(
+        patch, place.matrix, (GRID, GRID), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(seen, np.float32)
 
-    whole = (0, 0, shape[1], shape[0])
-    turn = np.linalg.inv(place.matrix[:, :2]).astype(np.float32)
-    offsets = _on_patch(mix.offsets, place.matrix, whole) @ turn.T
-    moved = _moved(laid, offsets)
-    pictures = _drawn_together(mix, place, samples, shape)
-    cover = _edged(mix.cover)
-    cover = np.clip(_on_patch(cover, place.matrix, whole), 0, 1)
-    eyes, mouth = (_on_patch(one, place.matrix, whole) for one in place.regions)
-    lively = _on_patch(mix.lively, place.matrix, whole)[..., None]
 
-    deviation = max(SPLIT * place.pixel, 1.0)
-    result = _split(moved, pictures, cover, lively, deviation)
-    if MOUTH_SPLIT < SPLIT and mouth.max() > 0:
-        rows, columns = np.flatnonzero(mouth.any(1)), np.flatnonzero(mouth.any(0))
-        part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        deviation = max(MOUTH_SPLIT * place.pixel, 0.7)
-        own = _split(moved[part], pictures[part], cover[part], lively[part], deviation)
-        result[part] += mouth[part][..., None] * (own - result[part])
-    result = _calmed(result, moved, under, cover * (1 - np.maximum(eyes, mouth)), place.pixel)
+def _calmed(mix: _Mix, under: Floats, place: Place) -> Floats:
+    """How strong the pictures' detail is to be: float32 (GRID, GRID).
 
-    fit = 1 - (1 - place.shares[0]) * eyes
-    fit *= 1 - (1 - place.shares[1]) * mouth
-    share = (np.float32(strength) * cover * fit)[..., None]
-    plain = laid + (cover * np.float32(strength))[..., None] * (moved - laid)
-    return np.asarray(np.rint(np.clip(plain + share * (result - moved), 0, 255)), np.uint8)
+    As strong as `mix.lively` says, but on skin with no more contrast than the film's own skin has,
+    times `CONTRAST`: what shines in a picture of dark skin would glare on a light face.
+    """
+    eyes, mouth = place.regions
+    skin = mix.cover * (1 - np.maximum(eyes, mouth))
+    inside = skin > 0.8
+    if np.count_nonzero(inside) < 64:
+        return mix.lively
+    deviation = max(2 * place.pixel_on_grid, 1.0)
+    theirs, films, drawn = (
+        float(np.mean(np.abs(plane - _blurred(plane, deviation))[inside]))
+        for plane in (_luma(mix.pictures) * mix.lively, _luma(under), _luma(mix.drawn))
+    )
+    most = CONTRAST * max(films, drawn)
+    if theirs <= most:
+        return mix.lively
+    return np.asarray(mix.lively * (1 - np.float32(1 - most / theirs) * skin), np.float32)
+
+
+def _coarse(mix: _Mix, detail: Floats, place: Place) -> Floats:
+    """What is left when the pictures' detail is taken from the result, all below the split: float32
+    (GRID, GRID, 3). Blurs look only at where pictures cover the face, so that hair beyond its edge
+    does not count as detail."""
+    weight = np.maximum(_edged(mix.cover), np.float32(1e-3))[..., None]
+    apart = (mix.drawn - detail[..., None] * mix.pictures) * weight
+    both = np.dstack([apart, weight])
+    skin, mouth = (
+        _blurred(both, max(split * place.pixel_on_grid, LEAST)) for split in (SPLIT, MOUTH_SPLIT)
+    )
+    skin, mouth = (values[..., :3] / values[..., 3:] for values in (skin, mouth))
+    return np.asarray(skin + place.regions[1][..., None] * (mouth - skin), np.float32)
 
 
 def _edged(cover: Floats) -> Floats:
     """The cover less its edge, where hair or background of the picture begins."""
-    inner = np.clip((cover - 0.5) / 0.4, 0, 1).astype(np.float32)
+    inner = np.clip((cover - np.float32(0.5)) / np.float32(0.4), 0, 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    return _blurred(np.asarray(cv2.erode(inner, disc), np.float32), 1.2)
-
-
-def _split(
-    drawn: Floats, pictures: Floats, cover: Floats, lively: Floats, deviation: float
-) -> Floats:
-    """The drawn face below a spatial frequency, the pictures above it. Blurs look only at where
-    pictures cover the face, so that hair beyond its edge does not count as detail."""
-    weight = np.maximum(cover, 1e-3)[..., None]
-    both = np.dstack([drawn * weight, pictures * weight, weight]).astype(np.float32)
-    # OpenCV blurs up to four channels at a time.
-    halves = (np.ascontiguousarray(both[..., part]) for part in (slice(0, 4), slice(4, 7)))
-    low = np.dstack([_blurred(half, deviation) for half in halves])
-    low = low[..., :6] / low[..., 6:]
-    return np.asarray(low[..., :3] + lively * (pictures - low[..., 3:]), np.float32)
-
-
-def _calmed(result: Floats, drawn: Floats, under: Image, skin: Floats, pixel: float) -> Floats:
-    """`result` with no more contrast on skin than the film's own skin has, times `CONTRAST`.
-
-    What shines in a picture of dark skin would glare on a light face.
-    """
-    inside = skin > 0.8
-    if np.count_nonzero(inside) < 64:
-        return result
-    deviation = max(2 * pixel, 1.5)
-
-    def lively(picture: Floats) -> float:
-        plane = _luma(picture)
-        return float(np.mean(np.abs(plane - _blurred(plane, deviation))[inside]))
-
-    wanted = CONTRAST * max(lively(under.astype(np.float32)), lively(drawn))
-    found = lively(result)
-    if found <= wanted:
-        return result
-    less = np.float32(1 - wanted / found) * skin[..., None]
-    return np.asarray(result + less * (drawn - result), np.float32)
+    return _blurred(np.asarray(cv2.erode(inner, disc), np.float32), 1.0)
 
 
 __all__ = ["GRID", "Place", "Sample", "bent", "with_detail"]
