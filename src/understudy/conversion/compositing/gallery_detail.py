@@ -47,7 +47,8 @@ BEYOND = 4.0
 """Times `SPLIT` up to which the pictures may take the place of a drawn face that lacks shape."""
 
 LACKING = 1.15
-"""The pictures take this, less the strength of the drawn face's shapes over theirs, of its place."""
+"""The pictures take so much of its place, less the strength of the drawn face's shapes over
+theirs."""
 
 BROAD = 0.06
 """Standard deviation of what counts as broad light, as a share of the core's side."""
