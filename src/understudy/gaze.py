@@ -45,13 +45,22 @@ class Gaze:
         Args:
             image: RGB uint8 (height, width, 3), the picture in which the face was measured.
         """
+        found = self.both(image, face.landmarks)
+        return None if found is None else float(np.mean(found))
+
+    def both(self, image: Image, landmarks: Floats) -> tuple[float, float] | None:
+        """As a call, for the eye at image left and the one at image right each.
+
+        Args:
+            landmarks: float32 (468, 2 or more), pixels of the picture.
+        """
         found = []
         for mirrored, corners in enumerate(EYES):
-            left, right = face.landmarks[list(corners), :2].astype(np.float64)
+            left, right = landmarks[list(corners), :2].astype(np.float64)
             if np.hypot(*(right - left)) < LEAST:
                 return None
             found.append(self._aside(image, left, right, bool(mirrored)))
-        return float(np.mean(found))
+        return found[0], found[1]
 
     def _aside(self, image: Image, left: Float64s, right: Float64s, mirrored: bool) -> float:
         across = right - left

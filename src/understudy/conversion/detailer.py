@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from understudy import weights
 from understudy.conversion.compositing.gallery_detail import (
     GRID,
     QUARTER,
@@ -19,6 +21,7 @@ from understudy.conversion.compositing.gallery_detail import (
 )
 from understudy.conversion.gallery_picks import FramePicks, choose
 from understudy.faces.align import CORE, alignment, core_alignment, transform_points
+from understudy.gaze import Gaze
 from understudy.models.gallery import Gallery
 from understudy.types import Face, Floats, Image
 
@@ -83,6 +86,10 @@ class Detailer:
         self._replaced = replaced
         self._apart: dict[int, Floats] = {}
         self._picks: dict[tuple[int, int], FramePicks] = {}
+
+    @cached_property
+    def _gaze(self) -> Gaze:
+        return Gaze(weights.path("iris_landmark.tflite"))
 
     def follow(self, faces: Iterable[tuple[int, Face]], tracks: Collection[int]) -> None:
         """Choose the pictures for some tracks of a film.
@@ -158,7 +165,14 @@ class Detailer:
         to_grid = core_alignment(face.landmarks, GRID).astype(np.float64)
         to_grid[:, 2] += to_grid[:, :2] @ np.array(corner, np.float64)
         core = (mesh + apart - (1 - CORE) / 2) / CORE * GRID - 0.5
-        place = Place(to_grid, np.asarray(core, np.float32), pixel, picks.shares)
+        gaze = self._gaze.both(under, face.landmarks[:, :2] - np.array(corner, np.float32))
+        place = Place(
+            to_grid,
+            np.asarray(core, np.float32),
+            pixel,
+            picks.shares,
+            gaze or (float("nan"), float("nan")),
+        )
         side = GRID / CORE / float(np.sqrt(abs(np.linalg.det(to_grid[:, :2]))))
         samples = [
             Sample(
@@ -167,6 +181,7 @@ class Detailer:
                 self.gallery.near(pick.row, 0.9 * QUARTER / CORE),
                 self.gallery.meshes[pick.row, :, :2],
                 self.gallery.masks[pick.row],
+                (float(self.gallery.gazes[pick.row, 0]), float(self.gallery.gazes[pick.row, 1])),
                 pick.part,
                 pick.weight,
             )

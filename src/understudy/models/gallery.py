@@ -12,6 +12,7 @@ in it is ever executed.
     gallery.lengths    int64 (N,)         bytes of each
     gallery.meshes     float32 (N, 468, 3)
     gallery.masks      uint8 (N, M, M)
+    gallery.gazes      float32 (N, 2)
     gallery.mean       float32 (468, 2)
 """
 
@@ -48,6 +49,7 @@ _KEYS: Mapping[str, type[np.generic]] = {
     "lengths": np.int64,
     "meshes": np.float32,
     "masks": np.uint8,
+    "gazes": np.float32,
     "mean": np.float32,
 }
 """The tensors of a gallery and the kind of their numbers."""
@@ -68,12 +70,15 @@ class Gallery:
         meshes: float32 (N, 468, 3): landmarks as shares of the picture's side, from its edge; z in
             the same scale.
         masks: uint8 (N, M, M), 0..255: where the face shows in the picture, without hair or hands.
+        gazes: float32 (N, 2): how far aside the eyes at image left and right look, see `gaze.Gaze`;
+            not a number where that could not be measured.
         mean: float32 (468, 2): mean landmarks of all of the person's pictures, as `meshes`.
     """
 
     pictures: tuple[bytes, ...]
     meshes: Floats
     masks: NDArray[np.uint8]
+    gazes: Floats
     mean: Floats
     _held: OrderedDict[int, tuple[Image, ...]] = field(
         default_factory=OrderedDict, repr=False, compare=False
@@ -131,6 +136,7 @@ class Gallery:
             "lengths": np.array([len(one) for one in self.pictures], np.int64),
             "meshes": self.meshes,
             "masks": self.masks,
+            "gazes": self.gazes,
             "mean": self.mean,
         }
         return {f"{_PREFIX}{name}": values for name, values in arrays.items()}
@@ -164,6 +170,7 @@ def from_tensors(tensors: Mapping[str, NDArray[np.generic]], where: str) -> Gall
         and min(lengths) > 0
         and pictures.shape == (sum(lengths),)
         and meshes.shape == (count, POINTS, 3)
+        and parts["gazes"].shape == (count, 2)
         and parts["mean"].shape == (POINTS, 2)
         and masks.ndim == 3
         and len(masks) == count
@@ -178,6 +185,7 @@ def from_tensors(tensors: Mapping[str, NDArray[np.generic]], where: str) -> Gall
         tuple(data[start:end] for start, end in zip([0, *ends], ends, strict=False)),
         np.asarray(meshes, np.float32),
         np.asarray(masks, np.uint8),
+        np.asarray(parts["gazes"], np.float32),
         np.asarray(parts["mean"], np.float32),
     )
 

@@ -5,18 +5,20 @@ Faces kept out of training stay out of the gallery, too, so that they can still 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy import weights
 from understudy.data import records
 from understudy.data.faceset import IMAGES_NAME, Faceset
 from understudy.data.sampling import Indices
 from understudy.faces.align import CORE
 from understudy.faces.masks import EYES_AND_BROWS, LIPS
+from understudy.gaze import Gaze
 from understudy.media.images import decode_image, encode_image
 from understudy.models.gallery import (
     MASK_SIDE,
@@ -67,7 +69,7 @@ def gallery_of(
     """
     rows = np.arange(len(faceset)) if rows is None else rows
     meshes = _meshes(faceset)
-    mean = meshes[rows, :, :2].mean(0)
+    mean = np.asarray(meshes[rows, :, :2].mean(0), np.float32)
     usable = rows[_own(faceset)[rows]]
     usable = usable[_sharp(faceset, usable)]
     shape = _shape(meshes[usable], mean)
@@ -85,7 +87,20 @@ def gallery_of(
     kept = usable[chosen]
     names = faceset.names
     pictures = tuple(_bytes(faceset, names[row]) for row in kept)
-    return Gallery(pictures, meshes[kept], np.asarray(masks, np.uint8), mean.astype(np.float32))
+    gazes = _gazes(pictures, meshes[kept])
+    return Gallery(pictures, meshes[kept], np.asarray(masks, np.uint8), gazes, mean)
+
+
+def _gazes(pictures: Sequence[bytes], meshes: Floats) -> Floats:
+    """How far aside the eyes look in each picture: float32 (N, 2), see `Gallery.gazes`."""
+    gaze = Gaze(weights.path("iris_landmark.tflite"))
+    found = np.full((len(pictures), 2), np.nan, np.float32)
+    for row, (picture, mesh) in enumerate(zip(pictures, meshes, strict=True)):
+        image = decode_image(picture)
+        both = gaze.both(image, mesh * np.float32(image.shape[0]) - np.float32(0.5))
+        if both is not None:
+            found[row] = both
+    return found
 
 
 def make_galleries(

@@ -17,7 +17,7 @@ themselves and the split are done at the film's own resolution, so that a large 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.faces.masks import EYES_AND_BROWS, LIPS
+from understudy.gaze import EYES
 from understudy.types import Floats, Image
 
 GRID = 128
@@ -85,6 +86,12 @@ MOVED = np.float32(0.5)
 LEAST = 0.8
 """Standard deviation of a split in pixels of the grid, at least."""
 
+IRIS = 0.3
+"""Reach of the iris and of what moves with it, as a share of the eye's width."""
+
+FARTHEST_LOOK = 0.2
+"""Share of the eye's width by which an iris is moved, at most."""
+
 LIVELY, MOST_LIVELY = 0.5, 1.6
 """Mixing pictures that do not lie exactly on one another loses detail. So much of the loss is made
 up for (0..1), and the detail is made stronger by no more than this."""
@@ -108,6 +115,8 @@ class Sample:
         small, tiny: the same picture, about the size of the grid and of a quarter of it.
         mesh: float32 (468, 2), as shares of the side.
         mask: uint8 (M, M), 0..255, where the face shows.
+        gaze: how far aside the eyes at image left and right look, see `gaze.Gaze`; not a number
+            where that is unknown.
         part: "whole", "eyes" or "mouth": where the picture counts.
         weight: 0..1, how much it counts against others.
     """
@@ -117,6 +126,7 @@ class Sample:
     tiny: Image
     mesh: Floats
     mask: NDArray[np.uint8]
+    gaze: tuple[float, float]
     part: str
     weight: float
 
@@ -131,12 +141,14 @@ class Place:
         pixel: pixels of the film in one of the network's.
         shares: how far the pictures of eyes and mouth fit, 0..1 each; where they do not, the
             drawn face stays.
+        gaze: how far aside the eyes of the film's face look, as `Sample.gaze`.
     """
 
     matrix: NDArray[np.float64]
     mesh: Floats
     pixel: float
     shares: tuple[float, float] = (1.0, 1.0)
+    gaze: tuple[float, float] = (float("nan"), float("nan"))
 
     @property
     def pixel_on_grid(self) -> float:
@@ -172,6 +184,12 @@ class Place:
         )
         return eyes, _region(self.mesh, [LIPS], 0.035, 0.022)
 
+    @cached_property
+    def openings(self) -> tuple[Floats, Floats]:
+        """What is inside of the lids of either eye, on the grid: float32 (GRID, GRID), 0..1."""
+        left, right = (_region(self.mesh, [ring], 0.0, 0.006) for ring in EYES_AND_BROWS[:2])
+        return left, right
+
 
 def _region(mesh: Floats, parts: Sequence[NDArray[np.integer]], grow: float, soft: float) -> Floats:
     drawn = np.zeros((GRID, GRID), np.uint8)
@@ -198,10 +216,13 @@ class Field:
         affine: float32 (3, 2): x, y and 1, pixels of the grid -> shares.
         rest: float32 (QUARTER + 2, QUARTER + 2, 2): what is to be added, at every fourth pixel of
             the grid and once beyond its edge.
+        eyes: float32 (GRID, GRID, 2): what is to be added inside of the eyes, so that they look
+            where the film's do.
     """
 
     affine: Floats
     rest: Floats
+    eyes: Floats | None = None
 
     def coarse(self) -> Floats:
         """At every fourth pixel: float32 (QUARTER, QUARTER, 2)."""
@@ -233,7 +254,8 @@ class Field:
         # Cubic, because the field is smooth.
         side = GRID + 8
         wide = cv2.resize(self.rest, (side, side), interpolation=cv2.INTER_CUBIC)
-        return np.ascontiguousarray(wide[4:-4, 4:-4], np.float32)
+        rest = np.ascontiguousarray(wide[4:-4, 4:-4], np.float32)
+        return rest if self.eyes is None else rest + self.eyes
 
 
 def bent(place: Place, meshes: Sequence[Floats]) -> list[Field]:
@@ -309,6 +331,34 @@ def _moved(picture: NDArray[np.uint8 | np.float32], offsets: Floats) -> Floats:
     y = offsets[..., 1] + np.arange(height, dtype=np.float32)[:, None]
     moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.float32)
+
+
+def looking(place: Place, field: Field, gaze: tuple[float, float]) -> Field:
+    """The field with irises moved to where the film's eyes look.
+
+    Inside of the lids the picture is moved along the eye, most at the iris and not at all at the
+    corners; lids and lashes stay where they are.
+
+    Args:
+        gaze: of the picture.
+    """
+    moved: Floats | None = None
+    line = np.arange(GRID, dtype=np.float32)
+    for ends, inside, own, films in zip(EYES, place.openings, gaze, place.gaze, strict=True):
+        way = films - own
+        if not np.isfinite(way):
+            continue
+        way = float(np.clip(way, -FARTHEST_LOOK, FARTHEST_LOOK))
+        left, right = place.mesh[list(ends)]
+        across = right - left
+        # About the middle of the iris's way.
+        middle = (left + right) / 2 + across * np.float32((films + own) / 2)
+        apart = np.hypot(line[None] - middle[0], line[:, None] - middle[1])
+        near = np.clip(1.5 - apart / max(IRIS * float(np.hypot(*across)), 1e-3), 0, 1)
+        share = inside * (near * near * (3 - 2 * near)).astype(np.float32)
+        shift = -(np.float32(way) * across) @ field.affine[:2]
+        moved = share[..., None] * shift + (0 if moved is None else moved)
+    return replace(field, eyes=moved)
 
 
 @dataclass(frozen=True)
@@ -418,7 +468,10 @@ def _mix(drawn: Floats, place: Place, samples: Sequence[Sample]) -> _Mix:
     eyes, mouth = place.regions
     regions = {"whole": None, "eyes": eyes, "mouth": mouth}
     fields, images, every = [], [], []
-    bends = bent(place, [one.mesh for one in samples])
+    bends = [
+        looking(place, field, sample.gaze)
+        for sample, field in zip(samples, bent(place, [one.mesh for one in samples]), strict=True)
+    ]
     for sample, field, gain, weight in zip(
         samples, bends, *_lights(drawn, samples, bends), strict=True
     ):
@@ -440,6 +493,9 @@ def _mix(drawn: Floats, place: Place, samples: Sequence[Sample]) -> _Mix:
     offsets = _flow(together, drawn) * (sure * MOVED)
     moved = _moved(drawn, offsets)
     lacking = _lacking(moved, together, place.pixel_on_grid)
+    # Inside of the eyes the pictures say where they look, as far as they fit there.
+    for inside in place.openings:
+        lacking = np.maximum(lacking, np.float32(place.shares[0]) * inside)
     guide = _luma(moved + lacking[..., None] * (together - moved))
 
     wanted = _blurred(guide, FINE) - _blurred(guide, COARSE)
