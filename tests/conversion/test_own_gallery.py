@@ -70,4 +70,7 @@ def test_galleries_of_who_comes_and_shapes_of_who_goes(project: Project) -> None
     chen = gallery_from_faceset(project, "chen", silent())
     assert np.allclose(found.shapes["chen"], chen.mean, atol=1e-6)
     assert own_galleries(project, {"chen": "eva"}, silent()).own == {}
+    write_faceset(project.place_of("eva").faces_folder, [])
+    assert own_galleries(project, {"chen": "eva"}, silent()).own == {}
+    assert list(own_galleries(project, {"eva": "chen"}, silent()).shapes) == []
     assert os.listdir(project.cache_folder / "galleries")

@@ -78,7 +78,7 @@ def shapes_of(project: ProjectFolder, people: Iterable[str]) -> dict[str, Floats
 def own_galleries(
     project: ProjectFolder, swaps: Mapping[str, str], progress: Progress
 ) -> Galleries:
-    """Galleries of everybody who comes and has a faceset, and the shapes of those who go.
+    """Galleries of everybody who comes and has faces here, and the shapes of those who go.
 
     Args:
         swaps: who goes: who comes.
@@ -86,6 +86,6 @@ def own_galleries(
     Raises:
         as `gallery_from_faceset`.
     """
-    comes = [name for name in sorted(set(swaps.values())) if name in project.people_with_faces]
+    comes = shapes_of(project, sorted(set(swaps.values())))
     own = {name: gallery_from_faceset(project, name, progress) for name in comes}
     return Galleries(own, shapes_of(project, swaps) if own else {})
