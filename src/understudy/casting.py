@@ -37,7 +37,7 @@ from understudy.matching import (
 from understudy.media.video import MediaInfo, probe
 from understudy.mended import MendedScan
 from understudy.mending import mend
-from understudy.models import gallery, load_model
+from understudy.models import SwapModel, gallery, load_model
 from understudy.orders import Orders, Wanted, obey, read_orders
 from understudy.permission import permit, permit_recognised
 from understudy.person import Portrait
@@ -296,7 +296,7 @@ def choose_artist(
     if settings.detail > 0 and (lacking := _lacking(swaps, galleries)):
         progress.note(
             f"The model {name} has no gallery of {lacking}: the face comes out as "
-            f"soft as the network draws it. To make one: understudy train --name {name}"
+            f"soft as the network draws it. To make one: {_again(project, name, network)}"
         )
     device = choose_device(settings.device)
     return Trained(name, network, settings, device, galleries), consents
@@ -313,6 +313,16 @@ def galleries_of(project: ProjectFolder, model: str, swaps: Mapping[str, str]) -
     paths = {name: gallery.path_of(folder, name) for name in sorted(set(swaps.values()))}
     own = {name: gallery.read(path) for name, path in paths.items() if path.exists()}
     return Galleries(own, shapes_of(project, swaps) if own else {})
+
+
+def _again(project: ProjectFolder, name: str, network: SwapModel) -> str:
+    """The command that goes on with a model, which makes galleries that are missing."""
+    usual, words = project.settings.train, ["understudy train --name", name]
+    if network.network != usual.network:
+        words += ["--network", network.network]
+    if network.size != usual.size and len(network.sizes) > 1:
+        words += ["--size", str(network.size)]
+    return " ".join(words)
 
 
 def _lacking(swaps: Mapping[str, str], galleries: Galleries) -> str:
