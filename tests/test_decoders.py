@@ -10,19 +10,26 @@ import pytest
 import safetensors.torch
 import torch
 
+import galleries
 from coming_and_going import newest, parts, snapshot, studio, trained
+from understudy import decoders
+from understudy.cli import main
 from understudy.errors import (
     CheckpointError,
     ConsentError,
     SettingsError,
+    StorageError,
     UnderstudyError,
     UnknownModel,
     UnknownPerson,
 )
 from understudy.models import base, load_model
 from understudy.models.checkpoint import Snapshot, save
-from understudy.models.decoder_file import read
-from understudy.models.people import encoder_digest, only, put_back, with_person
+from understudy.models.decoder_file import Label, read, write
+from understudy.models.gallery import kept_in, path_of
+from understudy.models.gallery import read as read_gallery
+from understudy.models.people import digest, encoder_digest, only, put_back, with_person
+from understudy.progress import Event, Progress
 from understudy.project import Project
 from understudy.trust import consent
 
@@ -55,7 +62,9 @@ def there(here: Project, tmp_path: Path) -> Project:
 def test_a_person_goes_from_model_to_model(here: Project, there: Project) -> None:
     report = here.export_person("eva")
     assert report.file == here.folder / "exports" / "trio-eva.decoder.safetensors"
-    label, weights = read(report.file)
+    label, weights, gallery = read(report.file)
+    assert gallery is None
+    assert label.schema_version == 1
     assert (label.person, label.network, label.size) == ("eva", "swift", 64)
     assert label.consent.footing == "synthetic"
     assert label.encoder_sha256 == encoder_digest(newest(here).average)
@@ -76,12 +85,15 @@ def test_a_person_goes_from_model_to_model(here: Project, there: Project) -> Non
 
 def refused(project: Project, file: Path, error: type[UnderstudyError], match: str) -> None:
     """Nothing changes."""
-    before, people = parts(project, project.models[0]), project.people
+    model = project.models[0]
+    before, people = parts(project, model), project.people
+    kept = kept_in(project.model_folder(model))
     with pytest.raises(error, match=match) as caught:
         project.import_person(file)
     assert caught.value.remedy
-    assert parts(project, project.models[0]) == before
+    assert parts(project, model) == before
     assert project.people == people
+    assert kept_in(project.model_folder(model)) == kept
 
 
 def test_what_does_not_fit_is_refused(here: Project, there: Project, tmp_path: Path) -> None:
@@ -105,7 +117,7 @@ def test_one_decoder_for_everybody_is_nobodys_to_export(here: Project) -> None:
 
 
 def relabelled(file: Path, target: Path, **changes: object) -> Path:
-    label, weights = read(file)
+    label, weights, _ = read(file)
     text = json.loads(label.model_dump_json(exclude_none=True)) | changes
     safetensors.torch.save_file(weights, target, {"understudy": json.dumps(text)})
     return target
@@ -114,7 +126,10 @@ def relabelled(file: Path, target: Path, **changes: object) -> Path:
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"schema_version": 2}, "version 2"),
+        ({"schema_version": 3}, "version 3"),
+        ({"schema_version": 2}, "schema 2 names a gallery"),
+        ({"gallery_sha256": "0" * 64}, "schema 1 does not"),
+        ({"schema_version": 2, "gallery_sha256": "0" * 64}, "missing"),
         ({"kind": "encoder"}, "not a person's decoder"),
         ({"size": 96}, "at 96 px"),
         ({"network": "original"}, "of original"),
@@ -143,10 +158,8 @@ def test_damaged_and_foreign_files_are_refused(
     refused(there, tmp_path / "missing", CheckpointError, "cannot be read")
     safetensors.torch.save_file({"a": torch.zeros(1)}, bad)
     refused(there, bad, CheckpointError, "not a person's decoder")
-    _, weights = read(here.export_person("eva").file)
+    _, weights, _ = read(here.export_person("eva").file)
     weights.pop(next(iter(weights)))
-    from understudy.models.people import digest
-
     safetensors.torch.save_file(weights, bad)
     label = json.loads(read(here.export_person("eva").file)[0].model_dump_json(exclude_none=True))
     text = json.dumps(label | {"weights_sha256": digest(weights)})
@@ -219,3 +232,137 @@ def test_a_copy_of_what_was_deleted_here_is_refused(
     here.remove_person("eva")
     refused(there, copied, ConsentError, "copy.safetensors was made with somebody who was removed")
     assert not there.place_of("eva").folder.exists()
+
+
+class TestGallery:
+    """A person's pictures go with their decoder."""
+
+    def test_it_travels_with_the_person(self, here: Project, there: Project) -> None:
+        own = galleries.keep(here, "trio", "ada", "chen", "eva")["eva"]
+        report = here.export_person("eva")
+        assert report.pictures == 3
+        label, weights, gallery = read(report.file)
+        assert gallery is not None
+        assert (label.schema_version, label.gallery_sha256) == (2, own.sha256)
+        assert gallery.sha256 == own.sha256
+        assert gallery.pictures == own.pictures
+        assert label.weights_sha256 == digest(newest(here).average.parts()["decoder-eva"])
+        assert weights.keys() == newest(here).average.parts()["decoder-eva"].keys()
+        galleries.keep(there, "duo", "ada")
+        assert there.import_person(report.file).pictures == 3
+        folder = there.model_folder("duo")
+        assert [one.name for one in kept_in(folder)] == [
+            "gallery-ada.safetensors",
+            "gallery-eva.safetensors",
+        ]
+        assert read_gallery(path_of(folder, "eva")).sha256 == own.sha256
+
+    def test_it_can_be_left_out(self, here: Project, there: Project) -> None:
+        own = galleries.keep(here, "trio", "eva")["eva"]
+        report = here.export_person("eva", gallery=False)
+        label, _, gallery = read(report.file)
+        assert (report.pictures, gallery, label.gallery_sha256) == (0, None, None)
+        assert label.schema_version == 1
+        text = label.model_dump_json(exclude_none=True)
+        assert "gallery" not in text
+        data = report.file.read_bytes()
+        assert b"gallery" not in data
+        assert own.pictures[0] not in data
+        # Nothing that an import was cut short with comes back.
+        galleries.keep(there, "duo", "eva")
+        there.import_person(report.file)
+        assert kept_in(there.model_folder("duo")) == []
+
+    def test_a_model_without_one_gives_a_file_without_and_says_so(self, here: Project) -> None:
+        told: list[Event] = []
+        report = here.export_person("eva", progress=Progress(told.append))
+        assert report.label.schema_version == 1
+        assert [event.text for event in told if event.kind == "note"] == [
+            "The model trio has no gallery of eva, so the file holds none."
+        ]
+        told.clear()
+        here.export_person("eva", progress=Progress(told.append), gallery=False)
+        assert told == []
+
+    def test_damaged_bytes_inside_a_file_are_refused(
+        self, here: Project, there: Project, tmp_path: Path
+    ) -> None:
+        own = galleries.keep(here, "trio", "eva")["eva"]
+        good = here.export_person("eva").file.read_bytes()
+        bad = tmp_path / "bad.decoder.safetensors"
+        places = {
+            "picture": good.index(own.pictures[1]) + 30,
+            "mesh": good.index(own.meshes.tobytes()) + 1000,
+            "mask": good.index(own.masks.tobytes()) + 5,
+            "mean": good.index(own.mean.tobytes()) + 100,
+        }
+        for place in places.values():
+            flipped = bytearray(good)
+            flipped[place] ^= 1
+            bad.write_bytes(flipped)
+            refused(there, bad, CheckpointError, "bad.decoder.safetensors is damaged: its gallery")
+        for data in (good[:-1], good[: places["mesh"]]):
+            bad.write_bytes(data)
+            refused(there, bad, CheckpointError, "bad.decoder.safetensors cannot be read")
+
+    def test_what_the_label_says_of_it_must_be_so(
+        self, here: Project, there: Project, tmp_path: Path
+    ) -> None:
+        galleries.keep(here, "trio", "eva")
+        label, weights, gallery = read(here.export_person("eva").file)
+        assert gallery is not None
+        bad, values = tmp_path / "bad", label.model_dump()
+        old = {**values, "schema_version": 1, "gallery_sha256": None}
+        write(bad, Label.model_validate(old), weights, gallery)
+        refused(there, bad, CheckpointError, "holds a gallery that it does not name")
+        write(bad, label, weights, galleries.made(seed=9))
+        refused(there, bad, CheckpointError, "its gallery is not the one that was written")
+        write(bad, label, {**weights, "gallery.more": torch.zeros(1)}, gallery)
+        refused(there, bad, CheckpointError, "its gallery is not the one that was written")
+        write(bad, label, weights)
+        refused(there, bad, CheckpointError, "is missing")
+
+    def test_a_damaged_one_is_not_exported(self, here: Project) -> None:
+        galleries.keep(here, "trio", "eva")
+        path = path_of(here.model_folder("trio"), "eva")
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(CheckpointError, match=r"gallery-eva\.safetensors is damaged") as caught:
+            here.export_person("eva")
+        assert "--no-gallery" in caught.value.remedy
+        assert not list(here.exports_folder.glob("*"))
+        assert here.export_person("eva", gallery=False).file.is_file()
+
+    def test_an_import_that_fails_leaves_no_pictures(
+        self, here: Project, there: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        galleries.keep(here, "trio", "eva")
+        file = here.export_person("eva").file
+
+        def full(*_: object) -> None:
+            raise StorageError("There is no room left.", "Make some.")
+
+        before = parts(there, "duo")
+        with monkeypatch.context() as patched:
+            patched.setattr(decoders, "replace", full)
+            with pytest.raises(StorageError):
+                there.import_person(file)
+        assert parts(there, "duo") == before
+        assert kept_in(there.model_folder("duo")) == []
+        there.import_person(file)
+        assert len(kept_in(there.model_folder("duo"))) == 1
+
+    def test_the_commands_say_what_is_in_a_file(
+        self, here: Project, there: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        galleries.keep(here, "trio", "eva")
+        at = ["--project", str(here.folder)]
+        assert main(["person", "export", "eva", *at]) == 0
+        assert "The file holds a gallery of 3 pictures of eva." in capsys.readouterr().out
+        file = str(here.exports_folder / "trio-eva.decoder.safetensors")
+        assert main(["person", "import", file, "--project", str(there.folder)]) == 0
+        assert "With them came a gallery of 3 pictures of eva." in capsys.readouterr().out
+        assert main(["person", "export", "eva", "--no-gallery", *at]) == 0
+        assert "gallery" not in capsys.readouterr().out
+        assert read(Path(file)).gallery is None

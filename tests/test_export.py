@@ -18,6 +18,7 @@ import understudy.export
 from painted import SIZE, Act, ColourTracker, paint
 from studio import CONVERT, build, command
 from understudy import files, model_search
+from understudy.conversion.own_gallery import cached_path, own_galleries
 from understudy.drawing import Swapper, weights_hash
 from understudy.errors import (
     ConsentError,
@@ -33,6 +34,8 @@ from understudy.exchange.running import Exported
 from understudy.exported import ExportedArtist
 from understudy.models import load_model
 from understudy.models.base import NETWORKS
+from understudy.models.gallery import read as read_gallery
+from understudy.progress import silent
 from understudy.project import Project
 from understudy.settings import ConvertSettings
 from understudy.trust import consent
@@ -161,6 +164,49 @@ def test_a_film_is_converted_by_a_file(folder: Path, project: Path, kind: str) -
     assert record["model"]["card"]["person"] == "blue"
     assert record["swapped"] >= 30
     assert record["consents"]["blue"]["footing"] == "synthetic"
+    own = read_gallery(cached_path(project / "cache", "blue"))
+    assert record["model"]["galleries"] == {"blue": own.sha256}
+    faces = Project.open(project).person("blue").faces_folder / "images"
+    assert set(own.pictures) <= {path.read_bytes() for path in faces.iterdir()}
+
+
+def test_a_file_takes_its_detail_from_the_faces_of_the_project(project: Path) -> None:
+    opened, swaps = Project.open(project), {"red": "blue"}
+    galleries = own_galleries(opened, swaps, silent())
+    assert list(galleries.shapes) == ["red"]
+    plain = ExportedArtist(project / "exports/duo-blue.onnx", ConvertSettings(detail=1))
+    artist = plain.with_galleries(galleries)
+    assert artist.facts() == {
+        **plain.facts(),
+        "galleries": {"blue": galleries.own["blue"].sha256},
+    }
+    frame, faces = painted_frame()
+    drawn = {}
+    for name, one in {
+        "plain": plain,
+        "none": artist.with_settings(ConvertSettings(detail=0)),
+        "half": artist.with_settings(ConvertSettings(detail=0.5)),
+        "full": artist,
+    }.items():
+        (patch,) = one.drawer("red", "blue").patches([(frame, faces)])[0]
+        drawn[name] = patch.image.astype(np.int16)
+    assert np.array_equal(drawn["plain"], drawn["none"])
+    half, full = (np.abs(drawn[name] - drawn["none"]).mean() for name in ("half", "full"))
+    assert full > 1.2 * half > 0.5
+
+
+def test_without_faces_of_who_comes_a_file_draws_as_it_is_and_says_so(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blue = Project.open(project).person("blue")
+    shutil.rmtree(blue.faces_folder)
+    words = ("convert", folder / "scene.mp4", "--model", project / "exports/duo-blue.onnx")
+    assert command(project, *words, *CONVERT) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "The project has no faces of blue: what comes out is as soft as duo-blue.onnx" in said
+    record = json.loads((project / "renders/scene-blue-for-red.json").read_text())
+    assert record["model"]["galleries"] == {}
+    assert not cached_path(project / "cache", "blue").exists()
 
 
 def test_a_strangers_file_is_told_and_needs_consent(
@@ -175,6 +221,8 @@ def test_a_strangers_file_is_told_and_needs_consent(
     words = ("convert", folder / "scene.mp4", "--model", folder / "strange.dfm")
     assert command(project, *words, *CONVERT) == 0
     assert "does not say whose face it draws" in capsys.readouterr().err
+    record = json.loads((project / "renders/scene-blue-for-red.json").read_text())
+    assert list(record["model"]["galleries"]) == ["blue"]
     said = refused(UnknownPerson, *words, "--replace", "red", "--with", "stranger")
     assert "no person `stranger`" in said
     two = refused(SettingsError, *words, "--replace", "red=blue", "--replace", "blue=red")

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+import galleries
 from coming_and_going import snapshot, studio, trained
 from studio import build
 from understudy import files, model_search
@@ -19,6 +20,7 @@ from understudy.errors import CheckpointError, TrustError
 from understudy.model_entries import enter_checkpoint, hashes_of
 from understudy.models import base, load_model
 from understudy.models.checkpoint import Snapshot, checkpoints, load, replace, save
+from understudy.models.gallery import kept_in, path_of
 from understudy.models.people import without_person
 from understudy.progress import Event, Progress
 from understudy.project import Project
@@ -71,7 +73,9 @@ def test_the_end_of_a_training_is_entered_once(tmp_path: Path, home: Path) -> No
     (record,) = model_records.find(Home(home), digest)
     assert (record.kind, record.model, record.steps) == ("training", "duo", 3)
     assert record.weights_sha256 == weights_hash(load_model(project.model_folder("duo")))
-    assert list(record.files) == hashes_of(newest(project, "duo"))
+    kept = [files.sha256(path) for path in kept_in(project.model_folder("duo"))]
+    assert len(kept) == 2
+    assert list(record.files) == hashes_of(newest(project, "duo")) + kept
     ids = {name: project.person(name).consent for name in ("red", "blue")}
     assert {one.id for one in record.consents} == {one.id for one in ids.values() if one}
     enter_checkpoint(project, "duo")
@@ -105,6 +109,28 @@ def test_every_file_of_a_checkpoint_leads_to_it(project: Project, home: Path, na
     said = {text: tone for tone, text in found.findings}
     assert said[f"Consent record {consent.id} was on file."] == "proved"
     assert said["It had 20 steps of training then."] == "proved"
+
+
+def test_a_gallery_leads_to_its_model(project: Project, home: Path) -> None:
+    """Also one that is newer than the model, which is entered once more with it."""
+    galleries.keep(project, "trio", "eva")
+    path = path_of(project.model_folder("trio"), "eva")
+    digest = files.sha256(path)
+    assert model_search.search(Home(home), digest) is None
+    for _ in range(2):
+        enter_checkpoint(project, "trio")
+        (record,) = model_records.find(Home(home), digest)
+        assert list(record.files) == [*hashes_of(newest(project)), digest]
+    found = model_search.search(Home(home), digest)
+    assert found is not None
+    assert found.holds
+    assert found.summary.startswith("It is part of the model trio, which this installation trained")
+    with Ledger.open(Home(home), write=False) as ledger:
+        (entry,) = [one for one in ledger.latest(100) if digest in one.values.get("files", ())]
+    assert entry.values["kind"] == "model"
+    path.unlink()
+    enter_checkpoint(project, "trio")
+    assert len(list(home.glob("records/models/*.json"))) == 2
 
 
 def test_a_film_s_model_is_known_by_its_weights(project: Project, home: Path) -> None:

@@ -16,6 +16,7 @@ from understudy import pretrain as stage
 from understudy.errors import CheckpointError, ConsentError, SettingsError
 from understudy.models import load_model
 from understudy.models.base import network_class
+from understudy.models.gallery import kept_in
 from understudy.models.pretrained import read_base
 from understudy.project import Project
 from understudy.trust import consent, model_records
@@ -27,6 +28,7 @@ FEW: dict[str, Any] = {
     "steps": 3,
     "batch": 2,
     "report_every": 1000,
+    "gallery": False,
     "device": "cpu",
     "precision": "float32",
 }
@@ -53,8 +55,9 @@ def test_a_base_is_made_and_a_training_begins_with_it(
     project: Project, home: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "crowd.safetensors"
-    report = project.pretrain(CROWD, "crowd", file, aside=2, **FEW)
+    report = project.pretrain(CROWD, "crowd", file, aside=2, **FEW | {"gallery": True})
     assert report.file == file
+    assert kept_in(report.trained.folder) == [], "a base draws nobody"
     assert set(report.aside) == {"p0", "p5"}
     learned = tuple(name for name in CROWD if name not in report.aside)
     assert report.trained.people == learned

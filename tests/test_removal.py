@@ -11,13 +11,20 @@ from typing import Any
 
 import pytest
 
+import galleries
 from coming_and_going import PEOPLE, newest, parts, snapshot, studio, trained
 from understudy.cli import main
+from understudy.conversion.own_gallery import cached_path
 from understudy.errors import ProjectLocked, UnknownPerson
-from understudy.files import only_writer, write_json
+from understudy.files import only_writer, sha256, write_json
+from understudy.model_entries import enter_checkpoint
+from understudy.model_search import search
 from understudy.models.checkpoint import checkpoints, complete, load, replace, save
+from understudy.models.decoder_file import read
+from understudy.models.gallery import kept_in, path_of, write
 from understudy.project import Project
 from understudy.scan import scan_key
+from understudy.trust.home import Home
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -29,8 +36,12 @@ def project(tmp_path: Path) -> Project:
     trained(project)
     trained(project, "duo", ("ada", "chen"))
     trained(project, "solo", ("eva",))
+    galleries.keep(project, "trio", *PEOPLE)
+    galleries.keep(project, "solo", "eva")
     for name in ("eva", "ada"):
         project.export_person(name, "trio")
+        cached = cached_path(project.cache_folder, name)
+        write(cached, galleries.made(), "print")
         digest = hashlib.sha256(f"film of {name}".encode()).hexdigest()
         scan = project.cache_folder / "scan" / scan_key(digest, project.settings.scan)
         scan.mkdir(parents=True)
@@ -87,6 +98,9 @@ def test_everything_goes_and_what_stays_is_said(project: Project) -> None:
         "1 exported file",
         "2 preview sheets of trio",
         "2 checkpoints of trio",
+        "the gallery in trio",
+        "the gallery in solo",
+        "the gallery in the cache",
         "the model solo",
         "1 file of footage",
         "the faceset",
@@ -96,6 +110,11 @@ def test_everything_goes_and_what_stays_is_said(project: Project) -> None:
     assert [path.name for path in report.renders] == [Path(one).name for one in LEFT[1:]]
     assert report.models == ("trio",)
     assert project.people == ["ada", "chen"]
+    assert [one.name for one in kept_in(project.model_folder("trio"))] == [
+        "gallery-ada.safetensors",
+        "gallery-chen.safetensors",
+    ]
+    assert cached_path(project.cache_folder, "ada").is_file()
     assert (project.cache_folder / "scan" / "whole-ada").is_dir()
     assert (project.renders_folder / ".work" / "key-ada" / "job.json").is_file()
     record = json.loads(project.removed_file.read_text())["removed"]["eva"]
@@ -138,7 +157,7 @@ class _Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("calls", range(2, 27, 3))
+@pytest.mark.parametrize("calls", range(2, 131, 8))
 def test_cut_short_anywhere_the_same_command_completes_it(
     project: Project, monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
@@ -159,6 +178,7 @@ def test_cut_short_anywhere_the_same_command_completes_it(
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "rmtree", deadly(shutil.rmtree))
         patched.setattr(os, "replace", deadly(os.replace))
+        patched.setattr(os, "unlink", deadly(os.unlink))
         try:
             project.remove_person("eva")
         except _Killed:
@@ -224,3 +244,38 @@ def test_a_checkpoint_made_anew_survives_a_kill(
     assert load(found).model.people == PEOPLE
     first = next(iter(fresh.model.state_dict().values()))
     assert (next(iter(load(found).model.state_dict().values())) == first).all()
+
+
+def test_pictures_go_from_models_that_do_not_know_the_person(project: Project) -> None:
+    """Where an import was cut short, or a training before its first checkpoint."""
+    galleries.keep(project, "duo", "eva", "ada")
+    young = project.model_folder("young")
+    with only_writer(young / ".lock", "it"):
+        galleries.keep(project, "young", "eva", "chen")
+        left = path_of(young, "eva").with_name(".gallery-eva.abcdefgh.safetensors")
+        left.write_bytes(path_of(young, "eva").read_bytes())
+        with pytest.raises(ProjectLocked, match="young"):
+            project.remove_person("eva")
+    report = project.remove_person("eva")
+    assert traces(project, "eva") == LEFT
+    assert "the gallery in young" in report.removed
+    assert path_of(young, "chen").is_file()
+    assert path_of(project.model_folder("duo"), "ada").is_file()
+
+
+def test_copies_of_pictures_are_known_as_deleted(project: Project, home: Path) -> None:
+    exported = project.exports_folder / "trio-eva.decoder.safetensors"
+    assert read(exported).gallery is not None
+    own = [exported, path_of(project.model_folder("trio"), "eva")]
+    hashes = [sha256(path) for path in own]
+    chen = sha256(path_of(project.model_folder("trio"), "chen"))
+    enter_checkpoint(project, "trio")
+    project.remove_person("eva")
+    for one in hashes:
+        found = search(Home(home), one)
+        assert found is not None
+        assert found.summary.startswith("Do not use it: somebody whose face it draws took back")
+    stays = search(Home(home), chen)
+    assert stays is not None
+    assert stays.summary.startswith("It is part of the model trio, which this installation trained")
+    assert stays.holds

@@ -16,6 +16,7 @@ from typing import Any
 
 from understudy.compute import choose_device
 from understudy.conversion.detailer import NO_GALLERIES, Detailed, Galleries
+from understudy.conversion.own_gallery import own_galleries, shapes_of
 from understudy.data.faceset import Faceset
 from understudy.drawing import Artist, Cast, Draws, Trained
 from understudy.errors import ProjectError, SettingsError
@@ -36,7 +37,7 @@ from understudy.matching import (
 from understudy.media.video import MediaInfo, probe
 from understudy.mended import MendedScan
 from understudy.mending import mend
-from understudy.models import gallery, load_model
+from understudy.models import SwapModel, gallery, load_model
 from understudy.orders import Orders, Wanted, obey, read_orders
 from understudy.permission import permit, permit_recognised
 from understudy.person import Portrait
@@ -280,14 +281,22 @@ def choose_artist(
         exported = ExportedArtist(Path(model), settings)
         for note in exported.check(swaps, consents):
             progress.note(note)
+        if settings.detail > 0:
+            exported = exported.with_galleries(own_galleries(project, swaps, progress))
+            if lacking := _lacking(swaps, exported.galleries):
+                progress.note(
+                    f"The project has no faces of {lacking}: what comes out is as soft as "
+                    f"{Path(model).name} draws it. For finer detail, add footage and run: "
+                    "understudy extract"
+                )
         return exported, consents
     name = project.model(model)
     network = load_model(project.model_folder(name), progress.note)
     galleries = galleries_of(project, name, swaps) if settings.detail > 0 else NO_GALLERIES
-    if settings.detail > 0 and (lacking := sorted(set(swaps.values()) - set(galleries.own))):
+    if settings.detail > 0 and (lacking := _lacking(swaps, galleries)):
         progress.note(
-            f"The model {name} has no gallery of {' and '.join(lacking)}: the face comes out as "
-            f"soft as the network draws it. To make one: understudy train --name {name}"
+            f"The model {name} has no gallery of {lacking}: the face comes out as "
+            f"soft as the network draws it. To make one: {_again(project, name, network)}"
         )
     device = choose_device(settings.device)
     return Trained(name, network, settings, device, galleries), consents
@@ -303,9 +312,22 @@ def galleries_of(project: ProjectFolder, model: str, swaps: Mapping[str, str]) -
     folder = project.model_folder(model)
     paths = {name: gallery.path_of(folder, name) for name in sorted(set(swaps.values()))}
     own = {name: gallery.read(path) for name, path in paths.items() if path.exists()}
-    known = [name for name in swaps if name in project.people_with_faces] if own else []
-    shapes = {name: Faceset.open(project.person(name).faces_folder).mean_mesh for name in known}
-    return Galleries(own, shapes)
+    return Galleries(own, shapes_of(project, swaps) if own else {})
+
+
+def _again(project: ProjectFolder, name: str, network: SwapModel) -> str:
+    """The command that goes on with a model, which makes galleries that are missing."""
+    usual, words = project.settings.train, ["understudy train --name", name]
+    if network.network != usual.network:
+        words += ["--network", network.network]
+    if network.size != usual.size and len(network.sizes) > 1:
+        words += ["--size", str(network.size)]
+    return " ".join(words)
+
+
+def _lacking(swaps: Mapping[str, str], galleries: Galleries) -> str:
+    """Who comes without a gallery, in words; empty when nobody does."""
+    return " and ".join(sorted(set(swaps.values()) - set(galleries.own)))
 
 
 def _roles(name: str, swaps: Mapping[str, str]) -> list[Role]:

@@ -3,6 +3,8 @@
     understudy person export eva --model trio
     understudy person import trio-eva.decoder.safetensors --model duo
 
+The file also holds the person's gallery where the model keeps one, unless it is left out.
+
 A decoder draws sense only from the encoder that it was trained on. So it goes into a model whose
 encoder is the same, to the bit: a copy of the model, or one to which others joined with
 `--freeze-encoder` since. Everything else is refused.
@@ -11,6 +13,8 @@ encoder is the same, to the bit: a copy of the model, or one to which others joi
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,6 +23,7 @@ from pathlib import Path
 from understudy import files
 from understudy.errors import CheckpointError, ConsentError, SettingsError
 from understudy.model_entries import check_not_deleted, enter_checkpoint, enter_export, known_of
+from understudy.models import gallery as galleries
 from understudy.models.checkpoint import (
     Snapshot,
     checkpoints,
@@ -28,6 +33,7 @@ from understudy.models.checkpoint import (
     replace,
 )
 from understudy.models.decoder_file import Label, read, write
+from understudy.models.gallery import Gallery
 from understudy.models.people import check_decoders, digest, encoder_digest, with_person
 from understudy.permission import permit
 from understudy.person import check_name
@@ -48,27 +54,35 @@ class DecoderReport:
         file: the decoder file.
         person, model: whose decoder, out of or into which model.
         label: what the file says of itself.
+        pictures: in the gallery that the file holds; 0 when it holds none.
     """
 
     file: Path
     person: str
     model: str
     label: Label
+    pictures: int = 0
 
 
 def export_person(
-    project: Project, person: str, model: str, output: Path | None, progress: Progress
+    project: Project,
+    person: str,
+    model: str,
+    output: Path | None,
+    progress: Progress,
+    gallery: bool = True,
 ) -> DecoderReport:
     """Write the decoder of `person` in `model` as a file.
 
     Args:
         output: MODEL-PERSON.decoder.safetensors in the project's folder `exports` when None.
+        gallery: with the person's gallery, where the model has one.
 
     Raises:
         UnknownPerson, UnknownModel: no such person or model.
         ConsentError: the person's face may not be used.
         SettingsError: the model has no decoder of the person, or one for everybody.
-        CheckpointError: the model is damaged.
+        CheckpointError: the model or the gallery is damaged.
         StorageError: the file cannot be written.
         TrustError: it cannot be entered in the ledger; no file is left.
     """
@@ -78,7 +92,9 @@ def export_person(
     network.check_swaps()
     network.decoder(person)
     weights = network.parts()[f"decoder-{person}"]
+    own = _gallery_of(project.model_folder(model), person, progress) if gallery else None
     label = Label(
+        schema_version=1 if own is None else 2,
         understudy=version("understudy"),
         exported_at=datetime.now(UTC).replace(microsecond=0),
         person=person,
@@ -87,19 +103,38 @@ def export_person(
         encoder_sha256=encoder_digest(network),
         weights_sha256=digest(weights),
         consent=consent,
+        gallery_sha256=None if own is None else own.sha256,
     )
     output = output or project.exports_folder / f"{model}-{person}{SUFFIX}"
     files.clear_leftovers(output)
     with files.atomic(output) as temporary:
-        write(temporary, label, weights)
+        write(temporary, label, weights, own)
         enter_export(temporary, model, "decoder", {person: consent}, label.weights_sha256)
-    return DecoderReport(output, person, model, label)
+    return DecoderReport(output, person, model, label, len(own or ()))
+
+
+def _gallery_of(folder: Path, person: str, progress: Progress) -> Gallery | None:
+    """The gallery that a model keeps of a person. Raises CheckpointError when it is damaged."""
+    path = galleries.path_of(folder, person)
+    if not path.exists():
+        progress.note(
+            f"The model {folder.name} has no gallery of {person}, so the file holds none."
+        )
+        return None
+    try:
+        return galleries.read(path)
+    except CheckpointError as error:
+        raise CheckpointError(
+            error.problem,
+            "Remove that file and run `understudy train` with the same model again, which makes a "
+            "new one; or export with --no-gallery.",
+        ) from error
 
 
 def import_person(
     project: Project, file: Path, model: str, statement: Path | None, progress: Progress
 ) -> DecoderReport:
-    """Take the decoder in `file` into `model`, and its person into the project.
+    """Take the decoder in `file` into `model`, with its gallery, and its person into the project.
 
     The consent on file in the project holds; for a person new to it the record in the file does,
     with the written agreement where it speaks of one.
@@ -119,7 +154,7 @@ def import_person(
         TrustError: a record of the file is damaged, and nothing was done; or the model cannot be
             entered in the ledger, and the person is in it.
     """
-    label, weights = read(file)
+    label, weights, gallery = read(file)
     person = check_name(label.person, "person")
     project.check_not_removed(person)
     check_not_deleted(file)
@@ -147,11 +182,33 @@ def import_person(
             joined.model, joined.average, joined.optimizer, joined.settings, state.json()
         )
         newest = next(one for one in checkpoints(folder) if int(one.name) == state.step)
-        replace(newest, made)
+        with _gallery_kept(folder, person, gallery):
+            replace(newest, made)
         enter_checkpoint(project, model, "import")
     for sentence in known_of(file):
         progress.note(sentence)
-    return DecoderReport(file, person, model, label)
+    return DecoderReport(file, person, model, label, len(gallery or ()))
+
+
+@contextmanager
+def _gallery_kept(folder: Path, person: str, gallery: Gallery | None) -> Iterator[None]:
+    """Keep an imported gallery with the model, unless what is done meanwhile fails.
+
+    It comes before the decoder: a person whom the model knows cannot be imported again, so a
+    process that is killed in between must not leave the decoder alone.
+
+    Raises:
+        StorageError
+    """
+    path = galleries.path_of(folder, person)
+    galleries.remove(path)
+    if gallery is not None:
+        galleries.write(path, gallery, f"imported {gallery.sha256}")
+    try:
+        yield
+    except BaseException:
+        galleries.remove(path)
+        raise
 
 
 def _check_fit(file: Path, label: Label, model: str, snapshot: Snapshot) -> None:

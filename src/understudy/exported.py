@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from understudy.composite import PAST
+from understudy.conversion.detailer import NO_GALLERIES, Galleries
 from understudy.drawing import Drawer, Draws
 from understudy.errors import SettingsError
 from understudy.exchange.card import grant
@@ -28,7 +29,8 @@ class ExportedArtist:
     """An exported model as an artist.
 
     Our own files say whose face they draw, and draw nobody else. A file from elsewhere does not:
-    whom it draws is what the user says, with the consent that the project holds for them.
+    whom it draws is what the user says, with the consent that the project holds for them. No file
+    brings pictures along: detail comes from galleries of the project's own (`with_galleries`).
 
     Raises:
         MediaError: the file cannot be read or may not be run.
@@ -38,7 +40,7 @@ class ExportedArtist:
     """
 
     def __init__(self, path: Path, settings: ConvertSettings) -> None:
-        self.model, self.settings = Exported(path), settings
+        self.model, self.settings, self.galleries = Exported(path), settings, NO_GALLERIES
         check_not_deleted(path, self.model.sha256)
 
     @property
@@ -56,6 +58,7 @@ class ExportedArtist:
             "weights_sha256": self.model.sha256,
             "device": "cpu",
             "card": None if card is None else card.model_dump(mode="json"),
+            "galleries": self.galleries.facts(),
         }
 
     def check(self, swaps: Mapping[str, str], consents: Mapping[str, Consent]) -> list[str]:
@@ -96,7 +99,15 @@ class ExportedArtist:
                 f"{self.model.path.name} draws {card.person}, not {with_}.",
                 f"Say --with {card.person}, or take another file.",
             )
-        return ExportedDrawer(self.model, replace, self.settings)
+        drawer = ExportedDrawer(self.model, replace, self.settings)
+        drawer.detailer = self.galleries.detailer(replace, with_, self.settings.detail)
+        return drawer
+
+    def with_galleries(self, galleries: Galleries) -> ExportedArtist:
+        """The same, with pictures of who comes, from which their detail is taken."""
+        other = copy(self)
+        other.galleries = galleries
+        return other
 
     def with_settings(self, settings: ConvertSettings) -> ExportedArtist:
         other = copy(self)

@@ -13,6 +13,7 @@ from understudy import files, model_search
 from understudy.drawing import weights_hash
 from understudy.errors import CheckpointError, ConsentError, UnderstudyError
 from understudy.models.checkpoint import checkpoints, load
+from understudy.models.gallery import kept_in
 from understudy.progress import Progress
 from understudy.trust import model_records
 from understudy.trust.consent import Consent
@@ -67,19 +68,21 @@ def listed_in(checkpoint: Path) -> dict[str, str]:
 
 
 def enter_checkpoint(project: ProjectFolder, name: str, kind: Kind = "training") -> None:
-    """Enter the newest whole checkpoint of the model `name`, unless it is there already. The
-    caller is the model's only writer.
+    """Enter the newest whole checkpoint of the model `name` with its galleries, unless all of
+    them are there already. The caller is the model's only writer.
 
     Raises:
         CheckpointError: there are checkpoints, but none is whole.
         TrustError, StorageError: as `model_records.enter`; the model itself is kept.
     """
     damaged: CheckpointError | None = None
-    for one in checkpoints(project.model_folder(name)):
-        if (one / MANIFEST).is_file() and model_records.find(
-            Home.from_environment(), files.sha256(one / MANIFEST)
-        ):
-            return
+    folder = project.model_folder(name)
+    pictures = [files.sha256(path) for path in kept_in(folder)]
+    for one in checkpoints(folder):
+        if (one / MANIFEST).is_file():
+            known = model_records.find(Home.from_environment(), files.sha256(one / MANIFEST))
+            if any(set(pictures) <= set(record.files) for record in known):
+                return
         try:
             snapshot = load(one)
         except CheckpointError as error:
@@ -88,7 +91,7 @@ def enter_checkpoint(project: ProjectFolder, name: str, kind: Kind = "training")
         model_records.enter(
             kind,
             name,
-            hashes_of(one),
+            hashes_of(one) + pictures,
             on_file(project, snapshot.average.people),
             weights_sha256=weights_hash(snapshot.average),
             base_sha256=snapshot.state.get("base"),

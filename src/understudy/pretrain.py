@@ -86,7 +86,8 @@ def pretrain(
     Args:
         people: everybody with a faceset when empty.
         name: of the model that is trained; the base is made of it.
-        settings: of the training; its network is `modulated`, and it begins with nothing.
+        settings: of the training; its network is `modulated`, it begins with nothing, and it keeps
+            no galleries.
         aside: how many of them are kept out, evenly spread over the names in their order.
         labels: what is known of the frames, see `data.labels`; the latents learn to hold it, and
             the base to read it from them.
@@ -114,7 +115,9 @@ def pretrain(
     if labels is not None:
         found = read_labels(labels)
         _check_labels(project, found, everybody)
-    own = settings.model_copy(update={"network": Modulated.network, "base": "none"})
+    # A base is given away and draws nobody: it is no place for anybody's pictures.
+    fixed = {"network": Modulated.network, "base": "none", "gallery": False}
+    own = settings.model_copy(update=fixed)
     trained = train(project, learned, name, own, progress, labels=found)
     if not trained.finished:
         return PretrainReport(trained, None, {}, {})

@@ -143,16 +143,20 @@ class Project(ProjectFilms):
         model: str | None = None,
         output: Path | None = None,
         progress: Progress | None = None,
+        *,
+        gallery: bool = True,
     ) -> DecoderReport:
         """Write a person's decoder as a file; see `decoders.export_person`.
 
         Args:
             model: the only model of the project when not given.
             output: a file in the folder `exports` when not given.
+            gallery: with the person's gallery, where the model has one.
         """
         from understudy.decoders import export_person
 
-        return export_person(self, person, self.model(model), output, progress or silent())
+        progress = progress or silent()
+        return export_person(self, person, self.model(model), output, progress, gallery)
 
     def import_person(
         self,

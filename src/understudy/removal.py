@@ -2,9 +2,10 @@
 
     understudy person remove eva
 
-Scans of their footage, unfinished conversions with them, files that were exported, their decoder
-in every checkpoint of every model (as trained, averaged, and what the optimiser remembers),
-preview sheets that show them, and last their folder with footage, faceset and consent. Films that
+Scans of their footage, unfinished conversions with them, files that were exported, their gallery
+in every model and in the cache, their decoder in every checkpoint of every model (as trained,
+averaged, and what the optimiser remembers), preview sheets that show them, and last their folder
+with footage, faceset and consent. Films that
 were made are listed and stay. A name and a time are kept, so that whoever asks for them is
 answered. Cut short, the same command goes on where it was.
 """
@@ -17,12 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy import files
+from understudy.conversion.own_gallery import cached_path
 from understudy.data.scans import Scan
 from understudy.decoders import SUFFIX
 from understudy.errors import CheckpointError, MediaError, ProjectError, SettingsError
 from understudy.exchange.checking import check as check_graph
 from understudy.model_entries import enter_tombstone, exported_with, hashes_in, listed_in, on_file
-from understudy.models import decoder_file
+from understudy.models import decoder_file, gallery
 from understudy.models.checkpoint import (
     Snapshot,
     checkpoints,
@@ -82,6 +84,7 @@ def remove_person(project: Project, name: str, progress: Progress) -> RemovalRep
         run.scans()
         run.conversions()
         run.exports()
+        run.cached_gallery()
         run.models()
         made = made_with(project, place)
         run.folder()
@@ -175,7 +178,7 @@ class _Removal:
                 return True
         try:
             if path.name.endswith(SUFFIX):
-                return decoder_file.read(path)[0].person == name
+                return decoder_file.read(path).label.person == name
             if path.suffix in (".dfm", ".onnx"):
                 card = check_graph(path)[1].card
                 return card is not None and name in (card.person, card.replaced)
@@ -183,14 +186,22 @@ class _Removal:
             self.progress.note(f"{path.name} cannot be looked into: {error.problem}")
         return False
 
+    def cached_gallery(self) -> None:
+        """The gallery that was made straight from the faceset."""
+        if gallery.remove(cached_path(self.project.cache_folder, self.place.name)):
+            self.told.append("the gallery in the cache")
+
     def models(self) -> None:
-        """The decoder in every checkpoint, and the preview sheets of such models."""
+        """The gallery and the decoder in every checkpoint, and the preview sheets of such
+        models."""
         for model in self.project.models:
             folder = self.project.model_folder(model)
-            if not (folder / "checkpoints").is_dir():
+            # A training makes its lock first, then galleries, and checkpoints much later.
+            if not ((folder / "checkpoints").is_dir() or (folder / ".lock").exists()):
                 continue
             with files.only_writer(folder / ".lock", f"the model {model}"):
                 complete(folder)
+                self._gallery(folder)
                 own = [one for one in checkpoints(folder) if self._knows(one)]
                 if not own:
                     continue
@@ -208,6 +219,14 @@ class _Removal:
                     _delete(folder)
                     self.told.append(f"the model {model}, which knew nobody else")
                     self.learned.remove(model)
+
+    def _gallery(self, folder: Path) -> None:
+        """The pictures that a model keeps of the person, also where it has no checkpoint yet or
+        where an import was cut short."""
+        path = gallery.path_of(folder, self.place.name)
+        self._bury((files.sha256(one) for one in (path,) if one.is_file()), folder.name)
+        if gallery.remove(path):
+            self.told.append(f"the gallery in {folder.name}")
 
     def _knows(self, checkpoint: Path) -> bool:
         if (checkpoint / f"decoder-{self.place.name}.safetensors").exists():

@@ -37,7 +37,7 @@ from understudy.model_entries import enter_checkpoint
 from understudy.models.base import network_class
 from understudy.models.checkpoint import Snapshot, complete, load_newest, save
 from understudy.models.figures import Figures, measure
-from understudy.models.gallery import path_of
+from understudy.models.gallery import path_of, remove
 from understudy.models.learner import Learner
 from understudy.models.people import only, put_back
 from understudy.models.pretrained import Base
@@ -188,11 +188,8 @@ def _keep_galleries(
         make_galleries(folder, facesets, held_out, progress)
         return
     for person in facesets:
-        path = path_of(folder, person)
-        with files.storage_errors(path):
-            if path.exists():
-                path.unlink()
-                progress.note(f"The gallery of {person} was removed, as --no-gallery says.")
+        if remove(path_of(folder, person)):
+            progress.note(f"The gallery of {person} was removed, as --no-gallery says.")
 
 
 def _told(figures: Mapping[str, Figures]) -> str:

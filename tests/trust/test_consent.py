@@ -18,6 +18,7 @@ from understudy.errors import ConsentError, StorageError, TrustError
 from understudy.trust import consent as consents
 from understudy.trust.consent import Consent, draft, require, settle, state
 from understudy.trust.consent_record import (
+    NOTICE,
     PURPOSES,
     USUAL,
     canonical,
@@ -32,6 +33,15 @@ from understudy.trust.terms import in_a_line, in_words, standing
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(days=400)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+FIRST_WORDING = (
+    '{"schema_version":2,"person":"ada","footing":"granted","stated_at":"2026-01-30T04:02:52Z",'
+    '"id":"e36e1ac0-98d8-4d69-8a57-b20a63acee7f","stated_by":"subject","adult":true,'
+    '"purposes":["train","convert","publish"],"roles":["shown","replaced"],'
+    '"notice":"understudy-consent-1","signature":'
+    '{"key":"A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=",'
+    '"value":"N0X+IMSiojYT4xTANQ1NvfVZG8Apz88mRu4yQygzzzH80OrEANbKs0LIrL6aLBaJs/Xs+s9qCd+keetb9/SSCA=="}}'
+)
+"""As the version before galleries wrote and signed it, with `KEY`."""
 FILMS = {"a" * 64: "a.mp4", "b" * 64: "b.mp4"}
 
 
@@ -381,6 +391,31 @@ class TestWords:
         told = "\n".join(lines)
         assert told.index("(train)") < told.index("not for") < told.index("(publish)")
         assert "(replaced)" not in told
+
+    def test_pictures_that_are_kept_are_told(self) -> None:
+        told = "\n".join(in_words(by_subject(), NOW))
+        assert (
+            "  pictures    up to 200 of the person's own pictures are kept inside the trained "
+            "model and inside files exported from it,\n"
+            "              so that films get their fine detail; training and exporting with "
+            "--no-gallery keep none\n"
+        ) in told
+        alone = "\n".join(in_words(by_subject(purposes=("train", "convert")), NOW))
+        assert "kept inside the trained model,\n" in alone
+        assert "training with --no-gallery keeps none" in alone
+        assert "exported" not in alone
+        assert "pictures  " not in "\n".join(in_words(by_subject(purposes=("convert",)), NOW))
+        assert "pictures  " not in "\n".join(in_words(state("ada", "synthetic"), NOW))
+
+    def test_a_record_with_the_earlier_wording_holds_and_is_told_as_it_was(self) -> None:
+        record = Consent.model_validate_json(FIRST_WORDING)
+        assert record.whole
+        assert record.sha256 == "2ad8b64557ab612b308e98e91f7349714a5ef78e61da19a394efbb3c64557704"
+        assert require(holder(record), "train", roles=["shown"]) == record
+        told = "\n".join(in_words(record, NOW + timedelta(days=36500)))
+        assert "the wording that was read says nothing of pictures that are kept" in told
+        assert "up to 200" not in told
+        assert not edited(record, notice=NOTICE).whole
 
     def test_whether_it_holds(self) -> None:
         assert standing(by_subject(), NOW) == "yes"

@@ -21,7 +21,8 @@ class Terms:
     """What a consent covers."""
 
     purpose: Annotated[tuple[Purpose, ...], _Flag] = ()
-    """What for, once for each; train, convert and publish when not given."""
+    """What for, once for each; train, convert and publish when not given. Training keeps up to 200
+    of the person's own pictures inside the model, unless it is told --no-gallery."""
 
     role: Annotated[tuple[Role, ...], _Flag] = ()
     """shown in the place of another, replaced by another; both when not given."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from understudy.commands.app import Own, app
+from understudy.commands.app import Own, app, count
+
+if TYPE_CHECKING:
+    from understudy.decoders import DecoderReport
 
 person = App(name="person", help="Export, import or remove one person.", sort_key=6)
 app.command(person)
@@ -20,6 +24,7 @@ def export_person(
     *,
     model: str | None = None,
     output: Path | None = None,
+    gallery: bool = True,
     session: Own,
 ) -> None:
     """Write a person's decoder as a file, for a model with the same encoder.
@@ -28,14 +33,24 @@ def export_person(
         name: Who.
         model: The only model of the project when not given.
         output: The file; in the folder exports when not given.
+        gallery: Put the person's gallery into the file, too: up to 200 of their own pictures.
     """
     with session.progress() as progress:
-        report = session.project().export_person(name, model, output, progress)
+        project = session.project()
+        report = project.export_person(name, model, output, progress, gallery=gallery)
     session.say(
         f"{report.file}: the decoder of {name} in {report.model} "
         f"({report.label.network} at {report.label.size} px, {report.label.consent.footing}).",
+        *_kept(report, "The file holds"),
         f"Next: understudy person import {quote(str(report.file))} --model MODEL",
     )
+
+
+def _kept(report: DecoderReport, begin: str) -> list[str]:
+    """What is said of the gallery in a file, if there is one."""
+    if not report.pictures:
+        return []
+    return [f"{begin} a gallery of {count(report.pictures, 'picture')} of {report.person}."]
 
 
 @person.command(name="import", sort_key=1)
@@ -58,6 +73,7 @@ def import_person(
         report = session.project().import_person(file, model, statement, progress)
     session.say(
         f"{report.person} is in {report.model} now ({report.label.consent.footing}).",
+        *_kept(report, "With them came"),
         f"Next: understudy convert FILM --replace any --with {report.person} "
         f"--model {report.model}",
     )

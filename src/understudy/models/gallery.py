@@ -162,11 +162,12 @@ def from_tensors(tensors: Mapping[str, NDArray[np.generic]], where: str) -> Gall
         raise _damaged(where, f"{error} is missing") from error
     if any(parts[key].dtype != kind for key, kind in _KEYS.items()):
         raise _damaged(where, "its parts are of other kinds")
-    lengths = parts["lengths"].astype(np.int64).tolist()
+    lengths = parts["lengths"].astype(np.int64).ravel().tolist()
     pictures, meshes, masks = parts["pictures"], parts["meshes"], parts["masks"]
     count = len(lengths)
     fits = (
-        0 < count <= MOST
+        parts["lengths"].ndim == 1
+        and 0 < count <= MOST
         and min(lengths) > 0
         and pictures.shape == (sum(lengths),)
         and meshes.shape == (count, POINTS, 3)
@@ -195,6 +196,11 @@ def path_of(model_folder: Path, person: str) -> Path:
     return model_folder / f"gallery-{person}.safetensors"
 
 
+def kept_in(model_folder: Path) -> list[Path]:
+    """The galleries that a model keeps, by name."""
+    return sorted(model_folder.glob("gallery-*.safetensors"))
+
+
 def write(path: Path, gallery: Gallery, made_from: str) -> None:
     """Write a gallery as a file of its own, whole or not at all.
 
@@ -207,6 +213,22 @@ def write(path: Path, gallery: Gallery, made_from: str) -> None:
     plain = {name: np.ascontiguousarray(values) for name, values in gallery.tensors().items()}
     notes = {_VERSION: SCHEMA, "sha256": gallery.sha256, "made_from": made_from}
     files.write_bytes(path, safetensors.numpy.save(plain, notes))
+
+
+def remove(path: Path) -> bool:
+    """Delete a gallery's file, and what killed processes left of it; call as its only writer.
+
+    Returns:
+        Whether there was anything.
+
+    Raises:
+        StorageError
+    """
+    with files.storage_errors(path):
+        there = path.exists()
+        path.unlink(missing_ok=True)
+    files.clear_leftovers(path)
+    return there
 
 
 def is_made_from(path: Path, made_from: str) -> bool:

@@ -43,8 +43,10 @@ USUAL: tuple[Purpose, ...] = ("train", "convert", "publish")
 """What a record covers when nobody says otherwise."""
 ROLES: tuple[Role, ...] = ("shown", "replaced")
 
-NOTICE = "understudy-consent-1"
-"""Name of the wording in `trust.terms` that whoever signs gets to read."""
+NOTICE = "understudy-consent-2"
+"""Name of the wording in `trust.terms` that whoever signs gets to read. The first one,
+`understudy-consent-1`, did not say that pictures are kept inside a model; records with it hold as
+before."""
 
 LONGEST = 1 << 20
 """Of a record's file, in bytes."""

@@ -46,7 +46,8 @@ class ModelRecord(BaseModel):
     """Its name in the project that it is of, or was exported from."""
     made_at: AwareDatetime
     files: tuple[Sha256, ...]
-    """Of every file; of a checkpoint its manifest first."""
+    """Of every file; of a checkpoint its manifest first, and after its weights the galleries of
+    the model."""
     weights_sha256: Sha256 | None = None
     """Of the averaged weights; records of films name it as their model."""
     base_sha256: Sha256 | None = None

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from understudy.errors import ConsentError
 from understudy.trust.consent import check
-from understudy.trust.consent_record import PURPOSES, ROLES, Consent, Purpose, Role
+from understudy.trust.consent_record import NOTICE, PURPOSES, ROLES, Consent, Purpose, Role
 
 _MAY: dict[Purpose, str] = {
     "train": "let a model learn the face (train)",
@@ -39,6 +39,7 @@ def in_words(consent: Consent, at: datetime, own_key: str | None = None) -> list
         f"  holds       {standing(consent, at)}",
         *_list("for", [_MAY[one] for one in PURPOSES if one in consent.purposes]),
         *_list("not for", [_MAY[one] for one in PURPOSES if one not in consent.purposes]),
+        *_list("pictures", _pictures(consent)),
         *_list("how", [_SEEN[one] for one in ROLES if one in consent.roles]),
         f"  footage     {_footage(consent)}",
         f"  where       {consent.territory or 'anywhere'}",
@@ -96,6 +97,25 @@ def _age(consent: Consent) -> str:
 
 def _list(title: str, parts: list[str]) -> list[str]:
     return [f"  {title if not row else '':<11} {part}" for row, part in enumerate(parts)]
+
+
+def _pictures(consent: Consent) -> list[str]:
+    """What is said of pictures that are kept inside a model; nothing where none is trained."""
+    if "train" not in consent.purposes or consent.footing == "synthetic":
+        return []
+    if consent.notice != NOTICE:
+        return [
+            "the wording that was read says nothing of pictures that are kept inside a model;",
+            "to train and export without them: --no-gallery",
+        ]
+    exported = "publish" in consent.purposes
+    files = " and inside files exported from it" if exported else ""
+    without = "training and exporting" if exported else "training"
+    return [
+        f"up to 200 of the person's own pictures are kept inside the trained model{files},",
+        f"so that films get their fine detail; {without} with --no-gallery "
+        f"{'keep' if exported else 'keeps'} none",
+    ]
 
 
 def _footage(consent: Consent) -> str:
