@@ -19,6 +19,7 @@ def made(count: int = 3, seed: int = 0, side: int = 64) -> Gallery:
         tuple(encode_image(image, ".webp") for image in images),
         rng.random((count, 468, 3), np.float32),
         rng.integers(0, 255, (count, 8, 8)).astype(np.uint8),
+        rng.uniform(-0.2, 0.2, (count, 2)).astype(np.float32),
         rng.random((468, 2), np.float32),
     )
 

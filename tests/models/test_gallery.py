@@ -183,6 +183,6 @@ def test_too_many_pictures_are_refused() -> None:
 )
 def test_a_picture_that_is_none_is_said_when_it_is_drawn(picture: bytes, match: str) -> None:
     whole = made(1)
-    bad = Gallery((picture,), whole.meshes, whole.masks, whole.mean)
+    bad = Gallery((picture,), whole.meshes, whole.masks, whole.gazes, whole.mean)
     with pytest.raises(CheckpointError, match=match):
         bad.near(0, 64)

@@ -19,7 +19,7 @@ from understudy.conversion.compositing.gallery_detail import (
     Sample,
     with_detail,
 )
-from understudy.conversion.gallery_picks import FramePicks, choose
+from understudy.conversion.gallery_picks import FramePicks, choose, openings
 from understudy.faces.align import CORE, alignment, core_alignment, transform_points
 from understudy.gaze import Gaze
 from understudy.models.gallery import Gallery
@@ -109,9 +109,8 @@ class Detailer:
                 continue
             own = np.stack(found)
             self._apart[track] = self._difference(own)
-            for index, picks in zip(
-                frames[track], choose(self.gallery, own + self._apart[track]), strict=True
-            ):
+            chosen = choose(self.gallery, own + self._apart[track], openings(own))
+            for index, picks in zip(frames[track], chosen, strict=True):
                 self._picks[index, track] = picks
 
     def picks(self, index: int, track: int) -> FramePicks | None:
@@ -156,8 +155,8 @@ class Detailer:
         mesh = share_mesh(face.landmarks)
         picks = self.picks(index, face.track)
         if picks is None:
-            (picks,) = choose(self.gallery, (mesh + self._difference(mesh[None]))[None])
             apart = self._difference(mesh[None])
+            (picks,) = choose(self.gallery, (mesh + apart)[None], np.ones(1, np.float32))
         else:
             apart = self._apart[face.track]
         if self.strength <= 0:
@@ -172,6 +171,7 @@ class Detailer:
             pixel,
             picks.shares,
             gaze or (float("nan"), float("nan")),
+            picks.awake,
         )
         side = GRID / CORE / float(np.sqrt(abs(np.linalg.det(to_grid[:, :2]))))
         samples = [

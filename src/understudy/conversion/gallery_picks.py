@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy import metrics
 from understudy.faces.masks import EYES_AND_BROWS, LIPS
 from understudy.models.gallery import Gallery
 from understudy.types import Floats
@@ -37,6 +38,20 @@ WHOLE_TOO = 0.3
 GOOD, BAD = 0.012, 0.03
 """Root mean square distance of the nearest picture's eyes or mouth, in sides of the stored crop:
 up to the first the pictures count fully, from the second the drawn face stays."""
+
+LIDS_OFF = 0.03
+"""What a picture with eyes open by as much more or less as they are open at all costs, in sides of
+the stored crop: the mesh understates lids."""
+
+OPEN_LEVEL = 0.75
+"""Quantile of the eyes' opening, over a track or a gallery, at which they count as open."""
+
+LIDS_GOOD, LIDS_BAD = 0.12, 0.3
+"""As `GOOD` and `BAD`, for the difference of the openings, as shares of open eyes."""
+
+SHUT, AWAKE = 0.8, 0.95
+"""Share of open eyes at which the mesh calls eyes shut, and from which they surely are not. Where
+they may be shut the drawn face knows lids better than pictures with open eyes do."""
 
 AT_ONCE = 2048
 """Frames that are compared with the gallery together."""
@@ -66,10 +81,22 @@ class FramePicks:
 
     Attributes:
         shares: how far the pictures of eyes and mouth fit, 0..1 each.
+        awake: how sure it is that the eyes are open, 0..1.
     """
 
     picks: tuple[Pick, ...]
     shares: tuple[float, float]
+    awake: float = 1.0
+
+
+def openings(meshes: Floats) -> Floats:
+    """How far the eyes are open in meshes of one person: float32 (N,), 1 for open ones, never 0.
+
+    Args:
+        meshes: float32 (N, 468, 2 or 3), N > 0.
+    """
+    found = np.array([np.mean(metrics.eye_opening(mesh)) for mesh in meshes], np.float32)
+    return found / np.float32(max(float(np.quantile(found, OPEN_LEVEL)), 1e-3))
 
 
 def _weights() -> dict[str, Floats]:
@@ -126,19 +153,19 @@ def _faded(path: NDArray[np.intp]) -> list[dict[int, float]]:
     return found
 
 
-def choose(gallery: Gallery, wanted: Floats) -> list[FramePicks]:
+def choose(gallery: Gallery, wanted: Floats, opened: Floats) -> list[FramePicks]:
     """The pictures for each frame of a track.
 
     Args:
         wanted: float32 (T, 468, 2), T > 0 neighbouring frames: where the person's mesh is to be, as
             `Gallery.meshes`.
+        opened: float32 (T,), the film's eyes, as `openings`.
     """
     weights = _weights()
     distances = {part: _distances(gallery, wanted, weights[part]) for part in PARTS}
-    costs = {
-        part: distances[part] + (0 if part == "whole" else WHOLE_TOO * distances["whole"])
-        for part in PARTS
-    }
+    lids = np.abs(opened[:, None] - openings(gallery.meshes[..., :2]))
+    costs = {part: own + WHOLE_TOO * distances["whole"] for part, own in distances.items()}
+    costs["eyes"] += LIDS_OFF * lids
     merged: list[dict[tuple[int, str], float]] = [{} for _ in range(len(wanted))]
     for part, most in PARTS.items():
         each = min(most, len(gallery))
@@ -151,13 +178,16 @@ def choose(gallery: Gallery, wanted: Floats) -> list[FramePicks]:
                 for row, weight in pictures.items():
                     key = row, part
                     merged[frame][key] = merged[frame].get(key, 0.0) + weight / each
-    fits = [
+    eyes, mouth = (
         np.clip((BAD - distances[part].min(1)) / (BAD - GOOD), 0, 1) for part in ("eyes", "mouth")
-    ]
+    )
+    eyes *= np.clip((LIDS_BAD - lids.min(1)) / (LIDS_BAD - LIDS_GOOD), 0, 1)
+    awake = np.clip((opened - SHUT) / (AWAKE - SHUT), 0, 1)
     return [
         FramePicks(
             tuple(Pick(row, part, weight) for (row, part), weight in sorted(pictures.items())),
-            (float(fits[0][frame]), float(fits[1][frame])),
+            (float(eyes[frame]), float(mouth[frame])),
+            float(awake[frame]),
         )
         for frame, pictures in enumerate(merged)
     ]

@@ -47,7 +47,7 @@ skin and eyes, and on the mouth, which the network draws better than any picture
 BEYOND = 4.0
 """Times `SPLIT` up to which the pictures may take the place of a drawn face that lacks shape."""
 
-LACKING = 1.15
+LACKING = 1.2
 """The pictures take so much of its place, less the strength of the drawn face's shapes over
 theirs."""
 
@@ -80,7 +80,7 @@ QUIET = np.float32(9)
 FARTHEST = 2.9
 """Pixels of the grid by which the drawn face is moved, at most."""
 
-MOVED = np.float32(0.5)
+MOVED = np.float32(0.65)
 """Share of the way to the pictures that the drawn face is moved."""
 
 LEAST = 0.8
@@ -142,6 +142,7 @@ class Place:
         shares: how far the pictures of eyes and mouth fit, 0..1 each; where they do not, the
             drawn face stays.
         gaze: how far aside the eyes of the film's face look, as `Sample.gaze`.
+        awake: how sure it is that they are open, 0..1.
     """
 
     matrix: NDArray[np.float64]
@@ -149,6 +150,7 @@ class Place:
     pixel: float
     shares: tuple[float, float] = (1.0, 1.0)
     gaze: tuple[float, float] = (float("nan"), float("nan"))
+    awake: float = 1.0
 
     @property
     def pixel_on_grid(self) -> float:
@@ -345,7 +347,7 @@ def looking(place: Place, field: Field, gaze: tuple[float, float]) -> Field:
     moved: Floats | None = None
     line = np.arange(GRID, dtype=np.float32)
     for ends, inside, own, films in zip(EYES, place.openings, gaze, place.gaze, strict=True):
-        way = films - own
+        way = (films - own) * place.awake
         if not np.isfinite(way):
             continue
         way = float(np.clip(way, -FARTHEST_LOOK, FARTHEST_LOOK))
@@ -495,7 +497,7 @@ def _mix(drawn: Floats, place: Place, samples: Sequence[Sample]) -> _Mix:
     lacking = _lacking(moved, together, place.pixel_on_grid)
     # Inside of the eyes the pictures say where they look, as far as they fit there.
     for inside in place.openings:
-        lacking = np.maximum(lacking, np.float32(place.shares[0]) * inside)
+        lacking = np.maximum(lacking, np.float32(place.shares[0] * place.awake) * inside)
     guide = _luma(moved + lacking[..., None] * (together - moved))
 
     wanted = _blurred(guide, FINE) - _blurred(guide, COARSE)
