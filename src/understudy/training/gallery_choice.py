@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from understudy.data import records
 from understudy.data.faceset import IMAGES_NAME, Faceset
 from understudy.data.sampling import Indices
+from understudy.errors import FacesError
 from understudy.faces.align import CORE
 from understudy.faces.masks import EYES_AND_BROWS, LIPS
 from understudy.media.images import decode_image, encode_image
@@ -66,6 +67,11 @@ def gallery_of(
         MediaError: a picture is damaged.
     """
     rows = np.arange(len(faceset)) if rows is None else rows
+    if not len(rows):
+        raise FacesError(
+            f"The faceset in {faceset.folder} has no face that a gallery can be made of.",
+            "Add more footage of the person and run `understudy extract` again.",
+        )
     meshes = _meshes(faceset)
     mean = meshes[rows, :, :2].mean(0)
     usable = rows[_own(faceset)[rows]]
@@ -113,8 +119,17 @@ def make_galleries(
 
 
 def _bytes(faceset: Faceset, name: str) -> bytes:
-    """A picture as it is stored; one that is not WebP is made so, because it is much smaller."""
-    data = (faceset.folder / IMAGES_NAME / name).read_bytes()
+    """A picture as it is stored; one that is not WebP is made so, because it is much smaller.
+
+    Raises FacesError when it cannot be read.
+    """
+    path = faceset.folder / IMAGES_NAME / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FacesError(
+            f"{path} cannot be read ({error}).", "Run the same command again."
+        ) from error
     return data if name.endswith(".webp") else encode_image(decode_image(data, name), ".webp")
 
 

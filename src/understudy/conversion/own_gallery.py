@@ -1,0 +1,91 @@
+"""A gallery straight from the project's own faceset, for faces that no model of the project draws.
+
+An exported model (ours or somebody's DFM) and the warp of a photo bring no gallery along. When the
+person who comes has a faceset here, their pictures can lend the detail all the same. The gallery is
+kept in the cache and is made again when the faceset has changed:
+
+    cache/galleries/gallery-NAME.safetensors
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from understudy.conversion.detailer import Galleries
+from understudy.data.faceset import Faceset
+from understudy.errors import CheckpointError
+from understudy.models.gallery import Gallery, is_made_from, path_of, read, write
+from understudy.progress import Progress
+from understudy.project_folder import ProjectFolder
+from understudy.training.gallery_choice import COUNT, LOOKED_AT, gallery_of
+from understudy.types import Floats
+
+FOLDER = "galleries"
+"""Of the project's cache."""
+
+
+def cached_path(cache_folder: Path, person: str) -> Path:
+    """Where the gallery of a person is kept in a project's cache folder."""
+    return path_of(cache_folder / FOLDER, person)
+
+
+def gallery_from_faceset(project: ProjectFolder, person: str, progress: Progress) -> Gallery:
+    """A gallery of all of a person's faces, from the cache while the faceset is the same.
+
+    A cached gallery that is damaged is made again. The caller has asked for the consent.
+
+    Args:
+        person: has a faceset; see `ProjectFolder.people_with_faces`.
+
+    Raises:
+        UnknownPerson: there is no such person.
+        FacesError: they have no faceset, or it has no face, or a picture of it cannot be read.
+        MediaError: a picture is damaged.
+        ProjectError: the faceset is damaged.
+        StorageError: the cache cannot be written.
+    """
+    faceset = Faceset.open(project.person(person).faces_folder)
+    path = cached_path(project.cache_folder, person)
+    made_from = f"{faceset.fingerprint} all {COUNT}"
+    if is_made_from(path, made_from):
+        try:
+            return read(path)
+        except CheckpointError as error:
+            progress.note(f"{error.problem} It is made again.")
+    count = min(LOOKED_AT, len(faceset))
+    with progress.task(f"gallery of {person}", "pictures", count) as task:
+        gallery = gallery_of(faceset, tell=task.step)
+    write(path, gallery, made_from)
+    return gallery
+
+
+def shapes_of(project: ProjectFolder, people: Iterable[str]) -> dict[str, Floats]:
+    """Mean meshes (float32 (468, 2), as `Gallery.mean`) of those of `people` who have a faceset.
+
+    Raises:
+        ProjectError: a faceset is damaged.
+    """
+    found = {}
+    for name in people:
+        if name in project.people_with_faces:
+            faceset = Faceset.open(project.person(name).faces_folder)
+            if len(faceset):
+                found[name] = faceset.mean_mesh
+    return found
+
+
+def own_galleries(
+    project: ProjectFolder, swaps: Mapping[str, str], progress: Progress
+) -> Galleries:
+    """Galleries of everybody who comes and has a faceset, and the shapes of those who go.
+
+    Args:
+        swaps: who goes: who comes.
+
+    Raises:
+        as `gallery_from_faceset`.
+    """
+    comes = [name for name in sorted(set(swaps.values())) if name in project.people_with_faces]
+    own = {name: gallery_from_faceset(project, name, progress) for name in comes}
+    return Galleries(own, shapes_of(project, swaps) if own else {})
