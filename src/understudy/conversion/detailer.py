@@ -122,6 +122,19 @@ class Detailer:
         share = len(meshes) / (len(meshes) + KNOWN)
         return np.asarray(share * (self.gallery.mean - meshes.mean(0)), np.float32)
 
+    def wanted(self, face: Face, index: int) -> tuple[FramePicks, Floats]:
+        """The pictures for a face in the frame of that index, and where the person's mesh is to be:
+        float32 (468, 2), pixels of the core crop at `GRID`."""
+        mesh = share_mesh(face.landmarks)
+        picks = self.picks(index, face.track)
+        if picks is None:
+            apart = self._difference(mesh[None])
+            (picks,) = choose(self.gallery, (mesh + apart)[None])
+        else:
+            apart = self._apart[face.track]
+        core = (mesh + apart - (1 - CORE) / 2) / CORE * GRID - 0.5
+        return picks, np.asarray(core, np.float32)
+
     def lay(
         self,
         laid: Image,
@@ -140,19 +153,12 @@ class Detailer:
             about: index of the frame, and pixels of the frame in one of the network's.
         """
         index, pixel = about
-        mesh = share_mesh(face.landmarks)
-        picks = self.picks(index, face.track)
-        if picks is None:
-            (picks,) = choose(self.gallery, (mesh + self._difference(mesh[None]))[None])
-            apart = self._difference(mesh[None])
-        else:
-            apart = self._apart[face.track]
         if self.strength <= 0:
             return laid
+        picks, core = self.wanted(face, index)
         to_grid = core_alignment(face.landmarks, GRID).astype(np.float64)
         to_grid[:, 2] += to_grid[:, :2] @ np.array(corner, np.float64)
-        core = (mesh + apart - (1 - CORE) / 2) / CORE * GRID - 0.5
-        place = Place(to_grid, np.asarray(core, np.float32), pixel, picks.shares)
+        place = Place(to_grid, core, pixel, picks.shares)
         side = GRID / CORE / float(np.sqrt(abs(np.linalg.det(to_grid[:, :2]))))
         samples = [
             Sample(
