@@ -63,8 +63,8 @@ CONVENTIONS = {
     "axes": "principal axes of the latents of the person's training faces",
     "ssim": "means over held-out faces, inside the face, against the picture",
     "correlations": "Pearson's, of the faces' coordinates along each axis with the trait",
-    "galleries": "yaw, pitch: least and most, degrees; eyes shut: less than half as open as "
-    "mostly; mouth open: 0.3 times as high as wide",
+    "galleries": "yaw, pitch: least and most, degrees; eyes shut: less than three "
+    "quarters as open as mostly; mouth open: 0.3 times as high as wide",
     "fit": "how well the nearest picture's eyes and mouth fit, mean over frames; below half the "
     "drawn face is said to stay there",
     "r2": "share of a trait's variance that a ridge regression on the whole latent predicts on "

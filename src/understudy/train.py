@@ -143,7 +143,8 @@ def train(
         run = _Run(course, found, folder, settings, progress, labels)
         learned = {person: found[person] for person in course.learning}
         _keep_galleries(folder, learned, run.state.held_out, settings, progress)
-        run.rehearse(project.settings.convert, found)
+        if settings.gallery:
+            run.rehearse(project.settings.convert, found)
         before = run.state.seconds
         with progress.task(f"train {name}", *run.counted()) as task:
             due = time.monotonic() + settings.report_every

@@ -25,9 +25,9 @@ DOWN = 10
 SMALL = 64
 """Side of each of them, pixels."""
 
-SHUT, OPEN = 0.5, 0.3
-"""Eyes are shut below so much of how far the person's eyes are open mostly; a mouth is open from
-this height over its width."""
+SHUT, OPEN = 0.75, 0.3
+"""Eyes are shut below so much of how far the person's eyes are open mostly, because the mesh keeps
+lids apart that are not; a mouth is open from this height over its width."""
 
 FITS = 0.5
 """Share of eyes or mouth below which they are said to come from the drawn face."""
@@ -94,7 +94,7 @@ def chart(person: str, gallery: Gallery) -> Image:
         part[np.argsort(-found.pitch[part], kind="stable")]
         for part in np.split(order, range(DOWN, len(order), DOWN))
     ]
-    turns = [f"{found.yaw[part].mean():+.0f}" for part in columns]
+    turns = [f"{round(float(found.yaw[part].mean())):+d}" for part in columns]
     words = f"gallery of {person}: {len(gallery)} pictures; above: mean yaw of the column, degrees"
     rows = []
     for place in range(min(DOWN, len(order))):
@@ -181,43 +181,56 @@ def _lacking(part: str, own: Traits, film: Traits, place: int) -> str:
     return f"no {part} of that shape at that turn of the head"
 
 
-def first_of(picks: FramePicks, part: str) -> int:
-    """The row of the picture that counts most in a part."""
-    some = [pick for pick in picks.picks if pick.part == part]
-    return max(some, key=lambda pick: (pick.weight, -pick.row)).row
+def leading(gallery: Gallery, played: Played) -> list[dict[str, int]]:
+    """For each frame the row of the picture that counts most, by part; of those that count alike
+    the one whose mesh is nearest."""
+    found = []
+    for picks, wanted in zip(played.picks, played.wanted, strict=True):
+        rows = {}
+        for part in PARTS:
+            some = [pick for pick in picks.picks if pick.part == part]
+            most = max(pick.weight for pick in some)
+            rows[part] = min(
+                (pick.row for pick in some if pick.weight > most - 1e-3),
+                key=lambda row: float(np.square(gallery.meshes[row] - wanted)[:, :2].sum()),
+            )
+        found.append(rows)
+    return found
 
 
-def used(played: Played) -> list[dict[str, Any]]:
-    """Which pictures were used, as JSON: of each in how many frames it counts most in a part, and
-    from when on."""
+def used(times: Sequence[Fraction], leads: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
+    """Which pictures are used, as JSON: of each in how many frames it leads in a part, and from
+    when on.
+
+    Args:
+        times: of the frames, seconds.
+        leads: of each frame, see `leading`.
+    """
     counts: Counter[tuple[int, str]] = Counter()
     first: dict[tuple[int, str], float] = {}
-    for time, picks in zip(played.times, played.picks, strict=True):
-        for part in PARTS:
-            key = first_of(picks, part), part
-            counts[key] += 1
-            first.setdefault(key, float(time))
+    for time, rows in zip(times, leads, strict=True):
+        for part, row in rows.items():
+            counts[row, part] += 1
+            first.setdefault((row, part), float(time))
     return [
         {"picture": row, "part": part, "frames": frames, "first_seconds": first[row, part]}
         for (row, part), frames in counts.most_common()
     ]
 
 
-def parts_sheet(gallery: Gallery, moments: Mapping[str, tuple[Image, FramePicks]]) -> Image:
-    """Moments of a film beside the pictures that count most there, RGB uint8.
+def parts_sheet(gallery: Gallery, moments: Mapping[str, tuple[Image, Mapping[str, int]]]) -> Image:
+    """Moments of a film above the pictures that lead there, RGB uint8.
 
     Args:
-        moments: the film's face as a stored crop, RGB uint8 (S, S, 3), and the pictures for it,
-            by the words over it.
+        moments: the film's face as a stored crop, RGB uint8 (S, S, 3), and the rows of the pictures
+            by part, by the words over it.
     """
     faces = [image for image, _ in moments.values()]
     rows = [Row("the film", faces, list(moments))]
     for part in PARTS:
-        pictures = [
-            gallery.near(first_of(picks, part), faces[0].shape[0]) for _, picks in moments.values()
-        ]
+        pictures = [gallery.near(leads[part], faces[0].shape[0]) for _, leads in moments.values()]
         words = "the whole face" if part == "whole" else part
-        rows.append(Row(f"the picture that counts most: {words}", pictures))
+        rows.append(Row(f"the picture that counts most for {words}", pictures))
     return sheet(rows)
 
 

@@ -16,6 +16,7 @@ from understudy.conversion.detailer import Detailer
 from understudy.conversion.gallery_explained import (
     Played,
     lacks,
+    leading,
     parts_sheet,
     used,
     wanted_mesh,
@@ -125,7 +126,7 @@ def _pair(
     at = dict(zip(found.indices, found.times, strict=True))
     seen = [(row.index, face) for row in found for face in row.faces if face.track in tracks]
     played = _played(detailer, seen, at)
-    missing = lacks(gallery, played)
+    missing, leads = lacks(gallery, played), leading(gallery, played)
     shares = np.array([picks.shares for picks in played.picks])
     facts = {
         "comes": own,
@@ -133,14 +134,14 @@ def _pair(
         "frames": len(seen),
         "fit": {"eyes": float(shares[:, 0].mean()), "mouth": float(shares[:, 1].mean())},
         "missing": [vars(lack) for lack in missing],
-        "pictures": used(played),
+        "pictures": used(played.times, leads),
     }
     about = f"{own} for {name}"
     sentences = tuple(f"{about}: {lack.sentence(film.name)}." for lack in missing)
     if not sentences:
         sentences = (f"{about}: there are fitting pictures for all of {film.name}.",)
     places = np.unique(np.linspace(0, len(seen) - 1, min(MOMENTS, len(seen))).astype(int))
-    shown = {seen[place][0]: (seen[place][1], played.picks[place]) for place in places}
+    shown = {seen[place][0]: (seen[place][1], leads[place]) for place in places}
     moments = {
         f"{float(frame.time):.1f} s": (
             warp(frame.image, alignment(shown[frame.index][0].landmarks, SIDE), SIDE),
