@@ -18,7 +18,7 @@ from understudy.conversion.gallery_picks import FramePicks, Pick
 from understudy.errors import SettingsError
 from understudy.faces.masks import LIPS, face_mask
 from understudy.settings import ConvertSettings
-from understudy.types import Floats, Frame, Image
+from understudy.types import Face, Floats, Frame, Image
 
 PLAIN = ConvertSettings(color="none", occlusion=False, grain=0)
 CPU = torch.device("cpu")

@@ -25,8 +25,9 @@ from understudy.conversion.detailer import Detailer, Galleries
 from understudy.conversion.gallery_picks import FramePicks
 from understudy.drawing import Drawer
 from understudy.errors import SettingsError
-from understudy.faces.align import CORE
+from understudy.faces.align import CORE, transform_points
 from understudy.faces.masks import face_mask
+from understudy.faces.occlusion import shown_in
 from understudy.matching import WARP
 from understudy.models.gallery import Gallery
 from understudy.settings import ConvertSettings
@@ -63,7 +64,6 @@ class GalleryDrawer(Drawer):
 
     size = GRID
     learned = True
-    looks = True
 
     def __init__(self, detailer: Detailer, settings: ConvertSettings, device: torch.device) -> None:
         self.detailer: Detailer = detailer
@@ -80,7 +80,20 @@ class GalleryDrawer(Drawer):
             draw(self.detailer.gallery, *self.detailer.wanted(face, index), crop)
             for crop, (index, face) in zip(crops, about, strict=True)
         ]
-        return np.stack([image for image, _ in drawn]), np.stack([mask for _, mask in drawn]), None
+        images, masks = (np.stack(part) for part in zip(*drawn, strict=True))
+        if not self.settings.occlusion:
+            return images, masks, None
+        inner = [
+            face_mask(transform_points(self.alignment(face.landmarks), face.landmarks), GRID, 0.0)
+            for _, face in about
+        ]
+        seen = shown_in(crops, inner, self.device, self.bfloat16)
+        below = np.stack(
+            [own if one is None else one for one, own in zip(seen, inner, strict=True)]
+        )
+        # The pictures show the face as far as it goes, but here it ends where the film's ends: a
+        # haze of skin over hair is worse than a face that is a little too small.
+        return images, np.minimum(masks, below), below
 
 
 class GalleryWarp:
