@@ -30,6 +30,7 @@ from understudy.media import xmp
 from understudy.media.images import read_image
 from understudy.models import base, load_model
 from understudy.models.gallery import path_of, read
+from understudy.preview import DETAILED
 from understudy.project import Project
 from understudy.traits import TRAITS
 from understudy.trust import consent
@@ -92,6 +93,15 @@ def test_a_vae_is_shown_person_by_person(project: Project, tmp_path: Path) -> No
             assert (told["people"], told["mark"]) == ([name], "found")
             found = verify(path)
             assert (found.outcome, found.mark) == ("intact", told["number"])
+
+
+def test_the_sheet_of_its_training_shows_swaps_as_in_a_film(project: Project) -> None:
+    step = DETAILED + GAP
+    sheet = read_image(project.model_folder("vae") / "preview" / "latest.png")
+    assert sheet.shape[1] == 5 * step
+    assert sheet[:DETAILED, 4 * step :].std() > 5
+    alone = read_image(project.model_folder("autoencoder") / "preview" / "latest.png")
+    assert alone.shape[1] == 3 * (TILE + GAP)
 
 
 def test_the_same_latent_goes_through_every_decoder(project: Project, tmp_path: Path) -> None:

@@ -84,9 +84,9 @@ def _rows(
     drawn = {person: model.decode(latent, person) for person in (*own, *others)}
     shown = drawn[others[0] if others else name]
     captions = [name, *(f"{name} again" for _ in own), *(f"as {one}" for one in others), "mask"]
-    tiles: list[Sequence[Image]] = [pixels(images)]
-    tiles += [pixels(image) for image, _ in drawn.values()]
-    tiles.append(pixels(shown[1].expand(-1, 3, -1, -1)))
+    tiles: list[Sequence[Image]] = [list(pixels(images))]
+    tiles += [list(pixels(image)) for image, _ in drawn.values()]
+    tiles.append(list(pixels(shown[1].expand(-1, 3, -1, -1))))
     if finished is not None:
         captions.append(f"{finished.comes} in a film")
         tiles.append(finished.pictures)

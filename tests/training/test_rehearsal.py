@@ -84,8 +84,11 @@ def test_its_detail_is_the_gallerys(folder: Path, facesets: dict[str, Faceset]) 
     network = model()
     with torch.no_grad():
         for decoder in network.decoders:
-            decoder[0].weight.zero_()
-            decoder[0].bias.fill_(3)
+            first = next(decoder.children())
+            assert isinstance(first, torch.nn.Conv2d)
+            assert first.bias is not None
+            first.weight.zero_()
+            first.bias.fill_(3)
     edge = round((1 - CORE) / 2 * SIDE)
     points = facesets["chen"].load(SIDE, core=False, rows=ROWS.tolist()).landmarks[0]
     inside = face_mask(points, SIDE, 0.0)[edge : SIDE - edge, edge : SIDE - edge] > 0
