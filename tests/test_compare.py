@@ -38,7 +38,6 @@ from understudy.errors import (
     UnknownModel,
     UnknownPerson,
 )
-from understudy.frontal import best_photo, best_row
 from understudy.held_out import SHOWN, judge
 from understudy.media.images import read_image
 from understudy.models import base
@@ -357,22 +356,6 @@ def test_a_file_of_somebody_else_is_not_overwritten(
     with pytest.raises(StorageError, match="--output"):
         compare(project, folder, Here(stop_at=0), output=tmp_path)
     assert (tmp_path / "comparison.json").read_text() == '{"mine": 1}'
-
-
-def test_the_photo_comes_from_the_footage_or_else_from_the_faceset(project: Project) -> None:
-    person = project.person("red")
-    faceset = Faceset.open(person.faces_folder)
-    assert 0 <= best_row(faceset) < len(faceset)
-    photo = best_photo(person)
-    (only,) = Eyes(ScanSettings()).faces(photo)
-    assert only.box[2] - only.box[0] < photo.shape[1]
-    (footage,) = person.footage
-    hidden = footage.with_suffix(".gone")
-    footage.rename(hidden)
-    try:
-        assert best_photo(person).shape == (256, 256, 3)
-    finally:
-        hidden.rename(footage)
 
 
 def test_small_networks_are_measured_on_large_faces(project: Project) -> None:

@@ -11,16 +11,26 @@ import pytest
 from PIL import Image as Pillow
 
 import studio
+from painted import Act, film
 from understudy.cli import main
-from understudy.commands.explain import table
+from understudy.commands.explain import gallery_lines, table
 from understudy.contact import CAPTION, GAP, TILE
 from understudy.drawing import weights_hash
-from understudy.errors import CheckpointError, ConsentError, SettingsError, UnknownModel
+from understudy.errors import (
+    CheckpointError,
+    ConsentError,
+    FacesError,
+    MediaError,
+    SettingsError,
+    UnknownModel,
+)
 from understudy.explain import CONVENTIONS
 from understudy.heat import colour, heat_map
 from understudy.media import xmp
 from understudy.media.images import read_image
 from understudy.models import base, load_model
+from understudy.models.gallery import path_of, read
+from understudy.preview import DETAILED
 from understudy.project import Project
 from understudy.traits import TRAITS
 from understudy.trust import consent
@@ -85,6 +95,15 @@ def test_a_vae_is_shown_person_by_person(project: Project, tmp_path: Path) -> No
             assert (found.outcome, found.mark) == ("intact", told["number"])
 
 
+def test_the_sheet_of_its_training_shows_swaps_as_in_a_film(project: Project) -> None:
+    step = DETAILED + GAP
+    sheet = read_image(project.model_folder("vae") / "preview" / "latest.png")
+    assert sheet.shape[1] == 5 * step
+    assert sheet[:DETAILED, 4 * step :].std() > 5
+    alone = read_image(project.model_folder("autoencoder") / "preview" / "latest.png")
+    assert alone.shape[1] == 3 * (TILE + GAP)
+
+
 def test_the_same_latent_goes_through_every_decoder(project: Project, tmp_path: Path) -> None:
     project.explain("vae", tmp_path, **FEW)
     picture = read_image(tmp_path / "decoders.png")
@@ -115,6 +134,50 @@ def test_an_autoencoder_is_shown_as_a_whole(project: Project) -> None:
     assert height > 2 * (CAPTION + TILE + GAP)
     assert width == 2 * (TILE + GAP)
     assert {one["mark"] for one in report.figures["outputs"].values()} == {"found"}
+
+
+def test_galleries_are_shown_and_what_a_film_takes_out_of_them(
+    project: Project, tmp_path: Path
+) -> None:
+    scene = project.folder.parent / "scene.mp4"
+    with studio.painted():
+        figures = project.explain("vae", tmp_path, film=scene, **FEW).figures
+    own = read(path_of(project.model_folder("vae"), "red"))
+    about = figures["galleries"]["red"]
+    assert (about["sha256"], about["pictures"]) == (own.sha256, len(own))
+    assert figures["film"]["name"] == "scene.mp4"
+    swaps = {(one["comes"], one["goes"]): one for one in figures["film"]["swaps"]}
+    assert set(swaps) == {("red", "blue"), ("blue", "red")}
+    assert swaps["red", "blue"]["frames"] == studio.FRAMES - 10
+    parts = swaps["red", "blue"]["pictures"]
+    assert sum(one["frames"] for one in parts if one["part"] == "eyes") == studio.FRAMES - 10
+    assert all(one["picture"] < len(own) for one in parts)
+    assert len(figures["film"]["missing"]) >= 2
+    assert all("scene.mp4" in sentence for sentence in figures["film"]["missing"])
+    for name, people in (
+        ("red-gallery.png", ["red"]),
+        ("red-for-blue.png", ["blue", "red"]),
+        ("blue-for-red.png", ["blue", "red"]),
+    ):
+        told = figures["outputs"][name]
+        assert (told["people"], told["mark"]) == (people, "found")
+        assert verify(tmp_path / name).outcome == "intact"
+    lines = gallery_lines(figures)
+    assert lines[0].startswith(f"Gallery of red: {len(own)} pictures, yaw ")
+    assert lines[2:] == figures["film"]["missing"]
+
+
+def test_a_film_without_the_people_or_a_model_without_galleries_is_told(
+    project: Project, tmp_path: Path
+) -> None:
+    scene = project.folder.parent / "scene.mp4"
+    with pytest.raises(SettingsError, match="autoencoder has no gallery"):
+        project.explain("autoencoder", tmp_path, film=scene, **FEW)
+    alone = film(tmp_path / "green.mp4", 8, [Act("green", 0, 8, 90)])
+    with studio.painted(), pytest.raises(FacesError, match="could come was found"):
+        project.explain("vae", tmp_path, film=alone, **FEW)
+    with pytest.raises(MediaError, match=r"no\.mp4"):
+        project.explain("vae", tmp_path, film=tmp_path / "no.mp4", **FEW)
 
 
 def test_nobody_is_shown_without_consent(project: Project) -> None:

@@ -24,14 +24,17 @@ from painted import COLOURS, SIZE, Act, film, paint, seconds
 from understudy import casting as stage
 from understudy import chosen, commands
 from understudy.contact import CAPTION, GAP, PAPER, cut_square
+from understudy.data.faceset import Faceset
 from understudy.drawing import Swapper, Trained
 from understudy.errors import FacesError, MediaError, SettingsError
 from understudy.looking import look
 from understudy.media.images import read_image, write_image
 from understudy.media.video import VideoReader
+from understudy.models.gallery import path_of, write
 from understudy.previewing import COLUMNS, MOST, ROOM, SIDE, PreviewReport, options
 from understudy.project import Project
 from understudy.settings import ConvertSettings
+from understudy.training.gallery_choice import gallery_of
 from understudy.trust import credentials
 from understudy.types import Face, Image
 from understudy.warp import Still, Warp
@@ -168,6 +171,21 @@ def test_each_row_is_another_way(here: Here) -> None:
     for one in different:
         for other in different:
             assert one == other or apart(rows[one][2], rows[other][2]) > 0.05, (one, other)
+
+
+def test_with_a_gallery_there_are_rows_of_less_detail(here: Here) -> None:
+    own = gallery_of(Faceset.open(here.project.person("red").faces_folder))
+    write(path_of(here.project.model_folder("duo"), "red"), own, "here")
+    report = preview(here, "blue", "red", color="none", grain=0)
+    assert report.rows[:-2] == preview(here, "blue", "red", color="none", grain=0, detail=0).rows
+    rows = tiles(report)
+    assert list(reversed(rows))[-2:] == ["--detail 0", "--detail 0.5"]
+    now = rows["--color none --feather 0.08"][2]
+    none, half = (apart(rows[row][2], now) for row in ("--detail 0", "--detail 0.5"))
+    assert none > half > 0.02
+    less = preview(here, "blue", "red", color="none", grain=0, detail=0.5)
+    assert [words.split("  (")[0] for words in less.rows[-2:]] == ["--detail 0", "--detail 1"]
+    assert apart(tiles(less)["--color none --feather 0.08"][2], rows["--detail 0.5"][2]) < 0.01
 
 
 def test_a_harder_edge_changes_more(here: Here) -> None:

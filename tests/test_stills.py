@@ -21,6 +21,7 @@ from painted import Act, ColourTracker, film, paint
 from understudy import casting as stage
 from understudy import files, finishing_stills, sealing
 from understudy.cli import main
+from understudy.conversion.own_gallery import gallery_from_faceset
 from understudy.convert import ConvertReport
 from understudy.errors import (
     ConsentError,
@@ -33,6 +34,7 @@ from understudy.errors import (
 from understudy.looking import Look, look
 from understudy.media.images import encode_image, read_image, write_image
 from understudy.media.video import VideoReader
+from understudy.progress import silent
 from understudy.project import Project
 from understudy.settings import ScanSettings
 from understudy.trust import credentials
@@ -135,6 +137,32 @@ def test_a_photos_face_comes_into_a_film(project: Project, red: Path, tmp_path: 
     assert convert(project, source, "blue", "red", "warp", face=other, segment=10).output.name == (
         "scene-red-for-blue-2.mp4"
     )
+
+
+def test_a_faceset_comes_into_a_film_without_a_photo(project: Project, tmp_path: Path) -> None:
+    source = film(tmp_path / "scene.mp4", 12, [Act("blue", 0, 99, 90)])
+    report = convert(project, source, "blue", "red", "warp", segment=10)
+    assert (report.frames, report.swapped) == (12, 12)
+    with VideoReader(report.output) as reader:
+        for frame in reader:
+            r, _, b = middle(frame.image, 90 + 6 * np.sin(frame.index / 5))
+            assert r > b + 50
+    model = json.loads(report.record.read_text())["model"]
+    assert (model["name"], model["people"]) == ("warp", ["red"])
+    made = gallery_from_faceset(project, "red", silent())
+    assert model["galleries"] == {"red": made.sha256}
+    again = convert(project, source, "blue", "red", "warp", segment=10)
+    assert again.output == report.output
+
+
+def test_two_people_change_places_in_a_picture_out_of_their_facesets(
+    project: Project, two: Path
+) -> None:
+    report = convert(project, two, {"blue": "red", "red": "blue"}, None, "warp")
+    picture = read_image(report.output)
+    left, right = (middle(picture, x) for x in (50, 140))
+    assert left[2] > left[0] + 50
+    assert right[0] > right[2] + 50
 
 
 def test_without_words_a_photo_comes_for_everybody(project: Project, red: Path, two: Path) -> None:
@@ -356,7 +384,7 @@ def test_what_cannot_be_is_refused(project: Project, red: Path, two: Path, tmp_p
         ),
         (MediaError, "is the film", (two, "blue", "red", None, two), {"face": red}),
         (SettingsError, "without a model", (two, "blue", "red", "duo"), {"face": red}),
-        (SettingsError, "needs a photo", (two, "blue", "red", "warp"), {}),
+        (SettingsError, "none of green", (two, "blue", "green", "warp"), {}),
         (SettingsError, "one person", (two, {"blue": "red", "red": "blue"}), {"face": red}),
         (SettingsError, "no photo", (two, "blue", "red", "warp"), {"consent": "self"}),
         (SettingsError, "no part", (two, "blue", "red", None, None, 1), {"face": red}),
@@ -374,6 +402,12 @@ def test_the_command_line_takes_photos_and_pictures(
     to = ["--project", str(project.folder), "convert", str(two), "--model", "warp"]
     assert main([*to, "--face", str(red), "--replace", "blue=red"]) == 0
     assert "two-red-for-blue" in capsys.readouterr().out
+    source = film(red.with_name("scene.mp4"), 4, [Act("blue", 0, 99, 90)])
+    warp = ["convert", str(source), "--model", "warp", "--replace", "blue", "--with", "red"]
+    assert main(["--project", str(project.folder), *warp]) == 0
+    said = capsys.readouterr().out
+    assert "scene-red-for-blue" in said
+    assert "Next: understudy verify" in said
     assert main([*to, "--swap-faces"]) == 0
     assert "two faces changed places" in capsys.readouterr().out
     assert main([*to, "--face", f"{two}#1", "--with", "eva"]) == ConsentError.exit_code

@@ -16,6 +16,7 @@ from typing import Any
 
 from understudy.compute import choose_device
 from understudy.conversion.detailer import NO_GALLERIES, Detailed, Galleries
+from understudy.conversion.gallery_drawer import GalleryWarp
 from understudy.conversion.own_gallery import own_galleries, shapes_of
 from understudy.data.faceset import Faceset
 from understudy.drawing import Artist, Cast, Draws, Trained
@@ -70,7 +71,8 @@ class Ask:
         model: of the project, or an exported file; the only one of the project when None.
         settings, scan: how faces are drawn and found.
         start, end: part of the film in seconds, end excluded.
-        portrait: a photo whose face comes, without a network; `model` is "warp" or None.
+        portrait: a photo whose face comes, without a network; `model` is "warp" or None. With the
+            model "warp" and no photo the pictures of the faceset come.
         tracks: a tracks file, whose orders win over `swaps`; these may be none then.
     """
 
@@ -263,11 +265,9 @@ def choose_artist(
         comes = next(iter(swaps.values()))
         analyser = FaceAnalyser(scan_settings)
         stills = [sit(project, portrait, comes, analyser, settings.same_person, progress)]
-    elif model == WARP and model not in project.models:
-        raise SettingsError(
-            "The warp needs a photo of who comes.",
-            "Give it: --face PHOTO, with --with NAME for whose face it shows.",
-        )
+    warps = not stills and model == WARP and model not in project.models
+    if warps:
+        check_pictured(project, swaps)
     people = sorted({*named(swaps), *swaps.values()})
     consents = {name: permit(project, name, "convert", *_roles(name, swaps)) for name in people}
     for name, consent in consents.items():
@@ -277,6 +277,9 @@ def choose_artist(
             )
     if stills:
         return Warp(stills, settings), consents
+    if warps:
+        own = own_galleries(project, swaps, progress)
+        return GalleryWarp(own, settings, choose_device(settings.device)), consents
     if model is not None and is_exported(model):
         exported = ExportedArtist(Path(model), settings)
         for note in exported.check(swaps, consents):
@@ -351,6 +354,19 @@ def check_warp(model: str | None, swaps: Mapping[str, str]) -> None:
         raise SettingsError(
             f"A photo shows one person, but {' and '.join(sorted(comes))} are to come.",
             "Convert the film once for each, or train a model.",
+        )
+
+
+def check_pictured(project: ProjectFolder, swaps: Mapping[str, str]) -> None:
+    """Raises UnknownPerson, SettingsError when there are no pictures of somebody who comes."""
+    comes = sorted(set(swaps.values()))
+    lacking = [name for name in comes if not project.person(name).has_faces]
+    if lacking:
+        raise SettingsError(
+            "The warp needs a photo or a faceset of who comes; there is none of "
+            f"{' and '.join(lacking)}.",
+            f"Run: understudy extract {' '.join(lacking)}; or give a photo: --face PHOTO, with "
+            "--with NAME for whose face it shows.",
         )
 
 

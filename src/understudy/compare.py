@@ -10,7 +10,6 @@ is its own. In the output folder:
     comparison.json, comparison.md      the table
     comparison.png                      the film, every model's swap, the truth
     comparison.faces.png                held-out faces, redrawn by every network
-    comparison.photo.png                the photo that the warp took, when none was given
     MODEL.mp4, MODEL.json               the swap and its record
     MODEL.report.html, .json            its evaluation, with the warp as baseline
 
@@ -111,7 +110,7 @@ def compare(
             held-out faces, speed and size are compared, and the warp is left out.
         replace, with_: who goes (a person or "any") and who comes; the first of `people` comes
             for the second when not given.
-        face: photo of `with_` for the warp; the best frontal face of the footage when None.
+        face: photo of `with_` for the warp; it draws out of the faceset when None.
         truth, truth_mask, target_mask: as for `evaluate.evaluate`.
         output: folder; one in the renders folder when None.
         apart: runs work in a process of its own.
@@ -177,8 +176,8 @@ class _Run:
 
     def all(self) -> CompareReport:
         if self.scene is not None:
-            self.scene = self.trials.ready(self.scene)
-        # First what takes no training: what is wrong with the photo shows at once.
+            self.trials.check_ready(self.scene)
+        # First what takes no training: what is wrong with its pictures shows at once.
         for model in sorted(self.contest.models, key=lambda model: model != WARP):
             self.rows[model] = self._row(model)
             self._write()

@@ -44,7 +44,7 @@ class Scene:
         with_: who comes.
         truth: what the swap ought to look like, where that is known.
         truth_mask, target_mask: films that are white where the face is in `truth` and `film`.
-        face: a photo of `with_` as the user gave it, for the warp.
+        face: a photo of `with_` as the user gave it, for the warp; None for their faceset.
     """
 
     film: Path
@@ -80,10 +80,6 @@ class Contest:
     names: dict[str, str]
     courses: dict[str, Course]
     scene: Scene | None
-
-    @property
-    def warp(self) -> bool:
-        return WARP in self.models
 
     @property
     def networks(self) -> tuple[str, ...]:

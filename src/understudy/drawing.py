@@ -194,6 +194,16 @@ class Drawer(Detailed, ABC):
         """
         return (*self.draw(crops), None)
 
+    def draw_faces(
+        self, crops: Sequence[Image], about: Sequence[tuple[int, Face]]
+    ) -> tuple[Floats, Floats, Floats | None]:
+        """As `draw_over`, for who needs to know more than the crops show.
+
+        Args:
+            about: for each crop the index of its frame, and the face in it.
+        """
+        return self.draw_over(crops)
+
     def alignment(self, landmarks: Floats) -> Floats:
         """The matrix from the frame to the crop: the core crop, see `faces.align`."""
         return core_alignment(landmarks, self.size)
@@ -215,7 +225,8 @@ class Drawer(Detailed, ABC):
         for first in range(0, len(work), BATCH):
             batch = work[first : first + BATCH]
             crops = [warp(frame.image, matrix, self.size) for _, frame, _, matrix in batch]
-            outputs, masks, below = self.draw_over(crops)
+            about = [(frame.index, face) for _, frame, face, _ in batch]
+            outputs, masks, below = self.draw_faces(crops, about)
             if below is None and self.looks and self.settings.occlusion:
                 inner = [
                     face_mask(transform_points(matrix, face.landmarks), self.size, 0.0)

@@ -1,6 +1,7 @@
 """See inside a model: what it is made of, and what its latent knows.
 
     understudy explain MODEL
+    understudy explain MODEL --film FILM
 
 Into `renders/explain-MODEL/`:
 
@@ -9,6 +10,8 @@ Into `renders/explain-MODEL/`:
     PERSON-kept.png         held-out faces, redrawn from less and less of their latent
     PERSON-axes.png         what changes along the first principal axes of the latents
     PERSON-traits.png       heat map: how mouth, eyes, head and light go with these axes
+    PERSON-gallery.png      the pictures that lend their detail to the drawn face
+    PERSON-for-OTHER.png    moments of FILM, and which of these pictures serve there
 
 A principal axis is a direction in which the latents of the person's training faces vary; the
 first is the one in which they vary most (Pearson, 1901). A network with one decoder for everybody
@@ -18,6 +21,7 @@ sealed as converted films are; the heat map, which shows none, is not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,13 +31,18 @@ import numpy as np
 
 from understudy import files
 from understudy.compute import choose_device
+from understudy.contact import WEBP_QUALITY
+from understudy.conversion.gallery_explained import chart, told
+from understudy.conversion.gallery_in_film import look_up
 from understudy.drawing import weights_hash
 from understudy.encoded import encode_people
+from understudy.errors import SettingsError
 from understudy.finishing_drawn import Finisher
 from understudy.inside import Look, draw_decoders
 from understudy.models import load_model
 from understudy.models.anatomy import Anatomy, dissect
 from understudy.models.checkpoint import load_state
+from understudy.models.gallery import Gallery, path_of, read
 from understudy.permission import permit
 from understudy.progress import Progress, silent
 from understudy.sealing import check_ready, pictured
@@ -54,6 +63,10 @@ CONVENTIONS = {
     "axes": "principal axes of the latents of the person's training faces",
     "ssim": "means over held-out faces, inside the face, against the picture",
     "correlations": "Pearson's, of the faces' coordinates along each axis with the trait",
+    "galleries": "yaw, pitch: least and most, degrees; eyes shut: less than three "
+    "quarters as open as mostly; mouth open: 0.3 times as high as wide",
+    "fit": "how well the nearest picture's eyes and mouth fit, mean over frames; below half the "
+    "drawn face is said to stay there",
     "r2": "share of a trait's variance that a ridge regression on the whole latent predicts on "
     "held-out faces",
 }
@@ -78,16 +91,20 @@ def explain(
     output: Path | None,
     settings: ExplainSettings,
     progress: Progress | None = None,
+    film: Path | None = None,
 ) -> ExplainReport:
     """Take `model` apart, and look at what its latent knows about the people's faces.
 
     Args:
         output: folder; one in the renders folder when None.
+        film: for which it is said what serves of the people's galleries, and what is missing.
 
     Raises:
         UnknownPerson, ConsentError: of the people in the model.
         CheckpointError: the model is damaged or has no checkpoint.
-        FacesError: too few faces to look at.
+        FacesError: too few faces to look at, or nobody who could be replaced is in the film.
+        SettingsError: there is a film, and the model has no gallery.
+        MediaError: the film cannot be read.
         TrustError, ContentError: what is drawn cannot be sealed.
         StorageError: the output cannot be written.
     """
@@ -115,7 +132,18 @@ def explain(
         "step": state.get("step"),
         "settings": settings.model_dump(mode="json"),
     }
-    job = {**about, "trust": pictured(trust)}
+    galleries = _galleries(home, network.people)
+    if film is not None and not galleries:
+        raise SettingsError(
+            f"The model {model} has no gallery, so a film takes nothing out of it.",
+            f"Make one: understudy train --name {model}; or leave --film out.",
+        )
+    looked_up = None if film is None else look_up(project, film, galleries, progress)
+    pictures = {
+        "galleries": {name: gallery.sha256 for name, gallery in galleries.items()},
+        "film": None if looked_up is None else looked_up[0],
+    }
+    job = {**about, **pictures, "trust": pictured(trust)}
     finisher = Finisher(trust, job, "Faces redrawn", consents, weights)
     inside: dict[str, Any] = {}
     with progress.task(f"explain {model}", "parts", len(groups) + 2) as task:
@@ -129,6 +157,13 @@ def explain(
             task.step()
         draw_decoders(network, encoded, settings, folder, finisher)
         task.step()
+    for name, gallery in galleries.items():
+        path = folder / f"{name}-gallery.{settings.format}"
+        finisher.still(path, chart(name, gallery), (name,), WEBP_QUALITY)
+    in_film = [] if looked_up is None else looked_up[1]
+    for one in in_film:
+        path = folder / f"{one.comes}-for-{one.goes}.{settings.format}"
+        finisher.still(path, one.sheet, (one.comes, one.goes), WEBP_QUALITY)
     for note in finisher.notes:
         progress.note(note)
     figures = {
@@ -136,10 +171,25 @@ def explain(
         "conventions": CONVENTIONS,
         **_of(anatomy),
         "people": inside,
+        "galleries": {name: told(gallery) for name, gallery in galleries.items()},
+        "film": None
+        if film is None
+        else {
+            "name": film.name,
+            "sha256": pictures["film"],
+            "swaps": [one.facts for one in in_film],
+            "missing": [sentence for one in in_film for sentence in one.sentences],
+        },
         **finisher.told(),
     }
     files.write_json(folder / "explain.json", figures)
     return ExplainReport(folder, figures, anatomy)
+
+
+def _galleries(home: Path, people: Sequence[str]) -> dict[str, Gallery]:
+    """Those that the model has. Raises CheckpointError when one is damaged."""
+    paths = {name: path_of(home, name) for name in people}
+    return {name: read(path) for name, path in paths.items() if path.exists()}
 
 
 def _of(anatomy: Anatomy) -> dict[str, Any]:

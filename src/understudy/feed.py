@@ -18,7 +18,7 @@ from understudy.data.augment import Batch, augment, generator, planes
 from understudy.data.doubles import Doubles
 from understudy.data.faceset import Faceset
 from understudy.data.labels import Labels, Told
-from understudy.data.sampling import sample
+from understudy.data.sampling import Indices, sample
 from understudy.models.base import Recipe
 from understudy.models.focus import around_eyes
 from understudy.progress import Progress
@@ -43,6 +43,7 @@ class Feed:
     Attributes:
         faces: of everybody in `facesets`, uint8 (N, 4, S', S') as `augment.planes` packs them.
         held_out: likewise, those to measure with.
+        kept: which rows of the facesets these are.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class Feed:
         measured = min(MEASURED, max(4, MEASURED_IN_ALL // len(facesets)))
         self.faces: dict[str, Tensor] = {}
         self.held_out: dict[str, Tensor] = {}
+        self.kept: dict[str, Indices] = {}
         landmarks: dict[str, Tensor] = {}
         for person, faceset in facesets.items():
             rows, kept = faceset.split(share)
             kept = kept[np.linspace(0, len(kept) - 1, min(len(kept), measured)).astype(int)]
+            self.kept[person] = kept
             with progress.task(f"load {person}", "faces", len(faceset)) as task:
                 arrays = faceset.load(course.size, tell=task.step)
             self.faces[person] = planes(arrays.images[rows], arrays.masks[rows]).to(device)

@@ -11,16 +11,32 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from understudy.data.augment import core
+from understudy.data.sampling import Indices
 from understudy.files import storage_errors
 from understudy.media.images import write_image
 from understudy.models.base import SwapModel
 from understudy.preview import PEOPLE, sheet
+from understudy.training.rehearsal import Finished
 
 SHOWN = 4
 """Held-out faces of each person on a preview sheet, at most."""
 
 ROWS = 12
 """Of a sheet, where that leaves one row for each person: more people, fewer faces of each."""
+
+
+def shown_of(counts: Mapping[str, int]) -> dict[str, Indices]:
+    """Which held-out faces are on a sheet, by person, evenly spread.
+
+    Args:
+        counts: how many there are of each person.
+    """
+    people = list(counts)[:: -(-len(counts) // PEOPLE)]
+    most = min(SHOWN, max(1, ROWS // len(people)))
+    return {
+        person: np.linspace(0, counts[person] - 1, min(counts[person], most)).astype(np.int64)
+        for person in people
+    }
 
 
 class Journal:
@@ -37,20 +53,24 @@ class Journal:
         with storage_errors(self.path):
             self.log = SummaryWriter(str(self.path), purge_step=step)
 
-    def draw(self, step: int, model: SwapModel, held_out: Mapping[str, Tensor]) -> None:
+    def draw(
+        self,
+        step: int,
+        model: SwapModel,
+        held_out: Mapping[str, Tensor],
+        finished: Mapping[str, Finished] | None = None,
+    ) -> None:
         """Write the preview sheet of a step, and the same as `latest.png`.
 
         Args:
             held_out: for each person to show, crops as `augment.planes` packs them.
+            finished: of whom, what conversion makes of the faces that `shown_of` chooses.
         """
         shown = {}
-        people = list(held_out)[:: -(-len(held_out) // PEOPLE)]
-        most = min(SHOWN, max(1, ROWS // len(people)))
-        for person in people:
+        for person, rows in shown_of({name: len(one) for name, one in held_out.items()}).items():
             crops = held_out[person]
-            rows = np.linspace(0, len(crops) - 1, min(len(crops), most)).astype(int)
             shown[person] = core(crops[torch.from_numpy(rows).to(crops.device)], model.size)[0]
-        picture = sheet(model, shown)
+        picture = sheet(model, shown, finished)
         write_image(self.preview / f"step-{step:08d}.png", picture)
         write_image(self.preview / "latest.png", picture)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -10,11 +10,15 @@ import torch
 from torch import Tensor
 
 from understudy.models.base import SwapModel
+from understudy.training.rehearsal import Finished
 from understudy.types import Image
 
 GAP = 4
 CAPTION = 18
 TILE = 128
+DETAILED = 192
+"""Side of the pictures, in pixels: at least, and where finished swaps are among them."""
+
 BACKGROUND = 24
 INK = (220, 220, 220)
 
@@ -23,21 +27,31 @@ PEOPLE = 6
 
 
 @torch.no_grad()
-def sheet(model: SwapModel, faces: Mapping[str, Tensor]) -> Image:
+def sheet(
+    model: SwapModel,
+    faces: Mapping[str, Tensor],
+    finished: Mapping[str, Finished] | None = None,
+) -> Image:
     """Draw a sheet, one row per face: the face, itself redrawn where the model knows it, then as
-    everybody else, and the mask of the first swap (its own, where there is nobody else). Of more
-    than PEOPLE people only those of `faces` are drawn.
+    everybody else, and the mask of the first swap (its own, where there is nobody else); last, one
+    swap as conversion lays it over a film. Of more than PEOPLE people only those of `faces` are
+    drawn.
 
     Args:
         faces: for each person to show, images (N, 3, size, size), RGB 0..1, on the model's
             device.
+        finished: of whom, the swap of the same faces as conversion draws it.
 
     Returns:
         RGB uint8 (height, width, 3).
     """
-    drawn = [name for name in model.people if len(model.people) <= PEOPLE or name in faces]
-    others = {name: [one for one in drawn if one != name and model.swaps] for name in faces}
-    rows = [row for name in faces for row in _rows(model, faces[name], name, others[name])]
+    others, finished = others_of(model, list(faces)), finished or {}
+    side = max(TILE, model.size, DETAILED if finished else 0)
+    rows = [
+        row
+        for name in faces
+        for row in _rows(model, faces[name], name, others[name], finished.get(name), side)
+    ]
     width = max(row.shape[1] for row in rows)
     background = ((0, GAP), (0, 0), (0, 0))
     padded = [
@@ -51,18 +65,35 @@ def sheet(model: SwapModel, faces: Mapping[str, Tensor]) -> Image:
     return np.concatenate(padded)
 
 
-def _rows(model: SwapModel, images: Tensor, name: str, others: list[str]) -> list[Image]:
+def others_of(model: SwapModel, shown: Sequence[str]) -> dict[str, list[str]]:
+    """As whom the faces of each of `shown` are drawn beside themselves."""
+    drawn = [name for name in model.people if len(model.people) <= PEOPLE or name in shown]
+    return {name: [one for one in drawn if one != name and model.swaps] for name in shown}
+
+
+def _rows(
+    model: SwapModel,
+    images: Tensor,
+    name: str,
+    others: list[str],
+    finished: Finished | None,
+    side: int,
+) -> list[Image]:
     latent = model.encode(images)
     own = [name] if name in model.people else []
     drawn = {person: model.decode(latent, person) for person in (*own, *others)}
     shown = drawn[others[0] if others else name]
     captions = [name, *(f"{name} again" for _ in own), *(f"as {one}" for one in others), "mask"]
-    tiles = [pixels(images), *(pixels(image) for image, _ in drawn.values())]
-    tiles.append(pixels(shown[1].expand(-1, 3, -1, -1)))
+    tiles: list[Sequence[Image]] = [list(pixels(images))]
+    tiles += [list(pixels(image)) for image, _ in drawn.values()]
+    tiles.append(list(pixels(shown[1].expand(-1, 3, -1, -1))))
+    if finished is not None:
+        captions.append(f"{finished.comes} in a film")
+        tiles.append(finished.pictures)
     return [
         np.concatenate(
             [
-                _tile(tile[number], caption if number == 0 else None)
+                _tile(tile[number], side, caption if number == 0 else None)
                 for tile, caption in zip(tiles, captions, strict=True)
             ],
             axis=1,
@@ -77,12 +108,12 @@ def pixels(images: Tensor) -> Image:
     return np.ascontiguousarray(values.permute(0, 2, 3, 1).cpu().numpy())
 
 
-def _tile(image: Image, caption: str | None) -> Image:
+def _tile(image: Image, side: int, caption: str | None) -> Image:
     """The image at a readable size, with a strip for its caption above it if it has one."""
-    side = max(TILE, image.shape[0])
     if image.shape[0] != side:
-        larger = cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST)
-        image = np.asarray(larger, np.uint8)
+        how = cv2.INTER_NEAREST if side % image.shape[0] == 0 else cv2.INTER_CUBIC
+        how = cv2.INTER_AREA if image.shape[0] > side else how
+        image = np.asarray(cv2.resize(image, (side, side), interpolation=how), np.uint8)
     top = 0 if caption is None else CAPTION
     tile = np.full((top + side, side + GAP, 3), BACKGROUND, np.uint8)
     tile[top:, :side] = image

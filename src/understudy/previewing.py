@@ -7,10 +7,10 @@
 
 From left to right moments of the film in which a face is replaced, from top to bottom the film
 itself, the settings as they are, every colour transfer, a softer and a harder edge, an edge that
-keeps within what was drawn, another blend, a sharpened face, no noise, and a face that is drawn
-over what is in front of it. How steady a face is cannot be seen in stills, so that is not among
-them; and what is in front of it is found in each moment by itself, where a conversion compares
-neighbouring frames too.
+keeps within what was drawn, another blend, a sharpened face, no noise, a face that is drawn over
+what is in front of it, and less of the detail of the person's own pictures, where there are any.
+How steady a face is cannot be seen in stills, so that is not among them; and what is in front of it
+is found in each moment by itself, where a conversion compares neighbouring frames too.
 
 The sheet shows faces that a machine made: it is labelled, marked and sealed as films are.
 """
@@ -33,6 +33,7 @@ from understudy import files
 from understudy.casting import Ask, Plan, Seen, cast_of, drawers_of, look_for, plan, record_of
 from understudy.compute import few_threads
 from understudy.contact import PAPER, Row, cut_square, sheet
+from understudy.conversion.detailer import Detailed
 from understudy.drawing import Cast
 from understudy.errors import FacesError, MediaError
 from understudy.finishing_stills import PICTURES, labelled, publish, with_headroom
@@ -62,11 +63,14 @@ ROOM = 1.5
 
 PREVIEW = "preview"
 
-SEEN = ("color", "feather", "widen", "blend", "sharpen", "grain", "occlusion")
+SEEN = ("color", "feather", "widen", "blend", "sharpen", "grain", "occlusion", "detail")
 """Settings that can be seen in a still."""
 
 SHARPER = 0.5
 """How much the sharpened row is sharpened."""
+
+DETAILS = {0.0: "no detail of own pictures", 0.5: "half of it", 1.0: "all of it"}
+"""How much detail is laid over the drawn face, and the words for it."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +181,12 @@ def _target(
     return target
 
 
-def options(settings: ConvertSettings) -> tuple[Option, ...]:
-    """The rows below the film's: `settings` themselves, then each other way."""
+def options(settings: ConvertSettings, pictured: bool = False) -> tuple[Option, ...]:
+    """The rows below the film's: `settings` themselves, then each other way.
+
+    Args:
+        pictured: whether there are pictures of who comes, to take detail from.
+    """
     now = f"--color {settings.color} --feather {settings.feather:g}  ({_standing(settings)})"
     found = [Option(now, settings)]
     for color in get_args(ConvertSettings.model_fields["color"].annotation):
@@ -201,6 +209,12 @@ def options(settings: ConvertSettings) -> tuple[Option, ...]:
     found.append(_other(settings, "grain", grain, "no noise" if settings.grain else "noise"))
     what = "over what is in front" if settings.occlusion else "behind what is in front"
     found.append(_other(settings, "occlusion", not settings.occlusion, what))
+    if pictured:
+        found += [
+            _other(settings, "detail", detail, what)
+            for detail, what in DETAILS.items()
+            if detail != settings.detail
+        ]
     return tuple(found)
 
 
@@ -229,7 +243,11 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
         MediaError: the film cannot be read.
     """
     ask = planned.ask
-    ways = options(ask.settings)
+    pictured = any(
+        isinstance(drawer, Detailed) and drawer.detailer is not None
+        for drawer in planned.drawers.values()
+    )
+    ways = options(ask.settings, pictured)
     casts = [
         cast_of(
             drawers_of(planned.artist.with_settings(way.settings), planned.swaps),

@@ -298,6 +298,7 @@ class Project(ProjectFilms):
         model: str | None = None,
         output: Path | None = None,
         progress: Progress | None = None,
+        film: Path | None = None,
         **given: Any,
     ) -> ExplainReport:
         """Show a model from inside; see `explain.explain`.
@@ -305,12 +306,13 @@ class Project(ProjectFilms):
         Args:
             model: the only model of the project when not given.
             output: a folder in the renders folder when not given.
+            film: for which it is said what serves of the people's pictures, and what is missing.
             given: fields of ExplainSettings; they win over `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.explain)
         from understudy.explain import explain
 
-        return explain(self, self.model(model), output, own, progress or silent())
+        return explain(self, self.model(model), output, own, progress or silent(), film)
 
     def export(
         self,

@@ -29,12 +29,12 @@ from understudy import compute, files
 from understudy.beginning import first_snapshot, lacks, strangers
 from understudy.course import Course, facesets, plan
 from understudy.data.augment import core
-from understudy.errors import TrainingError
+from understudy.errors import CheckpointError, TrainingError
 from understudy.feed import Feed
 from understudy.interrupt import interrupts
-from understudy.journal import Journal
+from understudy.journal import Journal, shown_of
 from understudy.model_entries import enter_checkpoint
-from understudy.models.base import network_class
+from understudy.models.base import SwapModel, network_class
 from understudy.models.checkpoint import Snapshot, complete, load_newest, save
 from understudy.models.figures import Figures, measure
 from understudy.models.gallery import path_of, remove
@@ -43,11 +43,13 @@ from understudy.models.people import only, put_back
 from understudy.models.pretrained import Base
 from understudy.models.together import own_share
 from understudy.outlook import outlook
+from understudy.preview import others_of
 from understudy.progress import Progress, Task, silent
 from understudy.schedule import State, learning_rate
 from understudy.sealing import check_ready
-from understudy.settings import TrainSettings
+from understudy.settings import ConvertSettings, TrainSettings
 from understudy.training.gallery_choice import make_galleries
+from understudy.training.rehearsal import Finished, Rehearsal
 
 if TYPE_CHECKING:
     from understudy.data.faceset import Faceset
@@ -141,6 +143,8 @@ def train(
         run = _Run(course, found, folder, settings, progress, labels)
         learned = {person: found[person] for person in course.learning}
         _keep_galleries(folder, learned, run.state.held_out, settings, progress)
+        if settings.gallery:
+            run.rehearse(project.settings.convert, found)
         before = run.state.seconds
         with progress.task(f"train {name}", *run.counted()) as task:
             due = time.monotonic() + settings.report_every
@@ -248,6 +252,7 @@ class _Run:
             self._meet(course.base, progress)
         self._learn_from(snapshot)
         self.journal = Journal(folder, self.state.step)
+        self.rehearsal: Rehearsal | None = None
         self.seen = 0
         self.bad = 0
         self.terms: dict[str, float] | None = None
@@ -305,6 +310,24 @@ class _Run:
             else f"This model has used up its budget already ({saved.step} steps, "
             f"{saved.seconds / 60:.3g} minutes); give more --minutes or --steps in all."
         )
+
+    def rehearse(self, settings: ConvertSettings, found: Mapping[str, Faceset]) -> None:
+        """Let preview sheets show swaps as conversion draws them with these settings."""
+        kept = self.feed.kept
+        shown = shown_of({person: len(rows) for person, rows in kept.items()})
+        rows = {person: kept[person][places] for person, places in shown.items()}
+        self.rehearsal = Rehearsal(self.folder, found, rows, settings, self.device)
+
+    def _finished(self, average: SwapModel, task: Task) -> dict[str, Finished]:
+        """Swaps for a preview sheet, as conversion draws them; none with a damaged gallery, which
+        is no reason to stop a training."""
+        if self.rehearsal is None or not average.swaps:
+            return {}
+        try:
+            return self.rehearsal.draw(average, others_of(average, self.rehearsal.people))
+        except CheckpointError as error:
+            task.note(f"The preview sheet shows no finished swaps: {error.problem}")
+            return {}
 
     @property
     def reported(self) -> bool:
@@ -382,7 +405,8 @@ class _Run:
         save(self.folder, state.step, snapshot)
         self.unsaved = False
         with self.learner.autocast():
-            self.journal.draw(state.step, average, held_out)
+            finished = self._finished(average, task)
+            self.journal.draw(state.step, average, held_out, finished)
             looks = {p: average.look(core(held_out[p], self.course.size)[0]) for p in measured}
         logged = {person: measured[person] | looks[person] for person in measured}
         self.journal.write(state.step, self.terms or {}, learning_rate(self.recipe, state), logged)

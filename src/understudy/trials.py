@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace as replaced
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ from typing import Any
 from understudy import files
 from understudy.apart import Outcome, Runs
 from understudy.casting import mean_identities
-from understudy.contact import write_still
 from understudy.contest import Contest, Scene, digest
 from understudy.convert import ConvertReport
+from understudy.data.faceset import Faceset
 from understudy.errors import ProjectError
 from understudy.evaluate import evaluate
-from understudy.frontal import best_photo
 from understudy.matching import EVERYBODY, WARP, match_tracks, require_match
 from understudy.media.video import probe
 from understudy.mending import mend
@@ -80,9 +78,9 @@ class Trials:
         """What was found for which work, by model and part, so that it is not done again."""
         return self.folder / ".measured.json"
 
-    def ready(self, scene: Scene) -> Scene:
-        """The scene with a photo for the warp. Raises FacesError when nobody is to be replaced,
-        StorageError when the disk is too small for the films."""
+    def check_ready(self, scene: Scene) -> None:
+        """Raises FacesError when nobody is to be replaced, StorageError when the disk is too small
+        for the films."""
         project, how = self.project, self.project.settings
         info = probe(scene.film)
         target = Target.of(self.folder / f"film{self._suffix(scene)}", how.convert)
@@ -99,11 +97,6 @@ class Trials:
             brief=found.brief,
         )
         require_match(matches, wanted, how.convert.same_person, scene.film.name)
-        if not self.contest.warp or scene.face is not None:
-            return scene
-        photo = self.folder / "comparison.photo.png"
-        write_still(photo, best_photo(project.person(scene.with_)), {})
-        return replaced(scene, face=str(photo))
 
     def _suffix(self, scene: Scene) -> str:
         how = self.project.settings
@@ -164,13 +157,10 @@ class Trials:
     def convert(self, scene: Scene, row: dict[str, Any]) -> dict[str, Any]:
         model, how = row["model"], self.project.settings
         cache = self.project.cache_folder
-        photo = None
-        if scene.face is not None and model == WARP:
-            path = Path(scene.face)
-            photo = [scene.face, film_hash(path, cache) if path.is_file() else None]
+        pictures = self._pictures(scene) if model == WARP else None
         key = digest(
             *(version("understudy"), row["trained_as"], (row["training"] or {}).get("steps")),
-            *(film_hash(scene.film, cache), scene.replace, scene.with_, photo),
+            *(film_hash(scene.film, cache), scene.replace, scene.with_, pictures),
             *(part.model_dump(mode="json") for part in (how.scan, how.convert, how.encode)),
         )
         output = self.folder / f"{model}{self._suffix(scene)}"
@@ -191,6 +181,16 @@ class Trials:
             "key": key,
         }
         return self._note(model, "conversion", facts)
+
+    def _pictures(self, scene: Scene) -> list[str | None]:
+        """What the warp draws with: the photo, or who comes and who goes as their facesets are."""
+        if scene.face is not None:
+            path = Path(scene.face)
+            cache = self.project.cache_folder
+            return [scene.face, film_hash(path, cache) if path.is_file() else None]
+        people = [name for name in (scene.with_, scene.replace) if name != EVERYBODY]
+        folders = [self.project.person(name).faces_folder for name in people]
+        return [Faceset.open(folder).fingerprint for folder in folders]
 
     def evaluate(
         self, scene: Scene, row: dict[str, Any], warp: dict[str, Any] | None

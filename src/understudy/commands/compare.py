@@ -35,8 +35,7 @@ def compare(
         film: The film to swap faces in, best one that nobody was trained on.
         replace: Whose face goes; the second person's when not given.
         with_: Whose face comes; the first person's when not given.
-        face: Photo of who comes, for the warp; the best frontal face of the footage when not
-            given.
+        face: Photo of who comes, for the warp; it draws out of the faceset when not given.
         truth: What the swap ought to look like, where that is known.
         truth_mask: Film that is white where the face is in `truth`.
         target_mask: Film that is white where the face is in `film`.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -23,6 +23,7 @@ def explain(
     /,
     *,
     output: Path | None = None,
+    film: Path | None = None,
     settings: Annotated[ExplainSettings | None, Parameter(name="*")] = None,
     session: Own,
 ) -> None:
@@ -31,9 +32,10 @@ def explain(
     Args:
         model: The only model of the project when not given.
         output: Folder for pictures and explain.json; in the renders folder when not given.
+        film: Say also which of the people's own pictures serve in this film, and what is missing.
     """
     with session.progress() as progress:
-        report = session.project().explain(model, output, progress, **given(settings))
+        report = session.project().explain(model, output, progress, film, **given(settings))
     anatomy, about = report.anatomy, report.figures["model"]
     latent = report.figures["latent"]
     shape = " x ".join(map(str, anatomy.latent))
@@ -52,12 +54,24 @@ def explain(
     for name, inside in report.figures["people"].items():
         known = ", ".join(f"{trait} {value:.2f}" for trait, value in inside["r2"].items())
         session.say(f"{name}: known to the latent (R2 on held-out faces): {known}.")
+    session.say(*gallery_lines(report.figures))
     session.say(
         "",
         "MMAC: a million multiplications, each with its addition. sees, draws: side in pixels of "
         "what one unit in the middle depends on and touches.",
         f"Pictures and explain.json are in {report.folder}.",
     )
+
+
+def gallery_lines(figures: Mapping[str, Any]) -> list[str]:
+    """Lines for the terminal: what the galleries hold, and what a film lacks in them."""
+    lines = [
+        f"Gallery of {name}: {one['pictures']} pictures, yaw {one['yaw'][0]:.0f} to "
+        f"{one['yaw'][1]:.0f}, pitch {one['pitch'][0]:.0f} to {one['pitch'][1]:.0f} degrees; eyes "
+        f"shut in {one['eyes_shut']}, mouth open in {one['mouth_open']}."
+        for name, one in figures["galleries"].items()
+    ]
+    return lines + (figures["film"]["missing"] if figures["film"] else [])
 
 
 def table(anatomy: Anatomy) -> list[str]:

@@ -185,7 +185,8 @@ def convert(
 
     One person: --replace ben --with ada. Several at once: --replace ben=ada --replace eva=chen.
 
-    Without a model, a photo's face warped onto the film's: --model warp --face PHOTO.
+    Without a model, out of a person's faceset: --model warp; or out of a photo: --model warp --face
+    PHOTO.
 
     Can be stopped; the same command goes on after the last finished segment.
 
@@ -247,7 +248,8 @@ def convert(
         session.say(f"Side by side: {report.side_by_side}")
     if report.matte:
         session.say(f"Alpha matte: {report.matte}")
-    if face is not None or report.frames == 1 or is_exported(model) or tracks is not None:
+    warped = face is not None or (model == WARP and WARP not in project.models)
+    if warped or report.frames == 1 or is_exported(model) or tracks is not None:
         session.say(f"Next: understudy verify {quote(str(report.output))}")
         return
     # One pair is measured at a time; the record beside the film knows who came for whom.

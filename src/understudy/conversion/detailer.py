@@ -134,6 +134,19 @@ class Detailer:
         share = len(meshes) / (len(meshes) + KNOWN)
         return np.asarray(share * (self.gallery.mean - meshes.mean(0)), np.float32)
 
+    def wanted(self, face: Face, index: int) -> tuple[FramePicks, Floats]:
+        """The pictures for a face in the frame of that index, and where the person's mesh is to be:
+        float32 (468, 2), pixels of the core crop at `GRID`."""
+        mesh = share_mesh(face.landmarks)
+        picks = self.picks(index, face.track)
+        if picks is None:
+            apart = self._difference(mesh[None])
+            (picks,) = choose(self.gallery, (mesh + apart)[None], np.ones(1, np.float32))
+        else:
+            apart = self._apart[face.track]
+        core = (mesh + apart - (1 - CORE) / 2) / CORE * GRID - 0.5
+        return picks, np.asarray(core, np.float32)
+
     def lay(
         self,
         laid: Image,
@@ -152,22 +165,15 @@ class Detailer:
             about: index of the frame, and pixels of the frame in one of the network's.
         """
         index, pixel = about
-        mesh = share_mesh(face.landmarks)
-        picks = self.picks(index, face.track)
-        if picks is None:
-            apart = self._difference(mesh[None])
-            (picks,) = choose(self.gallery, (mesh + apart)[None], np.ones(1, np.float32))
-        else:
-            apart = self._apart[face.track]
         if self.strength <= 0:
             return laid
+        picks, core = self.wanted(face, index)
         to_grid = core_alignment(face.landmarks, GRID).astype(np.float64)
         to_grid[:, 2] += to_grid[:, :2] @ np.array(corner, np.float64)
-        core = (mesh + apart - (1 - CORE) / 2) / CORE * GRID - 0.5
         gaze = self._gaze.both(under, face.landmarks[:, :2] - np.array(corner, np.float32))
         place = Place(
             to_grid,
-            np.asarray(core, np.float32),
+            core,
             pixel,
             picks.shares,
             gaze or (float("nan"), float("nan")),
