@@ -19,7 +19,7 @@ from understudy.conversion.compositing.gallery_detail import (
     Sample,
     with_detail,
 )
-from understudy.conversion.gallery_picks import FramePicks, choose, openings
+from understudy.conversion.gallery_picks import FramePicks, calm, choose, openings
 from understudy.faces.align import CORE, alignment, core_alignment, transform_points
 from understudy.gaze import Gaze
 from understudy.models.gallery import Gallery
@@ -109,7 +109,7 @@ class Detailer:
                 continue
             own = np.stack(found)
             self._apart[track] = self._difference(own)
-            chosen = choose(self.gallery, own + self._apart[track], openings(own))
+            chosen = choose(self.gallery, own + self._apart[track], calm(openings(own)))
             for index, picks in zip(frames[track], chosen, strict=True):
                 self._picks[index, track] = picks
 
@@ -178,6 +178,7 @@ class Detailer:
             picks.shares,
             gaze or (float("nan"), float("nan")),
             picks.awake,
+            picks.lids,
         )
         side = GRID / CORE / float(np.sqrt(abs(np.linalg.det(to_grid[:, :2]))))
         samples = [
@@ -190,6 +191,7 @@ class Detailer:
                 (float(self.gallery.gazes[pick.row, 0]), float(self.gallery.gazes[pick.row, 1])),
                 pick.part,
                 pick.weight,
+                pick.lids,
             )
             for pick in picks.picks
         ]

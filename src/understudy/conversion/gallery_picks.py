@@ -22,11 +22,12 @@ from understudy.types import Floats
 PARTS = {"whole": 5, "eyes": 3, "mouth": 3}
 """What has pictures of its own, and how many at a time."""
 
-CHANGE = 1.0
+CHANGE = {"whole": 1.0, "eyes": 0.8, "mouth": 0.6}
 """Price of a change, in medians of how badly pictures fit."""
 
-FADE = 3
-"""Frames before and after a change over which pictures fade into one another."""
+FADE = {"whole": 3, "eyes": 2, "mouth": 2}
+"""Frames before and after a change over which pictures fade into one another; a blink lasts five
+frames."""
 
 LID_WEIGHT, LIP_WEIGHT = 5.0, 2.0
 """Of these mesh points against all others for the whole face: bending a mesh moves a mouth, but it
@@ -39,7 +40,7 @@ GOOD, BAD = 0.012, 0.03
 """Root mean square distance of the nearest picture's eyes or mouth, in sides of the stored crop:
 up to the first the pictures count fully, from the second the drawn face stays."""
 
-LIDS_OFF = 0.03
+LIDS_OFF = 0.06
 """What a picture with eyes open by as much more or less as they are open at all costs, in sides of
 the stored crop: the mesh understates lids."""
 
@@ -49,9 +50,11 @@ OPEN_LEVEL = 0.75
 LIDS_GOOD, LIDS_BAD = 0.12, 0.3
 """As `GOOD` and `BAD`, for the difference of the openings, as shares of open eyes."""
 
+LIDS_APART = 0.12
+"""Difference of the openings at which a picture's eyes count .6."""
+
 SHUT, AWAKE = 0.8, 0.95
-"""Share of open eyes at which the mesh calls eyes shut, and from which they surely are not. Where
-they may be shut the drawn face knows lids better than pictures with open eyes do."""
+"""Share of open eyes at which the mesh calls eyes shut, and from which they surely are not."""
 
 AT_ONCE = 2048
 """Frames that are compared with the gallery together."""
@@ -68,11 +71,13 @@ class Pick:
         row: of the gallery.
         part: one of `PARTS`.
         weight: 0..1.
+        lids: 0..1, how well its lids fit.
     """
 
     row: int
     part: str
     weight: float
+    lids: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,13 @@ class FramePicks:
     picks: tuple[Pick, ...]
     shares: tuple[float, float]
     awake: float = 1.0
+
+    @property
+    def lids(self) -> float:
+        """How well the lids of the pictures for the eyes fit, 0..1."""
+        eyes = [pick for pick in self.picks if pick.part == "eyes"]
+        total = sum(pick.weight for pick in eyes)
+        return sum(pick.weight * pick.lids for pick in eyes) / total if total > 0 else 0.0
 
 
 def openings(meshes: Floats) -> Floats:
@@ -139,18 +151,24 @@ def _path(costs: NDArray[np.floating], change: float) -> NDArray[np.intp]:
     return path
 
 
-def _faded(path: NDArray[np.intp]) -> list[dict[int, float]]:
+def _faded(path: NDArray[np.intp], reach: int) -> list[dict[int, float]]:
     """For every frame of a path the pictures with their weights, which sum up to 1."""
     found = [{int(row): 1.0} for row in path]
     for change in np.flatnonzero(np.diff(path)).tolist():
         before, after = int(path[change]), int(path[change + 1])
-        for frame in range(max(0, change + 1 - FADE), min(len(path), change + 1 + FADE)):
+        for frame in range(max(0, change + 1 - reach), min(len(path), change + 1 + reach)):
             if path[frame] not in (before, after) or len(found[frame]) > 1:
                 continue
-            share = (frame - change - 0.5 + FADE) / (2 * FADE)
+            share = (frame - change - 0.5 + reach) / (2 * reach)
             share = share * share * (3 - 2 * share)
             found[frame] = {before: 1 - share, after: share}
     return found
+
+
+def calm(values: Floats) -> Floats:
+    """The median of every value and its neighbours: what trembles for one frame is no blink."""
+    wide = np.pad(values, 1, mode="edge")
+    return np.asarray(np.median([wide[:-2], wide[1:-1], wide[2:]], axis=0), np.float32)
 
 
 def choose(gallery: Gallery, wanted: Floats, opened: Floats) -> list[FramePicks]:
@@ -171,10 +189,10 @@ def choose(gallery: Gallery, wanted: Floats, opened: Floats) -> list[FramePicks]
         each = min(most, len(gallery))
         own = costs[part] / max(float(np.median(costs[part])), 1e-6)
         for _ in range(each):
-            path = _path(own, CHANGE)
+            path = _path(own, CHANGE[part])
             own = own.copy()
             own[np.arange(len(path)), path] += 1e3
-            for frame, pictures in enumerate(_faded(path)):
+            for frame, pictures in enumerate(_faded(path, FADE[part])):
                 for row, weight in pictures.items():
                     key = row, part
                     merged[frame][key] = merged[frame].get(key, 0.0) + weight / each
@@ -182,10 +200,14 @@ def choose(gallery: Gallery, wanted: Floats, opened: Floats) -> list[FramePicks]
         np.clip((BAD - distances[part].min(1)) / (BAD - GOOD), 0, 1) for part in ("eyes", "mouth")
     )
     eyes *= np.clip((LIDS_BAD - lids.min(1)) / (LIDS_BAD - LIDS_GOOD), 0, 1)
+    fitting = np.exp(-0.5 * np.square(lids / LIDS_APART))
     awake = np.clip((opened - SHUT) / (AWAKE - SHUT), 0, 1)
     return [
         FramePicks(
-            tuple(Pick(row, part, weight) for (row, part), weight in sorted(pictures.items())),
+            tuple(
+                Pick(row, part, weight, float(fitting[frame, row]))
+                for (row, part), weight in sorted(pictures.items())
+            ),
             (float(eyes[frame]), float(mouth[frame])),
             float(awake[frame]),
         )

@@ -86,6 +86,9 @@ MOVED = np.float32(0.65)
 LEAST = 0.8
 """Standard deviation of a split in pixels of the grid, at least."""
 
+LEAST_LIDS = 0.02
+"""So much the eyes of a picture count at least, so that there are always some."""
+
 IRIS = 0.3
 """Reach of the iris and of what moves with it, as a share of the eye's width."""
 
@@ -119,6 +122,7 @@ class Sample:
             where that is unknown.
         part: "whole", "eyes" or "mouth": where the picture counts.
         weight: 0..1, how much it counts against others.
+        lids: 0..1, how well its lids fit; where they do not, its eyes hardly count.
     """
 
     image: Image
@@ -129,6 +133,7 @@ class Sample:
     gaze: tuple[float, float]
     part: str
     weight: float
+    lids: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,7 @@ class Place:
             drawn face stays.
         gaze: how far aside the eyes of the film's face look, as `Sample.gaze`.
         awake: how sure it is that they are open, 0..1.
+        lids: how well the pictures' lids fit, 0..1; where they do not, the drawn face's stay.
     """
 
     matrix: NDArray[np.float64]
@@ -151,6 +157,7 @@ class Place:
     shares: tuple[float, float] = (1.0, 1.0)
     gaze: tuple[float, float] = (float("nan"), float("nan"))
     awake: float = 1.0
+    lids: float = 1.0
 
     @property
     def pixel_on_grid(self) -> float:
@@ -437,16 +444,15 @@ def _lights(
     return gains, kept
 
 
-def _bend(
-    sample: Sample, field: Field, weight: float, gains: Floats, region: Floats | None
-) -> _Bent | None:
+def _bend(sample: Sample, field: Field, weight: float, gains: Floats, place: Place) -> _Bent | None:
     """A picture on the grid; None where it counts nowhere.
 
     Args:
         weight: how much it counts.
         gains: float32 (QUARTER, QUARTER, 3), its light.
-        region: float32 (GRID, GRID), where it counts; None for everywhere.
     """
+    eyes, mouth = place.regions
+    region = {"eyes": eyes, "mouth": mouth}.get(sample.part)
     box: Box = slice(0, GRID), slice(0, GRID)
     if region is not None:
         rows, columns = (np.flatnonzero(region.max(axis) > SLIGHT) for axis in (1, 0))
@@ -460,6 +466,7 @@ def _bend(
     large = cv2.resize(gains, (GRID, GRID), interpolation=cv2.INTER_LINEAR)
     light = np.asarray(large, np.float32)[box]
     prior = np.square(np.maximum(mask, np.float32(1e-3))) * np.float32(weight)
+    prior *= 1 - np.float32(1 - max(sample.lids, LEAST_LIDS)) * eyes[box]
     if region is not None:
         prior *= region[box]
     picture = (seen + DARK) * light - DARK
@@ -467,8 +474,6 @@ def _bend(
 
 
 def _mix(drawn: Floats, place: Place, samples: Sequence[Sample]) -> _Mix:
-    eyes, mouth = place.regions
-    regions = {"whole": None, "eyes": eyes, "mouth": mouth}
     fields, images, every = [], [], []
     bends = [
         looking(place, field, sample.gaze)
@@ -479,7 +484,7 @@ def _mix(drawn: Floats, place: Place, samples: Sequence[Sample]) -> _Mix:
     ):
         if weight <= 0:
             continue
-        if (one := _bend(sample, field, weight, gain, regions[sample.part])) is not None:
+        if (one := _bend(sample, field, weight, gain, place)) is not None:
             fields.append(field)
             images.append(sample.image)
             every.append(one)
@@ -497,7 +502,7 @@ def _mix(drawn: Floats, place: Place, samples: Sequence[Sample]) -> _Mix:
     lacking = _lacking(moved, together, place.pixel_on_grid)
     # Inside of the eyes the pictures say where they look, as far as they fit there.
     for inside in place.openings:
-        lacking = np.maximum(lacking, np.float32(place.shares[0] * place.awake) * inside)
+        lacking = np.maximum(lacking, np.float32(place.shares[0] * place.lids) * inside)
     guide = _luma(moved + lacking[..., None] * (together - moved))
 
     wanted = _blurred(guide, FINE) - _blurred(guide, COARSE)
