@@ -619,6 +619,8 @@ def with_detail(
     share = np.float32(strength) * _edged(mix.cover)
     for region, fits in zip(place.regions, place.shares, strict=True):
         share *= 1 - np.float32(1 - fits) * region
+    # Beyond the grid nothing is known, so that its edge must not go on there.
+    share[[0, -1]] = share[:, [0, -1]] = 0
 
     whole: Box = slice(0, shape[0]), slice(0, shape[1])
     coarse, detail, share = (
