@@ -613,8 +613,9 @@ def with_detail(
         RGB uint8 (h, w, 3).
     """
     shape = (laid.shape[0], laid.shape[1])
-    mix = _mix(_on_grid(laid, place), place, samples)
-    detail = _calmed(mix, _on_grid(under, place), place)
+    drawn_there, under_there = (_on_grid(patch, place) for patch in (laid, under))
+    mix = _mix(drawn_there, place, samples)
+    detail = _calmed(mix, drawn_there, under_there, place)
     coarse = _coarse(mix, detail, place)
     share = np.float32(strength) * _edged(mix.cover)
     for region, fits in zip(place.regions, place.shares, strict=True):
@@ -643,7 +644,7 @@ def _on_grid(patch: Image, place: Place) -> Floats:
     return np.asarray(seen, np.float32)
 
 
-def _calmed(mix: _Mix, under: Floats, place: Place) -> Floats:
+def _calmed(mix: _Mix, drawn: Floats, under: Floats, place: Place) -> Floats:
     """How strong the pictures' detail is to be: float32 (GRID, GRID).
 
     As strong as `mix.lively` says, but on skin with no more contrast than the film's own skin has,
@@ -655,11 +656,12 @@ def _calmed(mix: _Mix, under: Floats, place: Place) -> Floats:
     if np.count_nonzero(inside) < 64:
         return mix.lively
     deviation = max(2 * place.pixel_on_grid, 1.0)
-    theirs, films, drawn = (
+    # Of the drawn face as it is: `mix.drawn` may have shapes of the very pictures.
+    theirs, *own = (
         float(np.mean(np.abs(plane - _blurred(plane, deviation))[inside]))
-        for plane in (_luma(mix.pictures) * mix.lively, _luma(under), _luma(mix.drawn))
+        for plane in (_luma(mix.pictures) * mix.lively, _luma(under), _luma(drawn))
     )
-    most = CONTRAST * max(films, drawn)
+    most = CONTRAST * max(own)
     if theirs <= most:
         return mix.lively
     return np.asarray(mix.lively * (1 - np.float32(1 - most / theirs) * skin), np.float32)
