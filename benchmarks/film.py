@@ -60,6 +60,7 @@ PLAIN: dict[str, Any] = {
     "grain": 0,
     "blend": "feather",
     "occlusion": False,
+    "detail": 0,
 }
 """As the program laid faces over frames at first."""
 

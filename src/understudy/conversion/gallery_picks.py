@@ -40,7 +40,7 @@ GOOD, BAD = 0.012, 0.03
 """Root mean square distance of the nearest picture's eyes or mouth, in sides of the stored crop:
 up to the first the pictures count fully, from the second the drawn face stays."""
 
-LIDS_OFF = 0.06
+LIDS_OFF = 0.05
 """What a picture with eyes open by as much more or less as they are open at all costs, in sides of
 the stored crop: the mesh understates lids."""
 
@@ -151,17 +151,29 @@ def _path(costs: NDArray[np.floating], change: float) -> NDArray[np.intp]:
     return path
 
 
+def _fading(reach: int) -> NDArray[np.float64]:
+    """How much each of the frames around one counts in it; they sum up to 1."""
+    at = np.clip((np.arange(2 * reach + 2) - 0.5) / (2 * reach), 0, 1)
+    return np.diff(at * at * (3 - 2 * at))
+
+
 def _faded(path: NDArray[np.intp], reach: int) -> list[dict[int, float]]:
-    """For every frame of a path the pictures with their weights, which sum up to 1."""
-    found = [{int(row): 1.0} for row in path]
-    for change in np.flatnonzero(np.diff(path)).tolist():
-        before, after = int(path[change]), int(path[change + 1])
-        for frame in range(max(0, change + 1 - reach), min(len(path), change + 1 + reach)):
-            if path[frame] not in (before, after) or len(found[frame]) > 1:
-                continue
-            share = (frame - change - 0.5 + reach) / (2 * reach)
-            share = share * share * (3 - 2 * share)
-            found[frame] = {before: 1 - share, after: share}
+    """For every frame of a path the pictures with their weights, which sum up to 1.
+
+    Changes that follow quickly upon one another go together: no weight ever jumps.
+    """
+    shares = _fading(reach).tolist()
+    wide = np.pad(path, reach, mode="edge").tolist()
+    found: list[dict[int, float]] = []
+    for frame in range(len(path)):
+        near = wide[frame : frame + len(shares)]
+        if near.count(near[0]) == len(near):
+            found.append({near[0]: 1.0})
+            continue
+        weights: dict[int, float] = {}
+        for row, share in zip(near, shares, strict=True):
+            weights[row] = weights.get(row, 0.0) + share
+        found.append(weights)
     return found
 
 

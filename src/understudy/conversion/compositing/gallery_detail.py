@@ -6,7 +6,7 @@ is the drawn face, above it is the pictures. Before that
 
 - each picture takes on the broad light and colour of the drawn face, so that none of its own light
   comes along and pictures of different light go together;
-- the drawn face is moved half way to where the pictures have brows, lids and lips, because the
+- the drawn face is moved most of the way to where the pictures have brows, lids and lips, for the
   mesh and the network err in different ways;
 - at each place those pictures count most that agree with the drawn face there.
 
@@ -102,6 +102,9 @@ up for (0..1), and the detail is made stronger by no more than this."""
 CONTRAST = 1.3
 """The pictures bring no more contrast to skin than this many times what the film has on its own."""
 
+FAINTEST = np.float32(-20)
+"""Exponent of the least weight."""
+
 SLIGHT = np.float32(0.03)
 """Share below which a picture does not count in a place."""
 
@@ -170,7 +173,8 @@ class Place:
         line = np.arange(QUARTER, dtype=np.float32) * np.float32(4) + np.float32(1.5)
         deviation = np.float32(SPREAD * GRID)
         apart = (self.mesh[::EVERY, :, None] - line) / deviation
-        pulls = np.exp(np.square(apart) * np.float32(-0.5))
+        # Bounded, because numbers near the least that there are make arithmetic very slow.
+        pulls = np.exp(np.maximum(np.square(apart) * np.float32(-0.5), FAINTEST))
         return np.ascontiguousarray(pulls[:, 0]), np.ascontiguousarray(pulls[:, 1])
 
     @cached_property
@@ -250,10 +254,14 @@ class Field:
         Args:
             matrix: float64 (2, 3), pixels of the patch -> pixels of the grid.
         """
-        rows, columns = (np.arange(part.start, part.stop, dtype=np.float64) for part in box)
-        whole = np.vstack([matrix, [0, 0, 1]]).T @ self.affine.astype(np.float64)
+        step, size, first = _steps(matrix, box)
+        moved = np.column_stack([matrix[:, :2] * step, matrix @ np.array([*first, 1.0])])
+        whole = np.vstack([moved, [0, 0, 1]]).T @ self.affine.astype(np.float64)
+        columns, rows = (np.arange(length, dtype=np.float64) for length in size)
         straight = columns[None, :, None] * whole[0] + (rows[:, None, None] * whole[1] + whole[2])
-        return np.asarray(straight, np.float32) + _on_patch(self._rest(), matrix, box)
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        rest = cv2.warpAffine(self._rest(), moved, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+        return _enlarged(np.asarray(straight + rest, np.float32), step, box)
 
     def _straight(self, x: Floats, y: Floats) -> Floats:
         a = self.affine
@@ -352,21 +360,25 @@ def looking(place: Place, field: Field, gaze: tuple[float, float]) -> Field:
         gaze: of the picture.
     """
     moved: Floats | None = None
-    line = np.arange(GRID, dtype=np.float32)
     for ends, inside, own, films in zip(EYES, place.openings, gaze, place.gaze, strict=True):
         way = (films - own) * place.awake
-        if not np.isfinite(way):
+        rows, columns = (np.flatnonzero(inside.max(axis) > 0.01) for axis in (1, 0))
+        if not np.isfinite(way) or not rows.size:
             continue
         way = float(np.clip(way, -FARTHEST_LOOK, FARTHEST_LOOK))
         left, right = place.mesh[list(ends)]
         across = right - left
         # About the middle of the iris's way.
         middle = (left + right) / 2 + across * np.float32((films + own) / 2)
-        apart = np.hypot(line[None] - middle[0], line[:, None] - middle[1])
-        near = np.clip(1.5 - apart / max(IRIS * float(np.hypot(*across)), 1e-3), 0, 1)
-        share = inside * (near * near * (3 - 2 * near)).astype(np.float32)
-        shift = -(np.float32(way) * across) @ field.affine[:2]
-        moved = share[..., None] * shift + (0 if moved is None else moved)
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        x = np.arange(columns[0], columns[-1] + 1, dtype=np.float32) - middle[0]
+        y = np.arange(rows[0], rows[-1] + 1, dtype=np.float32) - middle[1]
+        apart = np.hypot(x[None], y[:, None]) / max(IRIS * float(np.hypot(*across)), 1e-3)
+        near = np.clip(1.5 - apart, 0, 1)
+        share = inside[box] * (near * near * (3 - 2 * near)).astype(np.float32)
+        if moved is None:
+            moved = np.zeros((GRID, GRID, 2), np.float32)
+        moved[box] -= share[..., None] * ((np.float32(way) * across) @ field.affine[:2])
     return replace(field, eyes=moved)
 
 
@@ -514,12 +526,12 @@ def _mix(drawn: Floats, place: Place, samples: Sequence[Sample]) -> _Mix:
         # A picture that hardly counts somewhere must not set the measure there.
         error[one.box] = np.where(one.prior > SLIGHT * total[one.box], there, np.inf)
     best = errors.min(0)
-    shares = np.exp((best - errors) / SHARPNESS)
+    shares = np.exp(np.maximum((best - errors) / SHARPNESS, FAINTEST))
     for share, one in zip(shares, every, strict=True):
         share[one.box] *= one.prior
     shares /= shares.sum(0)
     shares[shares < SLIGHT] = 0
-    shares /= shares.sum(0)
+    shares /= np.maximum(shares.sum(0), np.float32(1e-6))
 
     left, there, cover = np.zeros_like(total), np.zeros_like(total), np.zeros_like(total)
     mixed, gains = np.zeros_like(drawn), []
@@ -556,15 +568,39 @@ def _lacking(drawn: Floats, pictures: Floats, pixel: float) -> Floats:
 
 
 def _on_patch(values: Floats, matrix: NDArray[np.float64], box: Box) -> Floats:
-    """Values on the grid as seen by the pixels of a box of the patch."""
-    x0, y0, x1, y1 = box[1].start, box[0].start, box[1].stop, box[0].stop
-    moved = matrix.copy()
-    moved[:, 2] += matrix[:, :2] @ np.array([x0, y0], np.float64)
+    """Values on the grid as seen by the pixels of a box of the patch.
+
+    The grid's turn is undone at about its own size; a plain enlargement, which is quick and rounds
+    nothing, does the rest.
+    """
+    step, size, first = _steps(matrix, box)
+    moved = np.column_stack([matrix[:, :2] * step, matrix @ np.array([*first, 1.0])])
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    seen = cv2.warpAffine(
-        values, moved, (x1 - x0, y1 - y0), flags=how, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(seen, np.float32)
+    seen = cv2.warpAffine(values, moved, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return _enlarged(np.asarray(seen, np.float32), step, box)
+
+
+def _steps(
+    matrix: NDArray[np.float64], box: Box
+) -> tuple[int, tuple[int, int], tuple[float, float]]:
+    """How many pixels of the patch go into one of the grid, at least 1; how many such steps a box
+    of the patch is wide and high, with one more all round; and where in the patch the middle of
+    the first lies."""
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    step = max(1, int(1 / max(scale, 1e-3)))
+    height, width = (part.stop - part.start for part in box)
+    middle = (step - 1) / 2 - step
+    size = -(-width // step) + 2, -(-height // step) + 2
+    return step, size, (box[1].start + middle, box[0].start + middle)
+
+
+def _enlarged(values: Floats, step: int, box: Box) -> Floats:
+    """Values at the `_steps` of a box of the patch, at all of its pixels."""
+    if step > 1:
+        size = values.shape[1] * step, values.shape[0] * step
+        values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    height, width = (part.stop - part.start for part in box)
+    return values[step : step + height, step : step + width]
 
 
 def _box(gain: Floats, matrix: NDArray[np.float64], shape: tuple[int, int]) -> Box | None:
@@ -618,12 +654,15 @@ def with_detail(
         RGB uint8 (h, w, 3).
     """
     shape = (laid.shape[0], laid.shape[1])
-    mix = _mix(_on_grid(laid, place), place, samples)
-    detail = _calmed(mix, _on_grid(under, place), place)
+    drawn_there, under_there = (_on_grid(patch, place) for patch in (laid, under))
+    mix = _mix(drawn_there, place, samples)
+    detail = _calmed(mix, drawn_there, under_there, place)
     coarse = _coarse(mix, detail, place)
     share = np.float32(strength) * _edged(mix.cover)
     for region, fits in zip(place.regions, place.shares, strict=True):
         share *= 1 - np.float32(1 - fits) * region
+    # Beyond the grid nothing is known, so that its edge must not go on there.
+    share[[0, -1]] = share[:, [0, -1]] = 0
 
     whole: Box = slice(0, shape[0]), slice(0, shape[1])
     coarse, detail, share = (
@@ -646,7 +685,7 @@ def _on_grid(patch: Image, place: Place) -> Floats:
     return np.asarray(seen, np.float32)
 
 
-def _calmed(mix: _Mix, under: Floats, place: Place) -> Floats:
+def _calmed(mix: _Mix, drawn: Floats, under: Floats, place: Place) -> Floats:
     """How strong the pictures' detail is to be: float32 (GRID, GRID).
 
     As strong as `mix.lively` says, but on skin with no more contrast than the film's own skin has,
@@ -658,11 +697,12 @@ def _calmed(mix: _Mix, under: Floats, place: Place) -> Floats:
     if np.count_nonzero(inside) < 64:
         return mix.lively
     deviation = max(2 * place.pixel_on_grid, 1.0)
-    theirs, films, drawn = (
+    # Of the drawn face as it is: `mix.drawn` may have shapes of the very pictures.
+    theirs, *own = (
         float(np.mean(np.abs(plane - _blurred(plane, deviation))[inside]))
-        for plane in (_luma(mix.pictures) * mix.lively, _luma(under), _luma(mix.drawn))
+        for plane in (_luma(mix.pictures) * mix.lively, _luma(under), _luma(drawn))
     )
-    most = CONTRAST * max(films, drawn)
+    most = CONTRAST * max(own)
     if theirs <= most:
         return mix.lively
     return np.asarray(mix.lively * (1 - np.float32(1 - most / theirs) * skin), np.float32)
