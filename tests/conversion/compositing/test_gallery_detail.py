@@ -103,6 +103,8 @@ def test_the_light_of_the_picture_stays_behind(kind: str) -> None:
     assert np.abs(after - before)[scene.inner].max() < 2
     own, found = (band(image, 0.7, 2)[scene.inner] for image in (film, result))
     assert alike(own, found) > 0.9
+    # In the light of the drawn face its contrast is the film's.
+    assert 0.85 * own.std() < found.std() < 1.15 * own.std()
 
 
 def test_an_eye_that_was_not_drawn_is_the_pictures() -> None:
@@ -309,9 +311,9 @@ def irises(image: Image) -> list[float]:
     return found
 
 
-def seen_through(field: Field) -> Image:
-    """The stored crop of eyes that look straight on, as a field bends it."""
-    stored = EYE_SCENE.stored(eyes_looking(0.0))
+def seen_through(field: Field, aside: float = 0.0) -> Image:
+    """The stored crop of eyes that look so far aside, as a field bends it."""
+    stored = EYE_SCENE.stored(eyes_looking(aside))
     whole = slice(0, EYE_SCENE.side), slice(0, EYE_SCENE.side)
     x, y = cv2.split(field.on_patch(EYE_SCENE.to_grid, whole) * np.float32(len(stored)))
     return np.asarray(cv2.remap(stored, x - 0.5, y - 0.5, cv2.INTER_LINEAR), np.uint8)
@@ -335,6 +337,13 @@ def test_irises_move_to_where_the_film_looks(aside: tuple[float, float]) -> None
     # A picture that looks there already stays as it is.
     same = looking(there, unmoved(there), aside)
     assert (same.fine() == straight.fine()).all()
+
+
+def test_an_iris_that_is_aside_already_moves_on_from_there() -> None:
+    there = EYE_SCENE.place(gaze=(0.24, 0.24))
+    moved = looking(there, unmoved(there), (0.12, 0.12))
+    assert irises(seen_through(unmoved(there), 0.12)) == pytest.approx([0.12] * 2, abs=0.01)
+    assert irises(seen_through(moved, 0.12)) == pytest.approx([0.24] * 2, abs=0.02)
 
 
 def test_lids_and_all_beyond_stay_in_place() -> None:
@@ -386,3 +395,22 @@ def test_the_eyes_of_the_result_look_as_the_film_does() -> None:
     result = with_detail(drawn, film, place, samples, 1.0)
     assert irises(film) == pytest.approx([0.1, 0.1], abs=0.01)
     assert irises(result) == pytest.approx([0.1, 0.1], abs=0.03)
+
+
+def test_pictures_say_what_is_in_an_eye_unless_it_may_be_shut() -> None:
+    film = eyes_looking(0.0)
+    samples = [
+        sample(EYE_SCENE.stored(film), EYE_SCENE.mesh, part=part)
+        for part in ("whole", "eyes", "mouth")
+    ]
+    # A network draws eyes paler that it does not know well.
+    pale = np.rint(220 - 0.7 * (220.0 - film)).astype(np.uint8)
+    drawn = blurred(pale, 2 * EYE_SCENE.pixel)
+    asleep, awake = (
+        with_detail(drawn, film, EYE_SCENE.place(awake=share), samples, 1.0) for share in (0.0, 1.0)
+    )
+    for number in (0, 1):
+        row, column = EYE_SCENE.eye(number)
+        near = slice(row - 2, row + 3), slice(column - 2, column + 3)
+        own, *found = (float(image[near].mean()) for image in (drawn, asleep, awake))
+        assert found[1] < found[0] - 8 < own - 8
