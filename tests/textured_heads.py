@@ -89,10 +89,11 @@ class Scene:
         shares: tuple[float, float] = (1.0, 1.0),
         gaze: tuple[float, float] = STRAIGHT,
         awake: float = 1.0,
+        lids: float = 1.0,
     ) -> Place:
         core = (self.mesh - (1 - CORE) / 2) / CORE * GRID - 0.5
         mesh = np.asarray(core, np.float32)
-        return Place(self.to_grid, mesh, self.pixel, shares, gaze, awake)
+        return Place(self.to_grid, mesh, self.pixel, shares, gaze, awake, lids)
 
     def stored(self, picture: Image) -> Image:
         """The stored crop of a picture of this head, as large as it is there."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from understudy import metrics
 from understudy.faces.masks import EYES_AND_BROWS, LIPS
+from understudy.faces.triangles import INNER_LIPS
 from understudy.models.gallery import Gallery
 from understudy.types import Floats
 
@@ -28,6 +29,9 @@ CHANGE = {"whole": 1.0, "eyes": 0.8, "mouth": 0.6}
 FADE = {"whole": 3, "eyes": 2, "mouth": 2}
 """Frames before and after a change over which pictures fade into one another; a blink lasts five
 frames."""
+
+INNER_WEIGHT = 1.5
+"""Of the inner edge of the lips against the outer one: it says how far the mouth is open."""
 
 LID_WEIGHT, LIP_WEIGHT = 5.0, 2.0
 """Of these mesh points against all others for the whole face: bending a mesh moves a mouth, but it
@@ -115,7 +119,7 @@ def _weights() -> dict[str, Floats]:
     whole = np.ones(468, np.float32)
     whole[_LIDS], whole[LIPS] = LID_WEIGHT, LIP_WEIGHT
     eyes, mouth = np.zeros(468, np.float32), np.zeros(468, np.float32)
-    eyes[_EYES], mouth[LIPS] = 1, 1
+    eyes[_EYES], mouth[LIPS], mouth[INNER_LIPS] = 1, 1, INNER_WEIGHT
     return {"whole": whole, "eyes": eyes, "mouth": mouth}
 
 

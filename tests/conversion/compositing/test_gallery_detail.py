@@ -397,7 +397,7 @@ def test_the_eyes_of_the_result_look_as_the_film_does() -> None:
     assert irises(result) == pytest.approx([0.1, 0.1], abs=0.03)
 
 
-def test_pictures_say_what_is_in_an_eye_unless_it_may_be_shut() -> None:
+def test_pictures_say_what_is_in_an_eye_unless_their_lids_do_not_fit() -> None:
     film = eyes_looking(0.0)
     samples = [
         sample(EYE_SCENE.stored(film), EYE_SCENE.mesh, part=part)
@@ -407,7 +407,7 @@ def test_pictures_say_what_is_in_an_eye_unless_it_may_be_shut() -> None:
     pale = np.rint(220 - 0.7 * (220.0 - film)).astype(np.uint8)
     drawn = blurred(pale, 2 * EYE_SCENE.pixel)
     asleep, awake = (
-        with_detail(drawn, film, EYE_SCENE.place(awake=share), samples, 1.0) for share in (0.0, 1.0)
+        with_detail(drawn, film, EYE_SCENE.place(lids=share), samples, 1.0) for share in (0.0, 1.0)
     )
     for number in (0, 1):
         row, column = EYE_SCENE.eye(number)
