@@ -13,6 +13,10 @@ Keys of the JSON file (schema 2); what could not be measured is null:
 
     schema_version, model, film, swap, truth, replace, with
     people.NAME.{ssim, psnr_db, faces}
+    replayed.NAME.{face,eyes,mouth}.{detail,found}
+                                            held-out pictures put through the whole way of a
+                                            conversion, beside the pictures themselves; null
+                                            without a gallery
     swap.identity.{distance_to_with, distance_to_replace, nearer_to_with, frames}
     swap.expression.{landmark_error, mouth_correlation, eye_correlation, gaze_correlation}
     swap.pose.{yaw, pitch, roll}            mean absolute error, degrees
@@ -54,6 +58,8 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from understudy import files, metrics, weights
 from understudy.chosen import Chosen, choose
 from understudy.compute import bfloat16_pays, choose_device, few_threads
@@ -61,8 +67,11 @@ from understudy.data.faceset import Faceset
 from understudy.drawing import Swapper
 from understudy.errors import FacesError, SettingsError
 from understudy.evaluation import Means, Subject, Watcher, closely, sentences
+from understudy.evaluation.detail import Detail
 from understudy.evaluation.perceptual import at_hand
+from understudy.evaluation.replayed import MOST, replayed
 from understudy.evaluation.retrieval import crowd
+from understudy.evaluation.wording import own_footage
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
 from understudy.gaze import Gaze
@@ -87,6 +96,7 @@ from understudy.scores import (
     verdict,
 )
 from understudy.settings import ConvertSettings, EvaluateSettings, TrainSettings
+from understudy.training.rehearsal import Rehearsal
 from understudy.types import Face, Floats
 
 SCHEMA_VERSION = 2
@@ -190,6 +200,7 @@ def evaluate(
     people = _reconstruct(state, network, facesets, progress)
 
     figures = {person: each.figures for person, each in people.items()}
+    again = _replayed(project, name, state, network, facesets, progress)
     said = verdict(
         measured.scores if measured else None,
         figures,
@@ -210,7 +221,9 @@ def evaluate(
         ]
     )
     said = in_order(said)
+    said = said + own_footage(again)
     values = _values(name, chosen, truth, figures, measured, other, said)
+    values["replayed"] = {n: None if one is None else asdict(one) for n, one in again.items()}
     title = f"{chosen.with_} in {chosen.film.name}" if chosen else f"Model {name}"
     lead = f"Model {name} ({network.network}, {network.size} pixels)"
     if chosen is not None and measured is not None:
@@ -402,6 +415,36 @@ def _reconstruct(
         swapper = Swapper(network, person, ConvertSettings(), device, bfloat16_pays(device))
         with progress.task(f"redraw {person}", "faces", len(rows)) as task:
             found[person] = redraw(swapper, facesets[person], rows, task.step)
+    return found
+
+
+def _replayed(
+    project: Project,
+    model: str,
+    state: Mapping[str, Any],
+    network: SwapModel,
+    facesets: Mapping[str, Faceset],
+    progress: Progress,
+) -> dict[str, Detail | None]:
+    """Everybody's held-out pictures put through the whole way, where the network swaps."""
+    if not network.swaps:
+        return {}
+    share = float(state.get("held_out", TrainSettings().held_out))
+    rows = {}
+    for person in network.people:
+        if person in facesets:
+            held_out = facesets[person].split(share)[1]
+            places = np.linspace(0, len(held_out) - 1, min(len(held_out), MOST))
+            rows[person] = held_out[np.unique(places.round().astype(int))]
+    found: dict[str, Detail | None] = {}
+    folder, settings = project.model_folder(model), project.settings.convert
+    with progress.task("replay", "people", len(rows)) as task:
+        for person, own in rows.items():
+            rehearsal = Rehearsal(
+                folder, {person: facesets[person]}, {person: own}, settings, choose_device("auto")
+            )
+            found[person] = replayed(rehearsal, network, person)
+            task.step()
     return found
 
 

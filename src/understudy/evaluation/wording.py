@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import fmean
 
 from understudy.evaluation.detail import Crispness, Detail, Three
@@ -51,6 +52,28 @@ def sentences(seen: Seen, source: str) -> list[Sentence]:
     said += _blinks(seen)
     said += _jumps(seen)
     return said + [("note", note) for note in seen.notes]
+
+
+def own_footage(replayed: Mapping[str, Detail | None]) -> list[Sentence]:
+    """What is left of each person's own held-out pictures when they are put through the whole way.
+
+    Args:
+        replayed: by name; None where it could not be measured.
+    """
+    said: list[Sentence] = []
+    for name, detail in replayed.items():
+        if detail is None or detail.face is None:
+            continue
+        share, right = finer(detail.face.detail), finer(detail.face.found)
+        said.append(
+            (
+                _tone(share),
+                f"{name}'s own pictures that were kept aside, drawn again the whole way, keep "
+                f"{_two(share)} of their detail; {_two(right)} of it is in the right "
+                "place.",
+            )
+        )
+    return said
 
 
 def _tone(share: float) -> Tone:

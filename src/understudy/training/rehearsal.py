@@ -90,6 +90,16 @@ class Rehearsal:
         """Whose faces are drawn over."""
         return list(self._footage)
 
+    def shown(self, person: str) -> list[tuple[Image, Floats]]:
+        """Somebody's pictures as core crops, as `draw` gives them, with the faces' meshes in them:
+        float32 (468, 3), pixels."""
+        footage, edge = self._footage[person], round((1 - CORE) / 2 * SIDE)
+        inner = slice(edge, SIDE - edge)
+        return [
+            (picture[inner, inner], face.landmarks - np.array([edge, edge, 0], np.float32))
+            for picture, face in zip(footage.pictures, footage.faces, strict=True)
+        ]
+
     def draw(self, model: SwapModel, others: Mapping[str, Sequence[str]]) -> dict[str, Finished]:
         """The swaps, by who goes; nobody where nobody who could come has a gallery.
 
