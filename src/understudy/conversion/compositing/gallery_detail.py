@@ -105,6 +105,12 @@ CONTRAST = 1.3
 FAINTEST = np.float32(-20)
 """Exponent of the least weight."""
 
+SHINE = 1.0
+"""The drawn face is shaped on skin by no more than this many times what the film's own is."""
+
+SHINY = 9.0
+"""Standard deviation on the grid of what is broader than shine, pixels."""
+
 SLIGHT = np.float32(0.03)
 """Share below which a picture does not count in a place."""
 
@@ -656,6 +662,7 @@ def with_detail(
     shape = (laid.shape[0], laid.shape[1])
     drawn_there, under_there = (_on_grid(patch, place) for patch in (laid, under))
     mix = _mix(drawn_there, place, samples)
+    mix, drawn_there = _matt(mix, drawn_there, under_there, place)
     detail = _calmed(mix, drawn_there, under_there, place)
     coarse = _coarse(mix, detail, place)
     share = np.float32(strength) * _edged(mix.cover)
@@ -685,14 +692,46 @@ def _on_grid(patch: Image, place: Place) -> Floats:
     return np.asarray(seen, np.float32)
 
 
+def _skin(mix: _Mix, place: Place) -> Floats:
+    """Where pictures show the face, without eyes and mouth: float32 (GRID, GRID), 0..1."""
+    return np.asarray(mix.cover * (1 - np.maximum(*place.regions)), np.float32)
+
+
+def _matt(mix: _Mix, drawn: Floats, under: Floats, place: Place) -> tuple[_Mix, Floats]:
+    """The mix, and the drawn face as it is, without shine that the film's own skin does not have.
+
+    Light makes a dark face shine where a light one does not. What is coarser than detail and finer
+    than broad light is made as strong on skin as in the film, times `SHINE`, if it is stronger.
+    """
+    skin = _skin(mix, place)
+    inside = skin > 0.8
+    if np.count_nonzero(inside) < 64:
+        return mix, drawn
+    weight = _blurred(skin, SHINY)[..., None] + np.float32(1e-3)
+
+    def apart(picture: Floats) -> Floats:
+        return picture - _blurred(picture * skin[..., None], SHINY) / weight
+
+    films, own = (
+        float(np.mean(np.abs(_luma(apart(picture))[inside]))) for picture in (under, mix.drawn)
+    )
+    less = np.float32(1 - min(1.0, SHINE * films / max(own, 1e-3)))
+    if less <= 0:
+        return mix, drawn
+    duller, plain = (
+        np.asarray(picture - less * skin[..., None] * apart(picture), np.float32)
+        for picture in (mix.drawn, drawn)
+    )
+    return replace(mix, drawn=duller), plain
+
+
 def _calmed(mix: _Mix, drawn: Floats, under: Floats, place: Place) -> Floats:
     """How strong the pictures' detail is to be: float32 (GRID, GRID).
 
     As strong as `mix.lively` says, but on skin with no more contrast than the film's own skin has,
     times `CONTRAST`: what shines in a picture of dark skin would glare on a light face.
     """
-    eyes, mouth = place.regions
-    skin = mix.cover * (1 - np.maximum(eyes, mouth))
+    skin = _skin(mix, place)
     inside = skin > 0.8
     if np.count_nonzero(inside) < 64:
         return mix.lively
