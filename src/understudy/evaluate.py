@@ -71,6 +71,7 @@ from understudy.evaluation.detail import Detail
 from understudy.evaluation.perceptual import at_hand
 from understudy.evaluation.replayed import MOST, replayed
 from understudy.evaluation.retrieval import crowd
+from understudy.evaluation.seen import plain
 from understudy.evaluation.wording import own_footage
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
@@ -223,7 +224,7 @@ def evaluate(
     said = in_order(said)
     said = said + own_footage(again)
     values = _values(name, chosen, truth, figures, measured, other, said)
-    values["replayed"] = {n: None if one is None else asdict(one) for n, one in again.items()}
+    values["replayed"] = plain({n: one and asdict(one) for n, one in again.items()})
     title = f"{chosen.with_} in {chosen.film.name}" if chosen else f"Model {name}"
     lead = f"Model {name} ({network.network}, {network.size} pixels)"
     if chosen is not None and measured is not None:

@@ -41,7 +41,7 @@ def test_it_learns_one_picture_and_where_the_face_is() -> None:
     target = target.clamp(0, 1)[None]
     optimizer = model.optimizer(dict(model.named_parameters()))
     first = last = 0.0
-    for _ in range(80):
+    for _ in range(120):
         image, mask = model.swap(target, "ada")
         loss = torch.stack(list(model.loss(image, mask, target, face).values())).sum()
         optimizer.zero_grad()
