@@ -82,6 +82,7 @@ from understudy.measure import Aside, Embed, Films, Finders, Moment, counterpart
 from understudy.mending import mend
 from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
+from understudy.models.gallery import path_of
 from understudy.progress import Progress, silent
 from understudy.project import Project
 from understudy.redraw import Redrawn, redraw
@@ -441,6 +442,10 @@ def _replayed(
     folder, settings = project.model_folder(model), project.settings.convert
     with progress.task("replay", "people", len(rows)) as task:
         for person, own in rows.items():
+            if not path_of(folder, person).exists():
+                found[person] = None
+                task.step()
+                continue
             rehearsal = Rehearsal(
                 folder, {person: facesets[person]}, {person: own}, settings, choose_device("auto")
             )
