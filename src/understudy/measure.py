@@ -128,7 +128,7 @@ class Finders:
 
 @dataclass(frozen=True)
 class Shown:
-    """One frame that shows the face, for whoever wants to look closer.
+    """One frame that shows the face, for gauges that look closer.
 
     Attributes:
         index: of the frame in the film.

@@ -97,7 +97,7 @@ class GalleryDrawer(Drawer):
 
 
 class GalleryWarp:
-    """Galleries as an artist: whoever has one can come.
+    """Galleries as an artist: everyone who has one can come.
 
     Args:
         galleries: of everybody who comes; with the shapes of those who go, where they are known.

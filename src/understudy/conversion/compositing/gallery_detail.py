@@ -11,7 +11,10 @@ is the drawn face, above it is the pictures. Before that
 - at each place those pictures count most that agree with the drawn face there.
 
 Everything is worked out on a small grid, the core crop at `GRID` pixels. Only the pictures
-themselves and the split are done at the film's own resolution, so that a large face stays crisp.
+themselves are drawn at the film's own resolution, so that a large face stays crisp.
+
+The module is long because bending, light, mixing and split share the grid and its measures, and
+none of them is of use without the others.
 """
 
 from __future__ import annotations
