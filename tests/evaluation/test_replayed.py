@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
+from heads import blurred, face, texture
 from understudy.evaluation.detail import Crispness, Detail
+from understudy.evaluation.replayed import replayed
 from understudy.evaluation.wording import own_footage
+from understudy.models import SwapModel, build
+from understudy.training.rehearsal import Finished, Rehearsal
+from understudy.types import Floats, Image
 
 
 def detail(share: float) -> Detail:
@@ -21,3 +28,34 @@ def test_the_sentence_says_how_much_of_the_detail_is_left(share: float, tone: st
         f"ada's own pictures that were kept aside, drawn again the whole way, keep "
         f"{str(share).lstrip('0'):0<3} of their detail; .60 of it is in the right place."
     )
+
+
+class Played(Rehearsal):
+    """One textured face that is drawn again, blurred by so many pixels."""
+
+    def __init__(self, deviation: float) -> None:
+        self.truth, self.deviation = texture(0), deviation
+
+    def shown(self, person: str) -> list[tuple[Image, Floats]]:
+        return [(self.truth, face().landmarks)]
+
+    def draw(self, model: SwapModel, others: Mapping[str, Sequence[str]]) -> dict[str, Finished]:
+        picture = blurred(self.truth, self.deviation) if self.deviation else self.truth
+        return {} if self.deviation < 0 else {"ada": Finished("ada", [picture])}
+
+
+def test_a_picture_drawn_as_it_was_is_all_there_and_a_blurred_one_is_not() -> None:
+    model = build("swift", 96, ("ada",))
+    same, soft = (replayed(Played(deviation), model, "ada") for deviation in (0.0, 1.5))
+    assert same is not None
+    assert same.face is not None
+    assert same.face.detail == pytest.approx((1, 1, 1), abs=1e-6)
+    assert same.face.found == pytest.approx((1, 1, 1), abs=1e-6)
+    assert soft is not None
+    assert soft.face is not None
+    assert soft.face.detail[0] < 0.5 < soft.face.detail[2]
+    assert soft.face.found[0] < 0.5
+
+
+def test_without_a_gallery_nothing_is_measured() -> None:
+    assert replayed(Played(-1.0), build("swift", 96, ("ada",)), "ada") is None
