@@ -31,7 +31,8 @@ def test_the_sentence_says_how_much_of_the_detail_is_left(share: float, tone: st
 
 
 class Played(Rehearsal):
-    """One textured face that is drawn again, blurred by so many pixels."""
+    """One textured face that is drawn again, blurred by so many pixels; below 0 there is no
+    gallery."""
 
     def __init__(self, deviation: float) -> None:
         self.truth, self.deviation = texture(0), deviation
@@ -40,8 +41,10 @@ class Played(Rehearsal):
         return [(self.truth, face().landmarks)]
 
     def draw(self, model: SwapModel, others: Mapping[str, Sequence[str]]) -> dict[str, Finished]:
+        if self.deviation < 0:
+            return {}
         picture = blurred(self.truth, self.deviation) if self.deviation else self.truth
-        return {} if self.deviation < 0 else {"ada": Finished("ada", [picture])}
+        return {"ada": Finished("ada", [picture])}
 
 
 def test_a_picture_drawn_as_it_was_is_all_there_and_a_blurred_one_is_not() -> None:
