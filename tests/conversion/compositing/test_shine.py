@@ -7,7 +7,14 @@ import pytest
 
 from turned_heads import mesh
 from understudy.conversion.compositing.face_parts import FaceParts
-from understudy.conversion.compositing.shine import DARK, below, ceiling, luma, whitening
+from understudy.conversion.compositing.shine import (
+    DARK,
+    below,
+    ceiling,
+    luma,
+    sheen,
+    whitening,
+)
 from understudy.types import Floats
 
 SIDE = 128
@@ -87,3 +94,18 @@ def turned() -> Floats:
     points = mesh(0.0)[:, :2].astype(np.float32)
     low, high = points.min(0), points.max(0)
     return np.asarray((points - low) / (high - low).max() * 90 + 19, np.float32)
+
+
+def test_skin_of_the_film_goes_on_shining_under_a_matt_face() -> None:
+    colour = np.array([0.8, 0.5, 0.3], np.float32)
+    film = skin(90)[..., None] * colour + (skin(0, 70, at=(40, 64)))[..., None]
+    face = skin(90)[..., None] * colour
+    result = face * sheen(face, film, ALL)
+    high = result[40, 64] / face[40, 64]
+    # Where the film shines, in the colour of its light and less strongly.
+    assert 1.2 < high[0] < high[1] < high[2]
+    assert luma(result)[40, 64] < luma(film)[40, 64]
+    assert result[90, 64] == pytest.approx(face[90, 64])
+    # A face that shines there on its own stays as it is.
+    assert np.abs(sheen(film, film, ALL) - 1).max() < 0.01
+    assert (sheen(face, film, np.zeros_like(ALL)) == 1).all()

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.conversion.compositing.face_parts import FaceParts
-from understudy.conversion.compositing.shine import below, ceiling, luma, whitening
+from understudy.conversion.compositing.shine import below, ceiling, luma, sheen, whitening
 from understudy.gaze import EYES
 from understudy.types import Floats, Image
 
@@ -651,8 +651,9 @@ def with_detail(
     detail = _calmed(mix, drawn_there, under_there, place)
     coarse = _coarse(mix, detail, place)
     skin = np.asarray(_edged(mix.cover) * (1 - np.maximum.reduce(openings)), np.float32)
-    both = luma(coarse + detail[..., None] * mix.pictures)
-    high = ceiling(both, film, _peaks(under, place), skin)
+    both = np.asarray(coarse + detail[..., None] * mix.pictures, np.float32)
+    high = ceiling(luma(both), film, _peaks(under, place), skin)
+    shine = sheen(both, under_there, skin)
     share = np.float32(strength) * _edged(mix.cover)
     for region, fits in zip(place.regions, place.shares, strict=True):
         share *= 1 - np.float32(1 - fits) * region
@@ -660,10 +661,10 @@ def with_detail(
     share[[0, -1]] = share[:, [0, -1]] = 0
 
     whole: Box = slice(0, shape[0]), slice(0, shape[1])
-    coarse, detail, share, high = (
-        _on_patch(values, place.matrix, whole) for values in (coarse, detail, share, high)
+    coarse, detail, share, high, shine = (
+        _on_patch(values, place.matrix, whole) for values in (coarse, detail, share, high, shine)
     )
-    result = below(coarse + detail[..., None] * _drawn_together(mix, place, shape), high)
+    result = below(coarse + detail[..., None] * _drawn_together(mix, place, shape), high) * shine
     drawn = laid.astype(np.float32)
     drawn += np.clip(share, 0, 1)[..., None] * (result - drawn)
     return np.asarray(np.rint(np.clip(drawn, 0, 255)), np.uint8)

@@ -3,7 +3,8 @@
 A face that takes on the colours of another keeps its ratios: where light shines three times as
 bright on dark skin, it would glare on light skin, and the white of an eye, many times brighter than
 dark skin, would glow. So highlights of skin are made no stronger than they are on the film's own
-face nearby, and whites as bright as its own whites.
+face nearby, and whites as bright as its own whites. The other way round the skin of the film may
+shine much more than the face that comes: then it goes on shining, for the skin stays the film's.
 
 Pure functions of two pictures that lie on one another.
 """
@@ -40,6 +41,19 @@ UNBOUNDED = np.float32(1000)
 BROADEST = 0.05
 """What is broader is the light itself, which the face has from the film already."""
 
+WIDEST = 0.08
+"""The same for highlights that are laid over a face: forehead and cheeks shine broadly."""
+
+SHEEN = 0.15
+"""Highlights of the film that are laid over a face are stronger than this, natural logarithm."""
+
+SHARE = 0.8
+"""How much of what goes beyond that is laid over."""
+
+SOFT = 0.012
+"""The film's highlights are blurred by this, as a share of the side, because the other face is
+shaped a little differently."""
+
 WHITE = 0.85
 """Share of an opening that is darker than what is compared as its white."""
 
@@ -63,10 +77,10 @@ def ceiling(face: Floats, film: Floats, peaks: Floats, skin: Floats) -> Floats:
     """
     own, theirs, brightest = (np.log(np.maximum(plane, 0) + DARK) for plane in (face, film, peaks))
     reach = 2 * round(NEAR * own.shape[0] / 2) + 1
-    shining = brightest - _around(theirs)
+    shining = brightest - _around(theirs, BROADEST)
     nearby = cv2.dilate(np.asarray(shining, np.float32), np.ones((reach, reach), np.uint8))
     most = np.maximum(ROOM * _blurred(np.asarray(nearby, np.float32), reach / 4), FLOOR)
-    high = np.exp(_around(own) + most) - DARK
+    high = np.exp(_around(own, BROADEST) + most) - DARK
     return np.asarray(high + UNBOUNDED * (1 - skin), np.float32)
 
 
@@ -76,6 +90,30 @@ def below(picture: Floats, high: Floats) -> Floats:
     over = np.maximum(plane - high, 0)
     kept = 1 - (1 - OVER) * over / np.maximum(plane, 1)
     return np.asarray(picture * kept[..., None], np.float32)
+
+
+def sheen(face: Floats, film: Floats, skin: Floats) -> Floats:
+    """Gains that lay the film's strong highlights over a face that hardly shines.
+
+    Args:
+        face, film: float32 (S, S, 3), code values. The face has the film's broad light.
+        skin: as for `ceiling`.
+
+    Returns:
+        float32 (S, S, 3), 1 or more, smooth.
+    """
+    side = face.shape[0]
+    gains = np.ones_like(face)
+    for channel in range(3):
+        own, theirs = (
+            np.log(np.maximum(picture[..., channel], 0) + DARK) for picture in (face, film)
+        )
+        shining, has = (
+            _blurred(plane - _around(plane, WIDEST), SOFT * side) for plane in (theirs, own)
+        )
+        more = np.maximum(shining - np.maximum(has, 0) - np.float32(SHEEN), 0)
+        gains[..., channel] = np.exp(np.float32(SHARE) * skin * more)
+    return gains
 
 
 def whitening(picture: Floats, film: Floats, openings: Sequence[Floats]) -> Floats:
@@ -95,7 +133,7 @@ def whitening(picture: Floats, film: Floats, openings: Sequence[Floats]) -> Floa
     return np.asarray(np.exp(gains), np.float32)
 
 
-def _around(plane: Floats) -> Floats:
+def _around(plane: Floats, reach: float) -> Floats:
     """How bright the skin around each place is, logarithm.
 
     A median tells that skin, because a mean would be darker close to a brow or a nostril, and the
@@ -103,7 +141,7 @@ def _around(plane: Floats) -> Floats:
     """
     low, high = np.log(DARK), np.log(DARK + np.float32(255))
     steps = np.rint((plane - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
-    middle = cv2.medianBlur(steps, 2 * round(BROADEST * plane.shape[0]) + 1)
+    middle = cv2.medianBlur(steps, 2 * round(reach * plane.shape[0]) + 1)
     return _blurred(middle.astype(np.float32) * ((high - low) / 255) + low, 1.0)
 
 
@@ -130,4 +168,4 @@ def _blurred(values: Floats, deviation: float) -> Floats:
     )
 
 
-__all__ = ["below", "ceiling", "luma", "whitening"]
+__all__ = ["below", "ceiling", "luma", "sheen", "whitening"]
