@@ -2,7 +2,9 @@
 # set-up; they need Python 3.11 or newer, make and a package index.
 #
 #   make demo     the whole way on two bundled people, into out/demo/
-#   make test     all tests                    (ARGS="tests/test_project.py -k name" for some)
+#   make test     the tests, in some minutes   (ARGS="tests/test_project.py -k name" for some)
+#   make test-long  the long ones: whole ways, killed and resumed, full disks
+#   make test-all   both
 #   make check    lint, types and tests
 #   make bench    the table of measurements
 #   make bench-trust  what marks, signatures, the ledger and `verify` withstand
@@ -22,7 +24,7 @@ CODE := src tests benchmarks examples tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup weights demo test lint format check bench bench-trust bench-film bench-base clean
+.PHONY: help setup weights demo test test-long test-all lint format check bench bench-trust bench-film bench-base clean
 
 help:
 	@sed -n '1,/^$$/s/^#\{1,\} \{0,1\}//p' Makefile
@@ -59,8 +61,19 @@ $(WEIGHTS): $(STAMP)
 demo: $(WEIGHTS)
 	$(BIN)/understudy demo out/demo
 
+# As many workers as there are cores, with a thread each: threads that wait for one another at a
+# barrier make a busy machine many times slower. A file stays with one worker, which shares what
+# its tests are built on.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+
 test: $(WEIGHTS)
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(if $(ARGS),$(ARGS),-m "not slow")
+
+test-long: $(WEIGHTS)
+	$(PYTEST) -m slow $(ARGS)
+
+test-all: $(WEIGHTS)
+	$(PYTEST) $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check $(CODE)
@@ -71,7 +84,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-check: lint test
+check: lint test-all
 
 bench: $(WEIGHTS)
 	$(BIN)/python -m benchmarks

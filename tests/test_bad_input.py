@@ -121,6 +121,7 @@ def only_sound(path: Path, good: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [truncated, empty, text, only_sound])
+@pytest.mark.slow
 def test_files_that_are_no_film(
     spoil: Callable[[Path, Path], None], folder: Path, refused: Callable[..., str]
 ) -> None:
@@ -192,6 +193,7 @@ def test_two_projects_that_share_a_faceset(folder: Path, project: Path) -> None:
     ],
     ids=["extract", "train", "convert"],
 )
+@pytest.mark.slow
 def test_a_full_disk(limit: int, words: tuple[str, ...], folder: Path, project: Path) -> None:
     shutil.rmtree(project / "cache")
     faces = project / "people" / "red" / "faces"
@@ -225,6 +227,7 @@ def test_a_full_disk(limit: int, words: tuple[str, ...], folder: Path, project: 
     ],
     ids=["extract", "train", "convert"],
 )
+@pytest.mark.slow
 def test_a_read_only_project(words: tuple[str, ...], folder: Path, project: Path) -> None:
     words = tuple(str(folder / word) if word.endswith(".mp4") else word for word in words)
     before = results(project)
@@ -237,6 +240,7 @@ def test_a_read_only_project(words: tuple[str, ...], folder: Path, project: Path
 
 
 @pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.slow
 def test_a_read_only_home(begun: bool, folder: Path, project: Path, home: Path) -> None:
     """Where films cannot be entered and signed none is begun."""
     words = ("convert", str(folder / "scene.mp4"), *CONVERT)

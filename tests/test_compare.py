@@ -150,6 +150,7 @@ def compared(folder: Path) -> tuple[CompareReport, list[str]]:
     return compare(Project.open(folder / "project"), folder, here), here.done
 
 
+@pytest.mark.slow
 def test_what_is_done(compared: tuple[CompareReport, list[str]]) -> None:
     assert compared[1] == [
         "the conversion with warp",
@@ -224,6 +225,7 @@ def test_the_table_and_the_pictures(compared: tuple[CompareReport, list[str]]) -
     assert "warp" in page
 
 
+@pytest.mark.slow
 def test_again_nothing_is_done_twice(
     compared: tuple[CompareReport, list[str]], project: Project, folder: Path
 ) -> None:
@@ -251,6 +253,7 @@ def test_without_a_film(project: Project, folder: Path, tmp_path: Path) -> None:
     assert "conversion" not in str(report)
 
 
+@pytest.mark.slow
 def test_stopped_it_goes_on(project: Project, folder: Path, tmp_path: Path) -> None:
     how: dict[str, Any] = {"steps": 2, "output": tmp_path, "truth": None}
     stopped = Here(stop_at=3)
@@ -265,6 +268,7 @@ def test_stopped_it_goes_on(project: Project, folder: Path, tmp_path: Path) -> N
     assert "truth" not in str(report)
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_is_no_result(
     project: Project, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

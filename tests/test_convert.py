@@ -279,6 +279,7 @@ def test_the_record_says_what_went_in(here: Stage) -> None:
     assert not work_folders(here.project)
 
 
+@pytest.mark.slow
 def test_again_with_other_settings_keeps_the_first_film(here: Stage) -> None:
     first = convert(here.project, here.clip)
     kept = contents(here.project)
@@ -307,6 +308,7 @@ def uninterrupted(made: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, _Stop])
+@pytest.mark.slow
 def test_an_interrupted_conversion_comes_out_the_same(
     here: Stage, uninterrupted: dict[str, Any], seed: int, kind: type[BaseException]
 ) -> None:
@@ -343,6 +345,7 @@ def test_an_interrupted_conversion_comes_out_the_same(
     assert essence(here.project.renders_folder) == uninterrupted
 
 
+@pytest.mark.slow
 def test_killed_between_film_and_clean_up(
     here: Stage, uninterrupted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -359,6 +362,7 @@ def test_killed_between_film_and_clean_up(
     assert not work_folders(here.project)
 
 
+@pytest.mark.slow
 def test_few_frames_are_held_at_a_time(
     here: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -455,6 +459,7 @@ def test_a_full_disk_is_seen_beforehand(here: Stage, monkeypatch: pytest.MonkeyP
     expect(StorageError, here, "GB left")
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_loses_nothing(here: Stage, uninterrupted: dict[str, Any]) -> None:
     faces_of(here.project, here.clip, 0)
     program = Path(__file__).with_name("converting.py")

@@ -75,6 +75,7 @@ def test_masks_of_the_sample_are_plain_weights() -> None:
         assert 0.05 < (weights > 0.5).mean() < 0.6
 
 
+@pytest.mark.slow
 def test_the_whole_way(little: Path, tmp_path: Path) -> None:
     how: dict[str, Any] = {"sample": little, "steps": 3, "size": 64, "report_every": 1000}
     folder = tmp_path / "demo"
@@ -125,6 +126,7 @@ def test_the_whole_way(little: Path, tmp_path: Path) -> None:
     assert demo(folder, **(how | {"steps": 5})).values["train"]["steps"] == 5
 
 
+@pytest.mark.slow
 def test_a_stopped_demo_goes_on(little: Path, tmp_path: Path) -> None:
     class Stop(Exception):
         pass

@@ -228,6 +228,7 @@ def test_a_swap_is_measured_against_film_and_truth(
     assert "Numbers:" in str(report)
 
 
+@pytest.mark.slow
 def test_a_swap_is_held_against_another_one(
     project: Project, films: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -282,6 +283,7 @@ def test_without_masks_our_own_are_taken(
     assert report.swap.untouched.psnr_db < 15
 
 
+@pytest.mark.slow
 def test_the_record_beside_the_swap_says_who_is_who(
     project: Project, films: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ def test_faces_and_masks_stay_together_when_varied(example: ModuleType) -> None:
     assert float(target.max()) <= 1
 
 
+@pytest.mark.slow
 def test_it_goes_the_whole_way(
     example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +79,7 @@ def test_it_goes_the_whole_way(
     assert sheet.shape[0] == 6 * (22 + 128 + 4)
 
 
+@pytest.mark.slow
 def test_it_learns(example: ModuleType) -> None:
     torch.manual_seed(0)
     line = torch.linspace(0, 1, example.SIZE)

@@ -48,6 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return found
 
 
+@pytest.mark.slow
 def test_a_vae_is_shown_person_by_person(project: Project, tmp_path: Path) -> None:
     report = project.explain("vae", tmp_path / "out", **FEW)
     figures = report.figures
@@ -117,6 +118,7 @@ def test_the_same_latent_goes_through_every_decoder(project: Project, tmp_path: 
     assert all(tile.std() > 0 for tile in tiles)
 
 
+@pytest.mark.slow
 def test_an_autoencoder_is_shown_as_a_whole(project: Project) -> None:
     report = project.explain("autoencoder", format="webp", **FEW)
     assert report.folder == project.renders_folder / "explain-autoencoder"
@@ -136,6 +138,7 @@ def test_an_autoencoder_is_shown_as_a_whole(project: Project) -> None:
     assert {one["mark"] for one in report.figures["outputs"].values()} == {"found"}
 
 
+@pytest.mark.slow
 def test_galleries_are_shown_and_what_a_film_takes_out_of_them(
     project: Project, tmp_path: Path
 ) -> None:
@@ -203,6 +206,7 @@ def test_bad_input_is_said_clearly(project: Project) -> None:
     (project.models_folder / "empty").rmdir()
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,6 +220,7 @@ def test_the_command_prints_a_table(
     assert "explain.json" in said
 
 
+@pytest.mark.slow
 def test_every_line_of_the_table_ends_in_a_share(project: Project, tmp_path: Path) -> None:
     lines = table(project.explain("autoencoder", tmp_path, **FEW).anatomy)
     assert lines[0].split() == [

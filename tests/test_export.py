@@ -90,6 +90,7 @@ def laid(frame: Image, patch_image: Image, alpha: Floats, x: int, y: int) -> Flo
 
 @pytest.mark.parametrize("kind", ["onnx", "dfm"])
 @pytest.mark.parametrize("goes", ["red", "any"])
+@pytest.mark.slow
 def test_an_exported_person_is_laid_over_as_the_trained_one(
     project: Path, kind: str, goes: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_file_that_cannot_be_entered_is_not_left(
 
 
 @pytest.mark.parametrize("kind", ["onnx", "dfm"])
+@pytest.mark.slow
 def test_a_film_is_converted_by_a_file(folder: Path, project: Path, kind: str) -> None:
     model = project / f"exports/duo-blue.{kind}"
     assert command(project, "convert", folder / "scene.mp4", "--model", model, *CONVERT) == 0
@@ -209,6 +211,7 @@ def test_without_faces_of_who_comes_a_file_draws_as_it_is_and_says_so(
     assert not cached_path(project / "cache", "blue").exists()
 
 
+@pytest.mark.slow
 def test_a_strangers_file_is_told_and_needs_consent(
     folder: Path,
     project: Path,
@@ -250,6 +253,7 @@ def test_consent_that_ended_stops_export_and_file(
     assert "took the consent back" in said
 
 
+@pytest.mark.slow
 def test_another_consent_on_file_is_told(
     folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -221,6 +221,7 @@ def test_damaged_index_is_made_anew(clips: Path, tmp_path: Path, harm: str) -> N
     assert contents(place) == before
 
 
+@pytest.mark.slow
 def test_interrupted_anywhere_it_ends_up_the_same(clips: Path, tmp_path: Path) -> None:
     plain = home(tmp_path / "plain", clips / "a.mp4", clips / "b.mp4")
     run(plain)
@@ -245,6 +246,7 @@ def test_interrupted_anywhere_it_ends_up_the_same(clips: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("where", ["publish", "rmtree", "tidy", "write"])
+@pytest.mark.slow
 def test_stopped_while_storing_keeps_the_earlier_faces(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:

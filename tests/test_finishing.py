@@ -481,6 +481,7 @@ def test_a_mark_that_is_never_found_is_called_weak(
     [(credential_signing, "sign"), (records, "write"), (files, "write_json")],
     ids=["signing", "recording", "telling"],
 )
+@pytest.mark.slow
 def test_a_sealing_that_is_stopped_leaves_nothing_and_goes_on(
     here: Here, monkeypatch: pytest.MonkeyPatch, place: Any, name: str, suffix: str, tmp_path: Path
 ) -> None:

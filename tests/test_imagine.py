@@ -92,6 +92,7 @@ def weights(project: Project, name: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("network", sorted(NETWORKS))
+@pytest.mark.slow
 def test_resuming_gives_the_same_weights_to_the_bit(project: Project, network: str) -> None:
     name = f"{network}-again"
     first = project.train(("red", "blue"), name, progress=stopping(10), network=network, **TRAIN)
@@ -104,6 +105,7 @@ def test_resuming_gives_the_same_weights_to_the_bit(project: Project, network: s
     assert all(torch.equal(value, halves[key]) for key, value in whole.items())
 
 
+@pytest.mark.slow
 def test_a_model_begins_with_the_encoder_of_another(project: Project) -> None:
     few = TRAIN | {"steps": 1}
     project.train(("red", "blue"), "fresh", network="vae", **few)
@@ -162,6 +164,7 @@ def check_share(value: float) -> None:
     assert 0 <= value <= 1
 
 
+@pytest.mark.slow
 def test_a_vae_is_looked_at_person_by_person(project: Project, tmp_path: Path) -> None:
     report = project.imagine("vae", output=tmp_path / "out", **SMALL)
     assert json.loads((tmp_path / "out" / "figures.json").read_text()) == report.figures
@@ -193,6 +196,7 @@ def test_a_vae_is_looked_at_person_by_person(project: Project, tmp_path: Path) -
     assert not np.array_equal(drawn, different)
 
 
+@pytest.mark.slow
 def test_what_is_drawn_is_marked_sealed_and_found_again(project: Project, tmp_path: Path) -> None:
     report = project.imagine("vae", "red", tmp_path, **SMALL)
     drawn = sorted(tmp_path.glob("*.[mp]*"))
@@ -218,6 +222,7 @@ def test_what_is_drawn_is_marked_sealed_and_found_again(project: Project, tmp_pa
     assert len({one["number"] for one in report.figures["outputs"].values()}) == len(drawn)
 
 
+@pytest.mark.slow
 def test_an_autoencoder_is_looked_at_as_a_whole(project: Project) -> None:
     report = project.imagine("autoencoder", **SMALL)
     assert report.folder == project.renders_folder / "imagine-autoencoder"

@@ -97,6 +97,7 @@ def kill_again_and_again(
     assert result() == expected
 
 
+@pytest.mark.slow
 def test_extract(built: Path, tmp_path: Path) -> None:
     shutil.copytree(built, tmp_path, symlinks=True, dirs_exist_ok=True)
     project = tmp_path / "project"
@@ -116,6 +117,7 @@ def test_extract(built: Path, tmp_path: Path) -> None:
     kill_again_and_again(project, ("extract", "red"), 1, look, lambda: contents(faces), wipe)
 
 
+@pytest.mark.slow
 def test_train(built: Path, tmp_path: Path) -> None:
     shutil.copytree(built, tmp_path, symlinks=True, dirs_exist_ok=True)
     project = tmp_path / "project"
@@ -143,6 +145,7 @@ def test_train(built: Path, tmp_path: Path) -> None:
     kill_again_and_again(project, words, 2, look, result, wipe)
 
 
+@pytest.mark.slow
 def test_convert(built: Path, tmp_path: Path) -> None:
     shutil.copytree(built, tmp_path, symlinks=True, dirs_exist_ok=True)
     project = tmp_path / "project"

@@ -66,6 +66,7 @@ def forget_eva(project: Project) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_end_of_a_training_is_entered_once(tmp_path: Path, home: Path) -> None:
     """A real training of three steps; the same command again changes nothing."""
     project = Project.open(build(tmp_path))

@@ -155,6 +155,7 @@ def test_a_film_that_grows_is_converted_in_its_first_size(here: Stage, growing: 
     assert f"{SIZE}x{SIZE}, the size of the film's first frame" in told
 
 
+@pytest.mark.slow
 def test_a_part_of_the_larger_half_is_as_in_the_whole(here: Stage, growing: Path) -> None:
     whole = list(images(here.convert(growing, "red", "green").output))
     part = here.convert(growing, "red", "green", start=Fraction(16, 25), end=Fraction(20, 25))
@@ -164,6 +165,7 @@ def test_a_part_of_the_larger_half_is_as_in_the_whole(here: Stage, growing: Path
         assert np.abs(image.astype(int) - wanted).mean() < 3
 
 
+@pytest.mark.slow
 def test_a_film_that_grows_has_one_track_and_is_measured(here: Stage, growing: Path) -> None:
     with following(ColourTracker):
         listed = here.project.tracks(growing, {"red": "green"})
@@ -266,6 +268,7 @@ def sides(report: ConvertReport) -> set[tuple[bool, bool]]:
     ],
     ids=["the nearer one", "the other by order", "both by order"],
 )
+@pytest.mark.slow
 def test_of_two_who_look_alike_one_is_taken_throughout(
     here: Stage,
     tmp_path: Path,

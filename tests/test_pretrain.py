@@ -88,6 +88,7 @@ def test_a_base_is_made_and_a_training_begins_with_it(
     assert json.loads((_last(project, "bare") / "state.json").read_text())["base"] is None
 
 
+@pytest.mark.slow
 def test_with_strangers_the_bases_encoder_learns_as_quickly_as_the_rest(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +110,7 @@ def test_with_strangers_the_bases_encoder_learns_as_quickly_as_the_rest(
     assert moved["strange"] > 3 * moved["known"]
 
 
+@pytest.mark.slow
 def test_whom_the_base_knows_is_trained_for_less_unless_told(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +139,7 @@ def _labels(path: Path, frames: int = 40) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_with_labels_a_base_reads_its_faces(project: Project, tmp_path: Path) -> None:
     file = tmp_path / "crowd.safetensors"
     labels = _labels(tmp_path / "labels.json")
@@ -163,6 +166,7 @@ def _last(project: Project, name: str) -> Path:
     return project.model_folder(name) / "checkpoints" / "last"
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_it_makes_the_same_base(project: Project, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     project.pretrain(CROWD, "whole", whole, aside=1, **FEW)
@@ -175,6 +179,7 @@ def test_stopped_and_resumed_it_makes_the_same_base(project: Project, tmp_path: 
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+@pytest.mark.slow
 def test_everybody_is_learned_from_in_turns(project: Project, tmp_path: Path) -> None:
     # Nine people, four in a step: after three steps everybody has been seen.
     project.pretrain(CROWD, "crowd", tmp_path / "base", aside=1, **FEW)

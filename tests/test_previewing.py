@@ -151,6 +151,7 @@ def test_rows_show_what_a_conversion_would(here: Here) -> None:
             assert apart(tile, cut(frames[time], faces[time])) < 0.01
 
 
+@pytest.mark.slow
 def test_each_row_is_another_way(here: Here) -> None:
     rows = tiles(preview(here))
     red = middle(rows["the film"][2])
@@ -173,6 +174,7 @@ def test_each_row_is_another_way(here: Here) -> None:
             assert one == other or apart(rows[one][2], rows[other][2]) > 0.05, (one, other)
 
 
+@pytest.mark.slow
 def test_with_a_gallery_there_are_rows_of_less_detail(here: Here) -> None:
     own = gallery_of(Faceset.open(here.project.person("red").faces_folder))
     write(path_of(here.project.model_folder("duo"), "red"), own, "here")
@@ -188,6 +190,7 @@ def test_with_a_gallery_there_are_rows_of_less_detail(here: Here) -> None:
     assert apart(tiles(less)["--color none --feather 0.08"][2], rows["--detail 0.5"][2]) < 0.01
 
 
+@pytest.mark.slow
 def test_a_harder_edge_changes_more(here: Here) -> None:
     rows = tiles(preview(here, color="none"))
     source = rows["the film"][1]
@@ -198,6 +201,7 @@ def test_a_harder_edge_changes_more(here: Here) -> None:
     assert soft < usual < hard
 
 
+@pytest.mark.slow
 def test_the_sheet_is_labelled_marked_and_sealed(here: Here) -> None:
     report = preview(here, plain=False)
     told = json.loads(report.record.read_text())
@@ -213,6 +217,7 @@ def test_the_sheet_is_labelled_marked_and_sealed(here: Here) -> None:
     assert here.finished == ["clip-green-for-red-preview.json", "clip-green-for-red-preview.png"]
 
 
+@pytest.mark.slow
 def test_the_label_hides_nothing(here: Here) -> None:
     bare = read_image(preview(here).output)
     with_label = read_image(preview(here, label="opening", label_reason=None).output)
@@ -221,6 +226,7 @@ def test_the_label_hides_nothing(here: Here) -> None:
     assert (with_label[:room] > 200).any()
 
 
+@pytest.mark.slow
 def test_the_same_preview_has_the_same_name_and_another_has_its_own(here: Here) -> None:
     first, again = preview(here), preview(here)
     other = preview(here, color="reinhard")
@@ -240,11 +246,13 @@ def test_a_film_of_one_frame_gives_one_column(here: Here, tmp_path: Path) -> Non
     assert all((tile == PAPER).all() for tile in rest)
 
 
+@pytest.mark.slow
 def test_only_frames_of_the_part_are_shown(here: Here) -> None:
     report = preview(here, start=Fraction(10, 25), end=Fraction(14, 25))
     assert report.times == tuple(seconds(index) for index in range(10, 14))
 
 
+@pytest.mark.slow
 def test_everybody_who_goes_has_columns_of_their_own(here: Here) -> None:
     report = preview(here, {"red": "green", "blue": "red"}, None)
     assert len(report.times) == COLUMNS
@@ -254,6 +262,7 @@ def test_everybody_who_goes_has_columns_of_their_own(here: Here) -> None:
     assert len(everybody.times) == COLUMNS <= MOST
 
 
+@pytest.mark.slow
 def test_a_tracks_file_is_obeyed(here: Here) -> None:
     with mock.patch("understudy.tracks.scan", converting._scan):
         listed = here.project.tracks(here.clip, {"blue": "green"})
@@ -285,6 +294,7 @@ def test_what_cannot_be_asked_for(here: Here, tmp_path: Path) -> None:
     assert here.finished == []
 
 
+@pytest.mark.slow
 def test_a_preview_is_no_film_to_be_measured(here: Here) -> None:
     preview(here)
     ask = (here.project, "duo", Inverter(PEOPLE), here.clip, None, "red", "green")
@@ -301,6 +311,7 @@ def test_a_preview_is_no_film_to_be_measured(here: Here) -> None:
     feather=st.floats(0, 0.5).map(lambda value: round(value, 3)),
     occlusion=st.booleans(),
 )
+@pytest.mark.slow
 def test_the_words_above_a_row_ask_for_it(color: Any, feather: float, occlusion: bool) -> None:
     now = ConvertSettings(color=color, feather=feather, occlusion=occlusion)
     found = options(now)

@@ -158,6 +158,7 @@ class _Killed(BaseException):
 
 
 @pytest.mark.parametrize("calls", range(2, 131, 8))
+@pytest.mark.slow
 def test_cut_short_anywhere_the_same_command_completes_it(
     project: Project, monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:

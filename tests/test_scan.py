@@ -94,6 +94,7 @@ def test_stored_faces_are_those_of_the_tracker(clip: Path, tmp_path: Path) -> No
                 assert (stored.embedding == face.embedding).all()
 
 
+@pytest.mark.slow
 def test_interrupted_anywhere_it_ends_up_the_same(clip: Path, tmp_path: Path) -> None:
     whole = contents(plain(clip, tmp_path / "whole"))
     rng = random.Random(1)
@@ -228,6 +229,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_up_the_same(clip: Path, tmp_path: Path) -> None:
     whole = contents(plain(clip, tmp_path / "whole"))
     cache = tmp_path / "killed"

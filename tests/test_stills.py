@@ -139,6 +139,7 @@ def test_a_photos_face_comes_into_a_film(project: Project, red: Path, tmp_path: 
     )
 
 
+@pytest.mark.slow
 def test_a_faceset_comes_into_a_film_without_a_photo(project: Project, tmp_path: Path) -> None:
     source = film(tmp_path / "scene.mp4", 12, [Act("blue", 0, 99, 90)])
     report = convert(project, source, "blue", "red", "warp", segment=10)

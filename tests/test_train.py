@@ -388,6 +388,7 @@ def test_somebody_joins_on_a_frozen_encoder_and_nobody_else_changes_a_bit(trio: 
 
 
 @pytest.mark.parametrize("first", ["alike", "mean", "scratch"])
+@pytest.mark.slow
 def test_a_frozen_training_resumes_to_the_bit(trio: Project, first: str) -> None:
     shutil.copytree(trio.model_folder("duo"), trio.model_folder("whole"))
     how = settings(steps=12, decoder_from=first)

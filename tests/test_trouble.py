@@ -126,6 +126,7 @@ def test_a_lost_key_is_told_before_a_training(
     assert sorted(model.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_full_disk_under_the_signature(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """There is room for the film as it was joined, and none for the same with its signature."""
     assert convert(folder, *BEST) == 0
@@ -149,6 +150,7 @@ def test_a_full_disk_under_the_signature(folder: Path, capsys: pytest.CaptureFix
     assert verify(whole).outcome == "intact"
 
 
+@pytest.mark.slow
 def test_a_film_that_is_signed_already(folder: Path) -> None:
     """Made again it takes the place of the first; taken as a source it comes along."""
     assert convert(folder) == 0

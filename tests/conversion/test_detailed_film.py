@@ -57,6 +57,7 @@ def pictures(project: Project) -> list[Image]:
         return [frame.image for frame in reader]
 
 
+@pytest.mark.slow
 def test_it_comes_out_the_same(
     made: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def drawn(model: SwapModel, crops: list[Image]) -> tuple[Floats, Floats, Floats]
 
 
 @pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.slow
 def test_onnx_draws_what_torch_draws(
     written: dict[Kind, Path], model: SwapModel, count: int
 ) -> None:
@@ -135,6 +136,7 @@ def test_dfm_takes_and_gives_bgr(written: dict[Kind, Path]) -> None:
 
 
 @pytest.mark.parametrize(("network", "size"), [("swift", 96), ("original", 64)])
+@pytest.mark.slow
 def test_real_networks_can_be_written(
     network: str, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

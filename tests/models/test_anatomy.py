@@ -23,6 +23,7 @@ def original() -> Anatomy:
     return anatomy("original")
 
 
+@pytest.mark.slow
 def test_original_is_as_its_description_says(original: Anatomy) -> None:
     # 69,662,976 in the encoder and 6,199,747 in each decoder; 1.9 GMAC for a face.
     assert original.parameters == {

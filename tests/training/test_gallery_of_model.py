@@ -44,6 +44,7 @@ def model(project: Path) -> Path:
     return Project.open(project).model_folder("duo")
 
 
+@pytest.mark.slow
 def test_a_film_names_the_gallery_and_can_be_verified(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_film_names_the_gallery_and_can_be_verified(
     assert convert(project, "--detail", "0")["model"]["galleries"] == {}
 
 
+@pytest.mark.slow
 def test_a_model_of_an_earlier_version_draws_as_before_and_says_so(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

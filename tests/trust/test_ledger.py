@@ -127,6 +127,7 @@ def test_two_processes_append_at_once(at: Home) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 200])
+@pytest.mark.slow
 def test_a_kill_loses_nothing_that_was_acknowledged(at: Home, at_once: int) -> None:
     size = 0
     for stop in (1, 5, 12):
