@@ -148,9 +148,8 @@ def sealed_file(path: Path) -> Iterator[Path]:
 def clear_leftovers(path: Path) -> None:
     """As `files.clear_leftovers`, and of credentials that were to lie beside `path`."""
     files.clear_leftovers(path)
-    part = r"(\.[a-z0-9_]{8})"
     pattern = re.compile(
-        rf"\.+{re.escape(path.stem)}{part}+{re.escape(path.suffix)}{part}?"
+        rf"{files.temporary_names(path)}{re.escape(path.suffix)}(\.[a-z0-9_]{{8}})?"
         rf"{re.escape(credentials.SIDECAR)}"
     )
     with files.storage_errors(path.parent), contextlib.suppress(FileNotFoundError):

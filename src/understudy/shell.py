@@ -16,9 +16,9 @@ from typing import Any
 
 from cyclopts import CycloptsError, Token
 from pydantic import ValidationError
-from rich.console import Console
 
 from understudy.errors import SettingsError, UnderstudyError
+from understudy.output import Output
 from understudy.progress import Progress
 from understudy.project import Project
 
@@ -28,7 +28,7 @@ class Session:
     """What the commands share within one call of `main`."""
 
     folder: Path | None
-    out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    out: Output = field(default_factory=Output)
 
     def project(self) -> Project:
         """The project named with --project, else the one around the current folder."""
@@ -39,12 +39,13 @@ class Session:
         """Show what a stage tells, on standard error, while the block runs."""
         from understudy.terminal import Terminal
 
-        with Terminal(Console(stderr=True)) as terminal:
+        with Terminal(Output(errors=True)) as terminal:
             yield terminal.progress
 
     def say(self, *lines: str) -> None:
+        """Write lines to standard output; none of them may hold a line break."""
         for line in lines:
-            self.out.print(line, markup=False)
+            self.out.tell(line)
 
 
 def seconds(kind: Any, tokens: Sequence[Token]) -> Fraction:
@@ -61,10 +62,10 @@ def seconds(kind: Any, tokens: Sequence[Token]) -> Fraction:
 
 def tell(problem: str, remedy: str) -> None:
     """Two lines: what is wrong, what to do."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print("error:", style="bold red", end=" ")
-    console.print(problem, markup=False)
-    console.print(f"{'do:':<6} {remedy}", markup=False)
+    console = Output(errors=True)
+    console.tell("error:", style="bold red", end=" ")
+    console.tell(problem)
+    console.tell(f"{'do:':<6} {remedy}")
 
 
 def wrong_use(error: CycloptsError, command: str) -> SettingsError:

@@ -39,7 +39,7 @@ from understudy.progress import Progress
 from understudy.project_folder import ProjectFolder
 from understudy.render import FILM, MATTE, SIDE
 from understudy.settings import ConvertSettings, ScanSettings
-from understudy.targets import Target, check
+from understudy.targets import Target, check, named_after
 from understudy.trust.consent import Consent, Footing, settle
 from understudy.types import Face, Frame, Image, Track
 from understudy.warp import Still, Warp, Warper
@@ -229,7 +229,8 @@ def _target(
     if not picture.is_file():
         raise MediaError(f"There is no file {picture}.", "Check the name.")
     suffix = picture.suffix.lower() if picture.suffix.lower() in PICTURES else ".png"
-    path = (output or project.renders_folder / f"{picture.stem}-{names}{suffix}").absolute()
+    stem = named_after(project.renders_folder, picture, names)
+    path = (output or project.renders_folder / f"{stem}{suffix}").absolute()
     if path.suffix.lower() not in PICTURES:
         raise MediaError(
             f"{picture.name} is a picture and cannot be written as {path.name}.",

@@ -9,13 +9,14 @@ import numpy as np
 
 from understudy.errors import UnderstudyError
 from understudy.evaluation_page import still
+from understudy.filenames import plain
 from understudy.looking import STILLS
 from understudy.media.images import read_image
 from understudy.media.video import probe
 from understudy.report import Item, Section, Strip, Table, Tone, Words, page
 from understudy.types import Image
 from understudy.verdict import Outcome
-from understudy.verification import Verification, hexadecimal, plain
+from understudy.verification import Verification, hexadecimal
 
 FRAMES = 4
 """Evenly spaced frames of a film that are shown."""

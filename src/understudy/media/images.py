@@ -60,14 +60,8 @@ def decode_image(data: bytes, name: str = "the image") -> Image:
 def read_image(path: Path | str) -> Image:
     """RGB uint8 (h, w, 3) of an image file; as `decode_image`. Raises MediaError."""
     path = Path(path)
-    try:
+    with files.reading_errors(path):
         data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise MediaError(f"{path} does not exist.", "Check the name and the folder.") from error
-    except OSError as error:
-        raise MediaError(
-            f"{path} cannot be read ({error.strerror}).", "Check the file and its permissions."
-        ) from error
     if not data:
         raise MediaError(f"{path} is empty (zero bytes).", "Copy or download it again.")
     return decode_image(data, str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -17,9 +18,11 @@ from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
+from understudy import files
 from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media import planes
+from understudy.media.address import open_input
 from understudy.media.colour import Tags
 from understudy.media.images import IMAGE_SUFFIXES, read_image
 from understudy.media.info import AudioTrack, MediaInfo
@@ -30,6 +33,8 @@ IMAGE_RATE = Fraction(25)
 # How many frames' worth of packets may fail before a film counts as not decodable.
 _PATIENCE = 300
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+# What says nothing of the data.
+_SYSTEM = (errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT, errno.ENAMETOOLONG, errno.ESTALE)
 
 
 @contextmanager
@@ -44,25 +49,33 @@ def media_errors(path: Path, doing: str, remedy: str) -> Iterator[None]:
         raise MediaError(f"{path} cannot be {doing} ({reason}).", remedy) from error
 
 
+def _check(path: Path) -> None:
+    """Raises MediaError unless `path` is a file with something in it that may be read."""
+    with files.reading_errors(path):
+        kind = path.stat()
+        if stat.S_ISDIR(kind.st_mode):
+            raise MediaError(f"{path} is a folder, not a video.", "Name a file in it.")
+        if not stat.S_ISREG(kind.st_mode):
+            raise MediaError(f"{path} is not an ordinary file.", "Name a file.")
+        # FFmpeg says of most errors of the system that the data are invalid.
+        with open(path, "rb") as file:
+            head = file.read(1)
+    if not head:
+        raise MediaError(f"{path} is empty (zero bytes).", "Copy or download it again.")
+
+
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The opened file and its main video stream (cover pictures are not film).
 
     Raises MediaError.
     """
-    if path.is_dir():
-        raise MediaError(f"{path} is a folder, not a video.", "Name a file in it.")
-    if not path.exists():
-        raise MediaError(f"{path} does not exist.", "Check the name and the folder.")
-    with media_errors(path, "read", "Give yourself read permission."):
-        size = path.stat().st_size
-    if size == 0:
-        raise MediaError(f"{path} is empty (zero bytes).", "Copy or download it again.")
+    _check(path)
     try:
-        container = av.open(str(path), "r")
-    except PermissionError as error:
-        raise MediaError(f"{path} may not be read.", "Give yourself read permission.") from error
+        container = open_input(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in _SYSTEM:
+            raise files.unreadable(path, error) from error
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(
             f"{path} is not a video that can be read, or its index is cut off ({reason}).",
