@@ -62,7 +62,7 @@ def main(words: Sequence[str] | None = None) -> int:
         )
         return result if isinstance(result, int) else 0
     except cyclopts.CycloptsError as error:
-        wrong = wrong_use(error, next((word for word in words if word in app), ""))
+        wrong = wrong_use(error, next((word for word in words if word in app), ""), words)
         tell(wrong.problem, wrong.remedy)
         return wrong.exit_code
     except UnderstudyError as error:

@@ -243,7 +243,7 @@ def evaluate(
         json=folder / f"{stem}.report.json",
         html=folder / f"{stem}.report.html",
     )
-    files.write_bytes(report.html, page.encode())
+    files.write_bytes(report.html, page.encode(errors="replace"))
     files.write_json(report.json, values)
     return report
 

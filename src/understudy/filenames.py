@@ -72,4 +72,4 @@ def cut(text: str, room: int) -> str:
 
 def safe_stem(path: Path) -> str:
     """The stem of a file's name as part of a new name: text without control characters."""
-    return "".join(one if _shown(one) else "_" for one in decodable(path.stem))
+    return "".join(one if _shown(one) else "_" for one in path.stem)

@@ -138,7 +138,7 @@ def from_system(error: OSError) -> StorageError | None:
     if error.errno not in known and (where is None or error.errno not in about_names):
         return None
     return StorageError(
-        f"{where or 'A file'}: {error.strerror}.",
+        f"{where or 'The system'}: {error.strerror}.",
         "Check the file, its folder and its disk, then run the same command again; "
         "finished work is kept.",
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def film_hash(film: Path, cache_folder: Path) -> str:
     stat = film.stat()
     path = str(film.absolute())
     facts = {"path": path, "bytes": stat.st_size, "changed_ns": stat.st_mtime_ns}
-    name = hashlib.sha256(path.encode()).hexdigest()[:32]
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
     note = cache_folder / "hashes" / f"{name}.json"
     try:
         known = files.read_json(note)

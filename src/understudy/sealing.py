@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from understudy import files
+from understudy.filenames import decodable
 from understudy.looking import Look, guarded, look
 from understudy.marking import ALGORITHM
 from understudy.settings import TrustSettings
@@ -246,7 +247,7 @@ def seal(
         record = records.RenderRecord(
             number=origin.number,
             kind="matte" if matte else "film" if seen.kind == "film" else "still",
-            file=name,
+            file=decodable(name),
             sha256=sha256,
             seconds=seen.seconds,
             width=seen.width,

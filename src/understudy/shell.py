@@ -18,6 +18,7 @@ from cyclopts import CycloptsError, Token
 from pydantic import ValidationError
 
 from understudy.errors import SettingsError, UnderstudyError
+from understudy.filenames import word
 from understudy.output import Output
 from understudy.progress import Progress
 from understudy.project import Project
@@ -68,9 +69,12 @@ def tell(problem: str, remedy: str) -> None:
     console.tell(f"{'do:':<6} {remedy}")
 
 
-def wrong_use(error: CycloptsError, command: str) -> SettingsError:
+def wrong_use(error: CycloptsError, command: str, words: Sequence[str]) -> SettingsError:
     """What cyclopts says about the words given, as one of our errors."""
     remedy = f"See: understudy {command} --help" if command else "See: understudy --help"
+    dashed = [one for one in words if one.startswith("-") and os.path.lexists(one)]
+    if dashed:
+        remedy = f"Name the file so that it is not taken for an option: {word(dashed[0])}"
     cause = error.__cause__
     if isinstance(cause, ValidationError):
         first = cause.errors()[0]
@@ -84,7 +88,7 @@ def wrong_use(error: CycloptsError, command: str) -> SettingsError:
 def fault_log(words: Sequence[str]) -> Iterator[tuple[logging.Logger, Path]]:
     """A log that writes to a new file: in the project's cache, else in the temporary folder."""
     try:
-        named = [word for flag, word in pairwise(words) if flag == "--project"]
+        named = [text for flag, text in pairwise(words) if flag == "--project"]
         folder = Project.find(Path(named[0]) if named else Path.cwd()).cache_folder
     except UnderstudyError:
         folder = Path(tempfile.gettempdir())

@@ -146,6 +146,7 @@ def check(target: Target, film: Path) -> None:
         MediaError: one of them is the source.
         StorageError: the folder cannot be written, or the record's name is taken.
     """
+    _check_lengths(target)
     for path in target.outputs.values():
         if path.exists() and film.exists() and path.samefile(film):
             raise MediaError(
@@ -159,6 +160,14 @@ def check(target: Target, film: Path) -> None:
             "Choose another --output.",
         )
     folder = target.film.parent
+    with files.storage_errors(target.film):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+
+
+def _check_lengths(target: Target) -> None:
+    """Raises StorageError when a name is longer than the disk takes."""
+    folder = target.film.parent
     for path in (*target.outputs.values(), target.record):
         beside = () if path == target.record or embeds(path) else (sidecar_of(path),)
         for one in (path, *beside):
@@ -168,9 +177,6 @@ def check(target: Target, film: Path) -> None:
                     f"The name {one.name} takes {size} bytes, and this disk allows {most}.",
                     "Choose a shorter --output.",
                 )
-    with files.storage_errors(target.film):
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
 
 
 def check_part(start: Fraction | None, end: Fraction | None) -> None:

@@ -22,7 +22,7 @@ from understudy import files
 from understudy.casting import mean_identities
 from understudy.contact import PAPER, TILE, Row, cut_square, sheet, write_still
 from understudy.errors import FacesError, MediaError, SettingsError
-from understudy.filenames import safe_stem
+from understudy.filenames import decodable, safe_stem
 from understudy.matching import CLOSE, Match, check_swaps, match_tracks, named
 from understudy.mended import MendedScan
 from understudy.mending import mend
@@ -141,7 +141,7 @@ def list_tracks(
         brief=found.brief,
     )
     orders = Orders(
-        film=film.name,
+        film=decodable(film.name),
         sha256=found.sha256,
         found=tracks_key(found.sha256, settings, start, end),
         start="" if start is None else str(start),
