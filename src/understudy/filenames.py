@@ -70,6 +70,11 @@ def cut(text: str, room: int) -> str:
     return head
 
 
+def safe_name(name: str) -> str:
+    """A name as a new name, or as a part of one: text without control characters."""
+    return "".join(one if _shown(one) else "_" for one in name)
+
+
 def safe_stem(path: Path) -> str:
-    """The stem of a file's name as part of a new name: text without control characters."""
-    return "".join(one if _shown(one) else "_" for one in path.stem)
+    """The stem of a file's name as part of a new name."""
+    return safe_name(path.stem)

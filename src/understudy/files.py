@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,6 +93,16 @@ def reading_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def check_ordinary(path: Path) -> None:
+    """Raises MediaError unless `path` is a file: reading a pipe could wait for ever."""
+    with reading_errors(path):
+        mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise MediaError(f"{path} is a folder.", "Name the files in it.")
+    if not stat.S_ISREG(mode):
+        raise MediaError(f"{path} is not an ordinary file.", "Name a film or a picture.")
 
 
 def unreadable(path: Path, error: OSError) -> MediaError:

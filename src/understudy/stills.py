@@ -32,7 +32,7 @@ from understudy.matching import (
     require_match,
     summary,
 )
-from understudy.media.images import read_image
+from understudy.media.probe import read_still
 from understudy.permission import permit, permit_recognised
 from understudy.portrait import from_left, places
 from understudy.progress import Progress
@@ -73,7 +73,7 @@ def convert_still(
     drawers = drawers_of(artist, swaps)
     named = [goes for goes in swaps if goes != EVERYBODY]
     identities = mean_identities(project, named)
-    image = read_image(picture)
+    image = read_still(picture)
     analyser = FaceAnalyser(scan_settings)
     faces = [
         replace(face, track=number, embedding=analyser.embed(image, face) if identities else None)
@@ -132,7 +132,7 @@ def swap_faces(
     """
     began = time.monotonic()
     target = _target(project, picture, "faces-swapped", output, settings)
-    image = read_image(picture)
+    image = read_still(picture)
     analyser = FaceAnalyser(scan_settings)
     faces = [
         replace(face, track=number) for number, face in enumerate(from_left(analyser.faces(image)))

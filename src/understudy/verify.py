@@ -19,7 +19,6 @@ with it. See `verdict` for what follows from what was found.
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,8 +28,9 @@ from understudy import files, model_search
 from understudy.errors import MediaError
 from understudy.filenames import plain
 from understudy.inquiry import Inquiry
-from understudy.looking import STILLS, look
+from understudy.looking import look
 from understudy.media.address import open_input
+from understudy.media.kinds import kind_of
 from understudy.progress import Progress, silent
 from understudy.trust import aigc, records
 from understudy.trust.credentials import SIDECAR, Credentials
@@ -60,7 +60,7 @@ def verify(
             and nothing else is known of it.
         TrustError: the file, or a record or certificate that was given, cannot be read.
     """
-    _check(file)
+    files.check_ordinary(file)
     if file.suffix.lower() == SIDECAR:
         return _of_another(file)
     home = home or Home.from_environment()
@@ -74,16 +74,6 @@ def verify(
         case.say("unknown", note)
     with (progress or silent()).task(f"verify {plain(file.name)}", "frames") as task:
         return case.judge(lambda: look(file, closely=True, step=task.step), lambda: _tag(file))
-
-
-def _check(file: Path) -> None:
-    """Raises MediaError unless it is a file."""
-    with files.reading_errors(file):
-        kind = file.stat().st_mode
-    if stat.S_ISDIR(kind):
-        raise MediaError(f"{file} is a folder.", "Name the files in it.")
-    if not stat.S_ISREG(kind):
-        raise MediaError(f"{file} is not an ordinary file.", "Name a film or a picture.")
 
 
 def _hashed(file: Path) -> str:
@@ -123,11 +113,11 @@ def _without_pictures(
 
 def _tag(file: Path) -> aigc.Tag | None:
     """The tag `AIGC` in the metadata of a film or picture."""
-    if file.suffix.lower() in STILLS:
-        return aigc.in_picture(file)
     try:
+        if kind_of(file).what != "film" and (tag := aigc.in_picture(file)) is not None:
+            return tag
         with open_input(file) as container:
             value = container.metadata.get(aigc.KEY)
-    except (av.error.FFmpegError, OSError, ValueError):
+    except (av.error.FFmpegError, MediaError, OSError, ValueError):
         return None
     return aigc.parse(value) if value else None

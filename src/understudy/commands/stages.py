@@ -7,7 +7,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from understudy.commands.app import DEFAULTS, ENCODE, SCAN, STOPPED, Own, Time, app, count, given
+from understudy.commands.app import (
+    DEFAULTS,
+    ENCODE,
+    SCAN,
+    STOPPED,
+    Own,
+    Time,
+    app,
+    count,
+    given,
+    passed_over,
+)
 from understudy.errors import MediaError, ProjectError, SettingsError
 from understudy.exchange.card import is_exported
 from understudy.filenames import word
@@ -68,9 +79,8 @@ def add(
         parts.append(f"{len(report.already)} there already")
     if report.refused:
         parts.append(f"{len(report.refused)} refused, see above")
-    if report.passed_over:
-        parts.append(f"{report.passed_over} no film or picture by name")
-    session.say(", ".join(parts) + ".", f"Next: understudy extract {person}")
+    session.say(", ".join(parts) + ".", *passed_over(report.passed_over))
+    session.say(f"Next: understudy extract {person}")
     return MediaError.exit_code if report.refused else 0
 
 
