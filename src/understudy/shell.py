@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,9 @@ from understudy.filenames import word
 from understudy.output import Output
 from understudy.progress import Progress
 from understudy.project import Project
+
+# Ten digits are 300 years, more than any film lasts and any clock of a film counts.
+_SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{0,12})?|\.[0-9]{1,12}")
 
 
 @dataclass
@@ -52,11 +56,9 @@ class Session:
 def seconds(kind: Any, tokens: Sequence[Token]) -> Fraction:
     """`12.5`, `1:02.5` or `1:02:03` as seconds."""
     text = tokens[0].value
-    try:
-        parts = [Fraction(part) for part in text.split(":")]
-    except (ValueError, ZeroDivisionError):
-        parts = []
-    if not 1 <= len(parts) <= 3 or any(part < 0 for part in parts) or "/" in text:
+    pieces = text.split(":")
+    parts = [Fraction(piece) for piece in pieces if _SECONDS.fullmatch(piece)]
+    if not 1 <= len(parts) <= 3 or len(parts) < len(pieces):
         raise ValueError(f"`{text}` is no time; write seconds (12.5), 1:02.5 or 1:02:03")
     return sum((part * 60**power for power, part in enumerate(reversed(parts))), Fraction(0))
 

@@ -73,6 +73,7 @@ class TestHeic:
         whole = making.heic(tmp_path / "a.heic", gradient(64, 64), 64).read_bytes()
         path = tmp_path / "b.heic"
         random = np.random.default_rng(5)
+        told = 0
         for _ in range(150):
             data = bytearray(whole[: random.integers(24, len(whole) + 1)])
             for place in random.integers(20, len(data), 4):
@@ -80,8 +81,9 @@ class TestHeic:
             path.write_bytes(data)
             try:
                 assert read_image(path).dtype == np.uint8
-            except MediaError as error:
-                assert "b.heic" in error.problem
+            except MediaError:
+                told += 1
+        assert told > 75
 
     def test_a_real_one(self, shared_data: Path) -> None:
         path = shared_data / "trouble" / "heic" / "IMG_0001.HEIC"
