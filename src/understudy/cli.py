@@ -75,6 +75,9 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
     except Exception as error:
+        if _interrupted(error):
+            tell("Stopped.", "What is finished is kept; run the same command to go on.")
+            return STOPPED
         if isinstance(error, OSError) and (trouble := from_system(error)) is not None:
             tell(trouble.problem, trouble.remedy)
             return trouble.exit_code
@@ -85,3 +88,14 @@ def main(words: Sequence[str] | None = None) -> int:
             f"Nothing finished is lost. Please report it with the file {path}",
         )
         return FAULT
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: libraries that are just being loaded turn it into
+    errors of their own."""
+    seen = 0
+    while error is not None and seen < 50:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False

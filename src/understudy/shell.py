@@ -97,7 +97,7 @@ def fault_log(words: Sequence[str]) -> Iterator[tuple[logging.Logger, Path]]:
     if not os.access(folder, os.W_OK):
         folder = Path(tempfile.gettempdir())
     path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     log = logging.Logger("understudy.fault")
     log.addHandler(handler)
     try:

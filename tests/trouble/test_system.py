@@ -7,6 +7,7 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import making
@@ -49,7 +50,7 @@ def failing(path: Path) -> None:
     path.symlink_to(FAILING)
 
 
-BAD = {
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "dead link": (lambda path: path.symlink_to("/nowhere/at.mp4"), "link to /nowhere/at.mp4"),
     "circle": (lambda path: path.symlink_to(path), "leads in a circle"),
     "pipe": (os.mkfifo, "not an ordinary file"),
