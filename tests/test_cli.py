@@ -18,6 +18,7 @@ from understudy import settings as settings_module
 from understudy.cli import main
 from understudy.commands import STOPPED
 from understudy.errors import ConsentError, MediaError, ProjectError, SettingsError, UnknownPerson
+from understudy.media.images import write_image
 from understudy.project import Project
 from understudy.settings import AllSettings, EncodeSettings, ScanSettings, TrainSettings
 from understudy.shell import seconds
@@ -251,6 +252,7 @@ def test_a_preview_is_asked_for_as_a_conversion_is(
     assert output is None
     assert "a.png: 5 frames, 9 rows." in capsys.readouterr().out
     picture = film.with_suffix(".png")
+    write_image(picture, np.zeros((8, 8, 3), np.uint8))
     assert main(["convert", str(picture), *words[2:]]) == SettingsError.exit_code
     assert main(["convert", str(picture), "--swap-faces", "--preview"]) == SettingsError.exit_code
 
@@ -306,7 +308,9 @@ def test_times_are_exact(hours: int, minutes: int, whole: int, thousandths: int)
     assert _time(str(float(right))) == right
 
 
-@pytest.mark.parametrize("text", ["", "x", "1:2:3:4", "1:-2", "1/2", "nan", "inf", "1::2"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "1:2:3:4", "1:-2", "1/2", "nan", "inf", "1::2", "1e400", "9" * 5000]
+)
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="is no time"):
         _time(text)

@@ -241,7 +241,7 @@ def test_hostile_pictures_are_left_out_and_the_rest_is_kept(
     report = run(project, faces)
     assert {refusal.path.name for refusal in report.refused} == set(bad)
     assert all(refusal.problem and refusal.remedy for refusal in report.refused)
-    assert (report.added, report.passed_over) == (7, 1)
+    assert (report.added, sum(report.passed_over.values())) == (7, 1)
     assert not owned.exists()
     assert {path.name for path in faces.iterdir()} >= set(bad)
 
@@ -276,7 +276,7 @@ def test_needs_consent_and_faces(project: Project, faces: Path, tmp_path: Path) 
     empty.mkdir()
     with pytest.raises(MediaError, match="No picture was found"):
         run(project, empty)
-    with pytest.raises(MediaError, match="cannot be read"):
+    with pytest.raises(MediaError, match="does not exist"):
         run(project, tmp_path / "absent")
     write_image(empty / "one.png", crop("red", 1))
     with pytest.raises(FacesError, match="only 1 face"):

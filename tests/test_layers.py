@@ -17,7 +17,7 @@ import understudy
 
 ROOT = Path(understudy.__file__).parent
 
-GROUND = {"errors", "types", "files", "progress", "settings"}
+GROUND = {"errors", "types", "filenames", "files", "progress", "settings"}
 LEAVES = {"media", "faces", "data", "models", "trust", "weights", "package_index", "person"} | {
     *("blend_bands", "blend_colour", "blend_rim", "detail", "gaze", "grain", "markable"),
     "quantised",
@@ -25,7 +25,7 @@ LEAVES = {"media", "faces", "data", "models", "trust", "weights", "package_index
     *("pipeline", "processor", "report", "segments"),
 }
 FACADE = {"project", "project_films"}
-TOP = {"cli", "commands", "shell", "terminal", "__main__", "__init__"}
+TOP = {"cli", "commands", "output", "shell", "terminal", "__main__", "__init__"}
 HEAVY = {"torch", "av", "cv2", "pyarrow", "accelerate", "ai_edge_litert", "tensorboard"}
 
 

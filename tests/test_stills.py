@@ -376,7 +376,7 @@ def test_what_cannot_be_is_refused(project: Project, red: Path, two: Path, tmp_p
         (MediaError, "cut off", (two, "blue", "red"), {"face": broken}),
         (MediaError, "cut off", (broken, "blue", "red"), {"face": red}),
         (MediaError, "does not exist", (two, "blue", "red"), {"face": tmp_path / "no.png"}),
-        (MediaError, "There is no file", (tmp_path / "no.png", "blue", "red"), {"face": red}),
+        (MediaError, "does not exist", (tmp_path / "no.png", "blue", "red"), {"face": red}),
         (
             MediaError,
             "cannot be written as",

@@ -386,8 +386,6 @@ def test_a_damaged_home_is_told_and_the_rest_still_counts(made: Made, tmp_path: 
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("empty.mp4", b""),
-        ("empty", b""),
         ("text.txt", b"hello"),
         ("text.mp4", b"hello"),
         ("text.png", b"hello"),
@@ -395,12 +393,24 @@ def test_a_damaged_home_is_told_and_the_rest_still_counts(made: Made, tmp_path: 
         (f"{'x' * 246}.mp4", b"\0\0\0\x08free"),
     ],
 )
-def test_files_without_pictures(elsewhere: Home, tmp_path: Path, name: str, data: bytes) -> None:
+def test_files_that_cannot_be_opened(
+    elsewhere: Home, tmp_path: Path, name: str, data: bytes
+) -> None:
+    """They are not called unknown, as whole films are of which nothing is known."""
     path = tmp_path / name
     path.write_bytes(data)
+    with pytest.raises(MediaError, match="could not be opened") as caught:
+        verify(path, elsewhere)
+    assert name in caught.value.problem
+
+
+@pytest.mark.parametrize("name", ["empty.mp4", "empty"])
+def test_empty_files(elsewhere: Home, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.touch()
     found = verify(path, elsewhere)
     assert found.outcome == "unknown"
-    assert "nothing" in found.summary.lower()
+    assert "is empty" in found.summary
 
 
 def test_what_is_no_file(elsewhere: Home, tmp_path: Path) -> None:

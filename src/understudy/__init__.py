@@ -9,36 +9,42 @@
 What is named here is the public interface; everything else may change.
 """
 
-from understudy.errors import (
-    CheckpointError,
-    ConsentError,
-    ContentError,
-    FacesError,
-    MediaError,
-    ProjectError,
-    ProjectLocked,
-    SettingsError,
-    StorageError,
-    TrainingError,
-    TrustError,
-    UnderstudyError,
-    UnknownModel,
-    UnknownPerson,
-    WeightsError,
-)
-from understudy.person import Footage, Person
-from understudy.progress import Event, Progress, silent
-from understudy.project import Project
-from understudy.settings import (
-    AllSettings,
-    ConvertSettings,
-    EncodeSettings,
-    EvaluateSettings,
-    ExtractSettings,
-    ScanSettings,
-    TrainSettings,
-)
-from understudy.trust.consent import Consent
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from understudy.errors import (
+        CheckpointError,
+        ConsentError,
+        ContentError,
+        FacesError,
+        MediaError,
+        ProjectError,
+        ProjectLocked,
+        SettingsError,
+        StorageError,
+        TrainingError,
+        TrustError,
+        UnderstudyError,
+        UnknownModel,
+        UnknownPerson,
+        WeightsError,
+    )
+    from understudy.person import Footage, Person
+    from understudy.progress import Event, Progress, silent
+    from understudy.project import Project
+    from understudy.settings import (
+        AllSettings,
+        ConvertSettings,
+        EncodeSettings,
+        EvaluateSettings,
+        ExtractSettings,
+        ScanSettings,
+        TrainSettings,
+    )
+    from understudy.trust.consent import Consent
 
 __all__ = [
     "AllSettings",
@@ -71,3 +77,49 @@ __all__ = [
     "WeightsError",
     "silent",
 ]
+
+_HOMES = {
+    "CheckpointError": "errors",
+    "ConsentError": "errors",
+    "ContentError": "errors",
+    "FacesError": "errors",
+    "MediaError": "errors",
+    "ProjectError": "errors",
+    "ProjectLocked": "errors",
+    "SettingsError": "errors",
+    "StorageError": "errors",
+    "TrainingError": "errors",
+    "TrustError": "errors",
+    "UnderstudyError": "errors",
+    "UnknownModel": "errors",
+    "UnknownPerson": "errors",
+    "WeightsError": "errors",
+    "Footage": "person",
+    "Person": "person",
+    "Event": "progress",
+    "Progress": "progress",
+    "silent": "progress",
+    "Project": "project",
+    "AllSettings": "settings",
+    "ConvertSettings": "settings",
+    "EncodeSettings": "settings",
+    "EvaluateSettings": "settings",
+    "ExtractSettings": "settings",
+    "ScanSettings": "settings",
+    "TrainSettings": "settings",
+    "Consent": "trust.consent",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for when it is asked for: the command line must be able to take Ctrl-C
+    before it loads anything large."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"understudy.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

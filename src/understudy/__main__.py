@@ -1,7 +1,20 @@
 """`python -m understudy`, the same as `understudy`."""
 
+import signal
 import sys
 
-from understudy.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command line of this process.
+
+    While the program loads, Ctrl-C ends it at once and in silence: no work has begun.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from understudy.cli import main as command
+
+    signal.signal(signal.SIGINT, before)
+    return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

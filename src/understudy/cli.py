@@ -7,7 +7,7 @@
 
 Here words become settings, settings go to the stage of the same name, and what the stage
 reports becomes words again. Exit codes: 0 done, 2 wrong use, 70 a fault of this program, 130
-stopped with Ctrl-C; the others are listed in `errors.py`.
+stopped with Ctrl-C, 141 nobody reads the output any more; the others are listed in `errors.py`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ from cyclopts import Parameter
 
 from understudy.commands import STOPPED, app
 from understudy.errors import UnderstudyError
+from understudy.files import from_system
+from understudy.output import prepare_streams
 from understudy.shell import Session, fault_log, tell, wrong_use
 
 FAULT = 70
+UNREAD = 141
 
 
 @app.meta.default
@@ -52,13 +55,14 @@ def main(words: Sequence[str] | None = None) -> int:
         words: what follows `understudy`; those of this process when not given.
     """
     words = list(sys.argv[1:] if words is None else words)
+    prepare_streams()
     try:
         result = app.meta(
             words, exit_on_error=False, print_error=False, result_action="return_value"
         )
         return result if isinstance(result, int) else 0
     except cyclopts.CycloptsError as error:
-        wrong = wrong_use(error, next((word for word in words if word in app), ""))
+        wrong = wrong_use(error, next((word for word in words if word in app), ""), words)
         tell(wrong.problem, wrong.remedy)
         return wrong.exit_code
     except UnderstudyError as error:
@@ -69,8 +73,14 @@ def main(words: Sequence[str] | None = None) -> int:
         return STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAULT
+        return UNREAD
     except Exception as error:
+        if _interrupted(error):
+            tell("Stopped.", "What is finished is kept; run the same command to go on.")
+            return STOPPED
+        if isinstance(error, OSError) and (trouble := from_system(error)) is not None:
+            tell(trouble.problem, trouble.remedy)
+            return trouble.exit_code
         with fault_log(words) as (log, path):
             log.exception("understudy %s: %s", metadata.version("understudy"), " ".join(words))
         tell(
@@ -78,3 +88,14 @@ def main(words: Sequence[str] | None = None) -> int:
             f"Nothing finished is lost. Please report it with the file {path}",
         )
         return FAULT
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: libraries that are just being loaded turn it into
+    errors of their own."""
+    seen = 0
+    while error is not None and seen < 50:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False

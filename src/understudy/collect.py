@@ -16,9 +16,12 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +29,9 @@ from typing import Any, BinaryIO, Literal
 
 from understudy import files
 from understudy.errors import ConsentError, MediaError
+from understudy.filenames import cut, decodable, plain, safe_name
 from understudy.media.images import IMAGE_SUFFIXES
+from understudy.media.kinds import kind_of
 from understudy.media.probe import probe
 from understudy.person import Footage, Person
 from understudy.progress import Progress, Task
@@ -36,13 +41,17 @@ from understudy.trust.consent import Consent, Footing
 from understudy.trust.consent_entry import enter
 
 FILMS = frozenset(
-    {".avi", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
-    | {".ogv", ".ts", ".vob", ".webm", ".wmv"}
+    {".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2t", ".m2ts"}
+    | {".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt"}
+    | {".ts", ".vob", ".webm", ".wmv"}
 )
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.[^.]+)?")
 _FICLONE = 0x40049409  # <linux/fs.h>
 _INDEX_EVERY = 2.0
+_NOT_EVERYWHERE = frozenset('\\:*?"<>|')
+_LONGEST_STEM, _LONGEST_SUFFIX = 200, 16
+"""Bytes of a name in the footage folder; temporary names need the rest."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class AddReport:
         added: what is new in the project.
         already: files given whose content was there before.
         refused: files given that cannot be used.
-        passed_over: files in the folders given that are no films or pictures by their name.
+        passed_over: how many files in the folders given were not tried, by what they are.
     """
 
     person: str
@@ -72,7 +81,7 @@ class AddReport:
     added: tuple[Footage, ...]
     already: tuple[Path, ...]
     refused: tuple[Refusal, ...]
-    passed_over: int
+    passed_over: Mapping[str, int]
 
 
 def add(
@@ -108,7 +117,7 @@ def add(
         index = {entry.sha256: entry for entry in place.index()}
         index = {k: v for k, v in index.items() if (place.footage_folder / v.file).is_file()}
         by_hand = list(_not_indexed(place, index))
-        given, passed_over, no_files = _expand(sources)
+        given, passed_over, no_files = expand(sources, why_not)
         with progress.task(f"add {person}", "files", len(by_hand) + len(given)) as task:
             run = _Run(place, record, statement, index, task)
             try:
@@ -155,12 +164,21 @@ class _Run:
         self.already: list[Path] = []
         self.refused: list[Refusal] = []
         self._saved = time.monotonic()
+        self._names: set[str] | None = None
+
+    def _taken(self) -> set[str]:
+        """Names in the footage folder, without case."""
+        if self._names is None:
+            folder = self.place.footage_folder
+            self._names = {name.casefold() for name in os.listdir(folder)}
+        return self._names
 
     def take_up(self, path: Path) -> None:
         """Index a file that lies in the footage folder already."""
         with self._refusing(path):
             kind, facts = _examine(path)
-            digest = files.sha256(path)
+            with files.reading_errors(path):
+                digest = files.sha256(path)
             if digest in self.index:
                 self.already.append(path)
             else:
@@ -169,15 +187,18 @@ class _Run:
     def bring_in(self, path: Path) -> None:
         """Copy a file into the footage folder, unless its content is there."""
         with self._refusing(path):
-            size = path.stat().st_size
-            if any(entry.bytes == size for entry in self.index.values()) and (
-                files.sha256(path) in self.index
-            ):
+            files.check_ordinary(path)
+            with files.reading_errors(path):
+                size = path.stat().st_size
+                there = any(entry.bytes == size for entry in self.index.values()) and (
+                    files.sha256(path) in self.index
+                )
+            if there:
                 self.already.append(path)
                 return
             kind, facts = _examine(path)
             make_place(self.place, self.record, self.statement)
-            target = _free_name(self.place.footage_folder, path.name)
+            target = self.place.footage_folder / _free_name(self._taken(), path.name)
             with files.atomic(target) as temporary:
                 digest = _copy(path, temporary)
             self._enter(path, target.name, digest, kind, facts)
@@ -188,10 +209,6 @@ class _Run:
             yield
         except MediaError as error:
             self.refuse(Refusal(path, error.problem, error.remedy))
-        except PermissionError:
-            self.refuse(
-                Refusal(path, f"{path} may not be read.", "Give yourself permission to read it.")
-            )
         self.task.step()
 
     def refuse(self, refusal: Refusal) -> None:
@@ -209,7 +226,7 @@ class _Run:
     ) -> None:
         entry = Footage(
             file=name,
-            source=_printable(str(source.absolute())),
+            source=decodable(str(source.absolute())),
             sha256=digest,
             bytes=(self.place.footage_folder / name).stat().st_size,
             kind=kind,
@@ -217,6 +234,7 @@ class _Run:
             facts=facts,
         )
         self.index[digest] = entry
+        self._taken().add(name.casefold())
         self.added.append(entry)
         if time.monotonic() - self._saved > _INDEX_EVERY:
             self.save()
@@ -284,32 +302,71 @@ def _not_indexed(place: Person, index: dict[str, Footage]) -> Iterator[Path]:
             yield path
 
 
-def _expand(sources: Sequence[Path]) -> tuple[list[Path], int, list[Refusal]]:
-    """Files to try, in order; how many in folders are nothing by their name; what is no file."""
+def expand(
+    sources: Sequence[Path], why_not: Callable[[Path], str | None]
+) -> tuple[list[Path], Mapping[str, int], list[Refusal]]:
+    """Files to try, in order; how many in folders are nothing to try, by what they are; what is no
+    file.
+
+    Args:
+        why_not: what a file in a folder is that is not to be tried; None for one that is.
+    """
     found: list[Path] = []
-    passed_over = 0
+    passed_over: Counter[str] = Counter()
     refused: list[Refusal] = []
+
+    def unlisted(error: OSError) -> None:
+        folder = Path(os.fsdecode(error.filename or ""))
+        problem = files.unreadable(folder, error)
+        refused.append(Refusal(folder, problem.problem, problem.remedy))
+
     for source in sources:
-        if source.is_dir():
-            for folder, folders, names in os.walk(source):
-                folders[:] = sorted(name for name in folders if not name.startswith("."))
-                for name in sorted(name for name in names if not name.startswith(".")):
-                    if Path(name).suffix.lower() in IMAGE_SUFFIXES | FILMS:
-                        found.append(Path(folder, name))
-                    else:
-                        passed_over += 1
-        elif source.is_file():
+        try:
+            with files.reading_errors(source):
+                is_folder = stat.S_ISDIR(source.stat().st_mode)
+        except MediaError as error:
+            refused.append(Refusal(source, error.problem, error.remedy))
+            continue
+        if not is_folder:
             found.append(source)
-        else:
-            what = "is no ordinary file" if source.exists() else "does not exist"
-            refused.append(Refusal(source, f"{source} {what}.", "Check the path."))
-    return found, passed_over, refused
+            continue
+        for folder, folders, names in os.walk(source, onerror=unlisted):
+            shown = sorted(name for name in folders if not name.startswith("."))
+            folders[:] = [name for name in shown if not Path(folder, name).is_symlink()]
+            if linked := len(shown) - len(folders):
+                passed_over["a link to a folder"] += linked
+            for name in sorted(name for name in names if not name.startswith(".")):
+                left = why_not(path := Path(folder, name))
+                if left is None:
+                    found.append(path)
+                else:
+                    passed_over[left] += 1
+    return found, dict(passed_over), refused
+
+
+def why_not(path: Path) -> str | None:
+    """What a file in a folder is, if it is nothing to try; None for films and pictures, and for
+    what calls itself one, so that it is said why it is none."""
+    if path.suffix.lower() in IMAGE_SUFFIXES | FILMS:
+        return None
+    try:
+        kind = kind_of(path)
+    except MediaError:
+        return "a file that cannot be read"
+    if kind.what in ("picture", "animation", "film"):
+        return None
+    if kind.what == "raw":
+        return f"a camera's raw data ({kind.name}): export it as JPEG or TIFF first"
+    if kind.what == "unread":
+        return f"{kind.name}, which cannot be read here: save it as PNG or JPEG first"
+    if kind.what == "sound":
+        return "sound without pictures"
+    suffix = plain(path.suffix.lower())[:16]
+    return f"no film or picture ({suffix})" if suffix else "no film or picture"
 
 
 def _examine(path: Path) -> tuple[Literal["video", "picture"], dict[str, Any]]:
     """What kind of footage `path` is, and its facts as JSON values. Raises MediaError."""
-    if path.stat().st_size == 0:
-        raise MediaError(f"{path} is empty (0 bytes).", "Copy it again from where it came from.")
     info = probe(path)
     facts = {
         "container": info.container,
@@ -318,7 +375,7 @@ def _examine(path: Path) -> tuple[Literal["video", "picture"], dict[str, Any]]:
         "height": info.height,
     }
     if info.kind == "images":
-        return "picture", facts
+        return "picture", facts | ({"pictures": info.frames} if info.rate is not None else {})
     return "video", {
         **facts,
         "rate": None if info.rate is None else str(info.rate),
@@ -331,28 +388,31 @@ def _examine(path: Path) -> tuple[Literal["video", "picture"], dict[str, Any]]:
     }
 
 
-def _free_name(folder: Path, name: str) -> Path:
-    """`name` in `folder`, numbered when it is taken, short enough for any file system."""
-    path = Path(_printable(name).lstrip("."))
-    stem = path.stem.encode()[:200].decode(errors="ignore") or "footage"
-    target = folder / f"{stem}{path.suffix}"
-    number = 2
-    while target.exists():
-        target = folder / f"{stem}-{number}{path.suffix}"
+def _free_name(taken: set[str], name: str) -> str:
+    """`name` as a name that any file system takes, numbered when it is `taken` (without case, for
+    not all disks tell names that differ by case alone)."""
+    path = Path("".join("_" if one in _NOT_EVERYWHERE else one for one in safe_name(name)))
+    suffix = cut(path.suffix, _LONGEST_SUFFIX)
+    stem = cut(path.stem.lstrip("."), _LONGEST_STEM) or "footage"
+    new, number = f"{stem}{suffix}", 2
+    while new.casefold() in taken:
+        new = f"{stem}-{number}{suffix}"
         number += 1
-    return target
-
-
-def _printable(text: str) -> str:
-    """`text` without bytes that are no UTF-8."""
-    return text.encode(errors="replace").decode()
+    return new
 
 
 def _copy(source: Path, target: Path) -> str:
-    """Give `target` the content of `source`; return the SHA-256 of what is in `target`."""
-    with open(source, "rb") as reading, open(target, "wb") as writing:
+    """Give `target` the content of `source`; return the SHA-256 of what is in `target`.
+
+    Raises:
+        MediaError: the source cannot be read. What the target's disk says stays an OSError.
+    """
+    with ExitStack() as stack:
+        with files.reading_errors(source):
+            reading = stack.enter_context(open(source, "rb"))
+        writing = stack.enter_context(open(target, "wb"))
         if not _clone(reading, writing):
-            return _pour(reading, writing.write)
+            return _pour(source, reading, writing.write)
     return files.sha256(target)
 
 
@@ -365,9 +425,12 @@ def _clone(reading: BinaryIO, writing: BinaryIO) -> bool:
     return True
 
 
-def _pour(reading: BinaryIO, write: Callable[[bytes], Any]) -> str:
+def _pour(source: Path, reading: BinaryIO, write: Callable[[bytes], Any]) -> str:
     digest = hashlib.sha256()
-    while piece := reading.read(1 << 22):
+    while True:
+        with files.reading_errors(source):
+            piece = reading.read(1 << 22)
+        if not piece:
+            return digest.hexdigest()
         digest.update(piece)
         write(piece)
-    return digest.hexdigest()

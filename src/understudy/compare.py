@@ -48,6 +48,7 @@ from understudy.contest import Contest, Scene, settle
 from understudy.data.faceset import Faceset
 from understudy.demo import contact_sheet
 from understudy.errors import ProjectError, StorageError
+from understudy.filenames import safe_stem
 from understudy.finishing_drawn import Finisher
 from understudy.held_out import Judged, judge
 from understudy.matching import EVERYBODY, WARP
@@ -133,7 +134,7 @@ def compare(
     check_ready(project.settings.trust)
     if film is None and WARP in settings.models.split(","):
         progress.note("Without a film the warp is left out: give one with --film.")
-    folder = (output or project.renders_folder / _folder_name(contest)).absolute()
+    folder = (output or project.renders_folder / _folder_name(project, contest)).absolute()
     _check_output(folder / f"{STEM}.json")
     with files.storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,11 +142,12 @@ def compare(
         return _Run(Trials(project, contest, folder, progress, apart)).all()
 
 
-def _folder_name(contest: Contest) -> str:
+def _folder_name(project: Project, contest: Contest) -> str:
     scene = contest.scene
     if scene is None:
         return "compare"
-    return f"compare-{scene.film.stem}-{scene.with_}-for-{scene.replace}"
+    who = f"-{scene.with_}-for-{scene.replace}"
+    return f"compare-{files.fitting(safe_stem(scene.film), who, project.renders_folder)}{who}"
 
 
 def _check_output(path: Path) -> None:

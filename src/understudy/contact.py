@@ -131,7 +131,7 @@ def write_film(path: Path, pictures: Iterable[Image], tags: Mapping[str, str]) -
     first = next(pictures)
     height, width = (side - side % 2 for side in first.shape[:2])
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
+    with TemporaryDirectory(prefix=f".{files.temporary_stem(path)}.", dir=path.parent) as folder:
         segment = Path(folder) / f"film{SEGMENT_SUFFIX}"
         with SegmentWriter(segment, _info(path, width, height), how) as writer:
             for number, picture in enumerate((first, *pictures)):

@@ -19,7 +19,7 @@ from understudy.course import Course, plan
 from understudy.data.faceset import Faceset
 from understudy.errors import MediaError, SettingsError, StorageError, UnknownModel
 from understudy.matching import EVERYBODY, WARP, check_swaps
-from understudy.media.images import read_image
+from understudy.media.probe import read_still
 from understudy.media.video import MediaInfo, probe
 from understudy.models.base import NETWORKS, network_class
 from understudy.models.checkpoint import KEEP, checkpoints
@@ -232,7 +232,7 @@ def _scene(
                 "Give films that show the same frames in the same size.",
             )
     if face is not None:
-        read_image(Portrait.parse(face).photo)
+        read_still(Portrait.parse(face).photo)
     return scene
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def convert(
             trust,
         )
         rendering = time.monotonic()
-        lock = hashlib.sha256(str(target.film.absolute()).encode()).hexdigest()[:32]
+        lock = hashlib.sha256(os.fsencode(target.film.absolute())).hexdigest()[:32]
         with files.only_writer(folder.with_name(f"{lock}.lock"), str(target.film)):
             for path in (*target.outputs.values(), target.record):
                 clear_leftovers(path)

@@ -75,6 +75,7 @@ from understudy.evaluation.seen import plain
 from understudy.evaluation.wording import own_footage
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
+from understudy.filenames import safe_stem
 from understudy.gaze import Gaze
 from understudy.lacking import Openings, Reach, missing_expressions, missing_reach
 from understudy.matching import EVERYBODY, match_tracks, mean_identity, require_match
@@ -232,7 +233,8 @@ def evaluate(
         lead += f", {chosen.swap.name}, {measured.scores.frames} frames measured"
     page = build(Evaluation(title, lead, said, people, measured, _history(state)))
     folder = output or project.renders_folder
-    stem = chosen.swap.stem if chosen else name
+    stem = safe_stem(chosen.swap) if chosen else name
+    stem = files.fitting(stem, ".report.html", folder)
     report = EvaluateReport(
         values=values,
         people=figures,
@@ -241,7 +243,7 @@ def evaluate(
         json=folder / f"{stem}.report.json",
         html=folder / f"{stem}.report.html",
     )
-    files.write_bytes(report.html, page.encode())
+    files.write_bytes(report.html, page.encode(errors="replace"))
     files.write_json(report.json, values)
     return report
 

@@ -113,7 +113,14 @@ def extract(
         notes: list[str] = []
         wanted: dict[str, Path] = {}
         for film in footage:
-            wanted.setdefault(film_hash(film, project.cache_folder), film)
+            try:
+                digest = film_hash(film, project.cache_folder)
+            except MediaError as error:
+                # What was made of it before stays; anew it is not looked at.
+                notes.append(f"{film.name} was left out. {error}")
+                listed = {entry.file: entry.sha256 for entry in place.index()}
+                digest = listed[film.name]
+            wanted.setdefault(digest, film)
         key = _settings_key(settings, scan_settings)
         old = _earlier(folder, notes)
         kept = [] if old is None else _kept(old, key, wanted)

@@ -225,12 +225,12 @@ class Finisher:
 def _beside(path: Path) -> Iterator[Path]:
     """Name of the unsigned file, in a folder of its own beside the finished one."""
     clear_leftovers(path)
-    pattern = re.compile(rf"\.{re.escape(path.stem)}\.[a-z0-9_]{{8}}")
+    pattern = re.compile(rf"\.{re.escape(files.temporary_stem(path))}\.[a-z0-9_]{{8}}")
     with files.storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in [one for one in path.parent.iterdir() if pattern.fullmatch(one.name)]:
             if left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left)
-        folder = TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent)
+        folder = TemporaryDirectory(prefix=f".{files.temporary_stem(path)}.", dir=path.parent)
     with folder as name:
         yield Path(name) / f"unsigned{path.suffix}"

@@ -13,15 +13,14 @@ from the faceset stays out.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from understudy import files
-from understudy.collect import Refusal, keep, make_place
+from understudy.collect import FILMS, Refusal, expand, keep, make_place, why_not
 from understudy.data.building import LEAST, store, tidy, too_few
 from understudy.data.cluster import average_link
 from understudy.data.faceset import INDEX_NAME, Faceset
@@ -50,7 +49,7 @@ class ImportReport:
         already: pictures given that the faceset has had before.
         others: pictures that show somebody else.
         refused: pictures that cannot be used, with the reason.
-        passed_over: files in the folders that are no pictures by their name.
+        passed_over: how many files in the folders were not tried, by what they are.
         notes: what is worth telling, full sentences.
     """
 
@@ -60,7 +59,7 @@ class ImportReport:
     already: int
     others: int
     refused: tuple[Refusal, ...]
-    passed_over: int
+    passed_over: Mapping[str, int]
     notes: tuple[str, ...]
 
 
@@ -96,12 +95,14 @@ def import_faces(
     """
     place = project.place_of(person)
     folder = place.faces_folder
-    given, passed_over = _expand(sources)
+    given, passed_over, no_files = expand(sources, _why_not)
     with files.only_writer(place.lock_file, f"footage of {person}"):
         on_file = place.consent
         record = consents.settle(person, on_file, footing, statement)
     finder = make_finder() if make_finder else _analyser(scan_settings)
     run = _Run(finder, settings, _faceset(folder), progress)
+    for refusal in no_files:
+        run.refuse(refusal)
     with progress.task(f"import {person}", "pictures", len(given)) as task:
         for path in given:
             run.take(path)
@@ -161,22 +162,12 @@ def _nothing(refused: Sequence[Refusal], sources: Sequence[Path]) -> None:
     raise MediaError(f"{refused[0].problem.rstrip('.')}{more}.", refused[0].remedy)
 
 
-def _expand(sources: Sequence[Path]) -> tuple[list[Path], int]:
-    """Pictures to try, in order, and how many files in folders are none by their name."""
-    found: list[Path] = []
-    passed_over = 0
-    for source in sources:
-        if not source.is_dir():
-            found.append(source)
-            continue
-        for folder, folders, names in os.walk(source):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(name for name in names if not name.startswith(".")):
-                if Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                    found.append(Path(folder, name))
-                else:
-                    passed_over += 1
-    return found, passed_over
+def _why_not(path: Path) -> str | None:
+    """What a file in a folder is that is no picture; None for a picture."""
+    left = why_not(path)
+    if left is None and path.suffix.lower() in FILMS - IMAGE_SUFFIXES:
+        return "a film: add it as footage"
+    return left
 
 
 class _Run:
@@ -203,9 +194,12 @@ class _Run:
             self._refuse(path, error.problem, error.remedy)
 
     def _refuse(self, path: Path, problem: str, remedy: str) -> None:
-        refusal = Refusal(path, f"{path}: {problem}", remedy)
+        self.refuse(Refusal(path, f"{path}: {problem}", remedy))
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Leave a file out, and say so."""
         self.refused.append(refusal)
-        self.progress.note(f"refused: {refusal.problem} {remedy}")
+        self.progress.note(f"refused: {refusal.problem} {refusal.remedy}")
 
     def _take(self, path: Path) -> None:
         data = read(path)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy import model_search
-from understudy.errors import TrustError, UnderstudyError
+from understudy.errors import MediaError, TrustError, UnderstudyError
+from understudy.filenames import plain
 from understudy.looking import Look
 from understudy.record_search import search
 from understudy.trust import aigc, records
@@ -21,7 +22,7 @@ from understudy.trust.ledger import Ledger
 from understudy.trust.manifest import Facts
 from understudy.trust.records import RenderRecord
 from understudy.verdict import Evidence, Lead, Match, Outcome, Tone, conclude
-from understudy.verification import Finding, Verification, plain, shortened
+from understudy.verification import Finding, Verification, shortened
 from understudy.vouching import Vouchers, held
 
 NOTHING = hashlib.sha256(b"").hexdigest()
@@ -51,17 +52,21 @@ class Inquiry:
             self.findings.append(one)
 
     def judge(
-        self, looked: Callable[[], Look | None], tagged: Callable[[], aigc.Tag | None]
+        self, looked: Callable[[], Look], tagged: Callable[[], aigc.Tag | None]
     ) -> Verification:
-        """The answer, of what is seen in the file and of its metadata tag."""
+        """The answer, of what is seen in the file and of its metadata tag.
+
+        Raises:
+            MediaError: nothing can be seen in it, and nothing else is known of it.
+        """
         for fault in self.vouchers.faults:
             self.say("broken", fault)
         sha256, empty = self.sha256, self.sha256 == NOTHING
         entered, numbers = self._by_hash(sha256)
         credentials = self._credentials()
         tag = self._tagged(credentials, tagged())
-        seen = None if empty else looked()
-        mark = self._mark(seen)
+        seen, unopened = (None, None) if empty else _seen(looked)
+        mark = self._mark(seen, unopened)
         leads: dict[int, Lead] = dict.fromkeys(numbers, "hash")
         followed: tuple[tuple[int | None, Lead], ...] = (
             (_number(credentials.facts.record if credentials.facts else None), "credentials"),
@@ -73,6 +78,11 @@ class Inquiry:
                 leads.setdefault(number, lead)
         match, source = self._match(leads, sha256, seen, credentials.facts)
         found = Evidence(credentials, entered, mark, seen, match, tag, source, empty)
+        if unopened is not None and found.nothing:
+            raise MediaError(
+                f"Nothing can be said of it, because it could not be opened. {unopened.problem}",
+                unopened.remedy,
+            ) from unopened
         outcome, summary = conclude(found)
         facts = self._told(found, outcome)
         return Verification(
@@ -154,9 +164,10 @@ class Inquiry:
             )
         return tag
 
-    def _mark(self, seen: Look | None) -> int | None:
+    def _mark(self, seen: Look | None, unopened: UnderstudyError | None) -> int | None:
         if seen is None:
-            self.say("unknown", "No picture in it can be read, so no invisible mark can be.")
+            why = "" if unopened is None else f" {unopened.problem}"
+            self.say("unknown", f"No picture in it can be read, so no invisible mark can be.{why}")
             return None
         number = seen.reading.record_id
         if number is None:
@@ -279,6 +290,14 @@ class Inquiry:
         if facts.mark and facts.mark.reason:
             self.say(tone, f"{whose}, it never carried a mark: {facts.mark.reason}.")
         return facts
+
+
+def _seen(looked: Callable[[], Look]) -> tuple[Look | None, UnderstudyError | None]:
+    """What can be seen, or why nothing can."""
+    try:
+        return looked(), None
+    except UnderstudyError as error:
+        return None, error
 
 
 def _number(text: str | None) -> int | None:

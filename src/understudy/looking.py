@@ -9,14 +9,13 @@ from pathlib import Path
 
 from understudy.marking import SAMPLED, grey, luma
 from understudy.media.images import read_image
+from understudy.media.probe import is_still
 from understudy.media.video import VideoReader, probe
 from understudy.trust.fingerprint import Fingerprint, of_still
 from understudy.trust.fingerprint import Sampler as FingerprintSampler
 from understudy.trust.guard import Sampler, Verdict, What, check
 from understudy.trust.mark_reading import Reader, Reading
 from understudy.types import Image
-
-STILLS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".gif"})
 
 SURE = 0.7
 """Likeness that the mark of a finished file has to have: more than reading takes, so that some of
@@ -57,7 +56,7 @@ def look(path: Path, closely: bool = False, step: Callable[[], None] | None = No
     Raises:
         MediaError: it cannot be read.
     """
-    if path.suffix.lower() in STILLS:
+    if is_still(path):
         picture = grey(read_image(path))
         reader = Reader()
         reader.add(picture)
@@ -102,7 +101,7 @@ def guarded(
 def _shown(
     path: Path, start: Fraction | None, end: Fraction | None
 ) -> Iterator[tuple[Fraction, Image]]:
-    if path.suffix.lower() in STILLS:
+    if is_still(path):
         yield Fraction(0), read_image(path)
         return
     sampler = Sampler()

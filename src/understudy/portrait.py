@@ -18,7 +18,7 @@ from understudy.collect import add
 from understudy.data.faceset import Faceset
 from understudy.errors import ConsentError, FacesError
 from understudy.matching import mean_identity
-from understudy.media.images import read_image
+from understudy.media.probe import read_still
 from understudy.permission import permit
 from understudy.person import Portrait
 from understudy.progress import Progress
@@ -112,7 +112,7 @@ def sit(
     settle(person, on_file, portrait.consent, portrait.statement)
     if on_file is not None:
         permit(project, person, "convert", "shown", footage=_covered(portrait.photo, on_file))
-    image = read_image(portrait.photo)
+    image = read_still(portrait.photo)
     face = pick(portrait, analyser.faces(image))
     if place.has_faces:
         embeddings = Faceset.open(place.faces_folder).embeddings

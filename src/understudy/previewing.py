@@ -169,7 +169,7 @@ def _target(
     project: ProjectFolder, film: Path, swaps: Mapping[str, str], output: Path | None
 ) -> Target:
     """The picture to write. Raises MediaError when it cannot be what its name says."""
-    name = f"{stem_of(film, in_name(swaps))}-{PREVIEW}.png"
+    name = f"{stem_of(project.renders_folder, film, in_name(swaps))}-{PREVIEW}.png"
     path = (output or project.renders_folder / name).absolute()
     if path.suffix.lower() not in PICTURES:
         raise MediaError(

@@ -68,9 +68,10 @@ class ProjectFilms(ProjectFolder):
     ) -> PreviewReport:
         """A few frames of `film` drawn in all the ways there are, as one picture to choose by
         eye; see `previewing.preview`. Arguments as for `convert`; the film is not converted."""
-        from understudy.media.images import IMAGE_SUFFIXES
+        from understudy.media.probe import check_pages, is_still
 
-        if film.suffix.lower() in IMAGE_SUFFIXES:
+        check_pages(film)
+        if is_still(film):
             raise SettingsError(
                 f"{film.name} is a picture; a preview is made of moments of a film.",
                 "Convert it at once, as often as you like: understudy convert PICTURE --color ...",
@@ -119,9 +120,10 @@ class ProjectFilms(ProjectFolder):
         """
         portrait = _portrait(face, consent, statement)
         ask, encode = self._asked(film, replace, with_, model, portrait, start, end, tracks, given)
-        from understudy.media.images import IMAGE_SUFFIXES
+        from understudy.media.probe import check_pages, is_still
 
-        if film.suffix.lower() in IMAGE_SUFFIXES:
+        check_pages(film)
+        if is_still(film):
             from understudy.stills import convert_still
 
             return convert_still(self, ask, output, progress or silent())

@@ -31,6 +31,9 @@ from understudy.trust import removed
 from understudy.trust.removed import Removal
 
 MARKER = "project.toml"
+_OF_TRACKS = frozenset({"auto", "none"})
+"""Words that stand in the place of a person in tracks files. People who have such a name already
+keep it, so that they can be removed."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,13 @@ class ProjectFolder:
 
     def place_of(self, name: str) -> Person:
         """Where the person `name` lives or would live. Raises ProjectError for a bad name."""
-        return Person(check_name(name, "person"), self.people_folder / name)
+        folder = self.people_folder / check_name(name, "person")
+        if name in _OF_TRACKS and not folder.exists():
+            raise ProjectError(
+                f"`{name}` has a meaning of its own in tracks files and cannot name a person.",
+                "Choose another name.",
+            )
+        return Person(name, folder)
 
     def person(self, name: str) -> Person:
         """A person who was added. Raises UnknownPerson (with near names)."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -77,11 +78,18 @@ class Observer(Protocol):
 
 
 def film_hash(film: Path, cache_folder: Path) -> str:
-    """Hex SHA-256 of the film's bytes, remembered as long as size and time of change stay."""
-    stat = film.stat()
+    """Hex SHA-256 of the film's bytes, remembered as long as size and time of change stay.
+
+    Raises:
+        MediaError: it cannot be read.
+        StorageError: the cache cannot be written.
+    """
+    files.check_ordinary(film)
+    with files.reading_errors(film):
+        stat = film.stat()
     path = str(film.absolute())
     facts = {"path": path, "bytes": stat.st_size, "changed_ns": stat.st_mtime_ns}
-    name = hashlib.sha256(path.encode()).hexdigest()[:32]
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
     note = cache_folder / "hashes" / f"{name}.json"
     try:
         known = files.read_json(note)
@@ -89,7 +97,8 @@ def film_hash(film: Path, cache_folder: Path) -> str:
         known = None
     if isinstance(known, dict) and {**known, "sha256": None} == {**facts, "sha256": None}:
         return str(known["sha256"])
-    digest = files.sha256(film)
+    with files.reading_errors(film):
+        digest = files.sha256(film)
     files.write_json(note, {**facts, "sha256": digest})
     return digest
 
@@ -192,8 +201,6 @@ def scan(
         ProjectLocked: another process scans the same film.
         StorageError: the disk said no. Chunks finished until then are kept.
     """
-    if not film.is_file():
-        raise MediaError(f"There is no file {film}.", "Check the name.")
     sha256 = film_hash(film, cache_folder)
     folder = cache_folder / "scan" / scan_key(sha256, settings, start, end)
     if (known := _open(folder)) is not None:

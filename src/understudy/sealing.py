@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from understudy import files
+from understudy.filenames import decodable
 from understudy.looking import Look, guarded, look
 from understudy.marking import ALGORITHM
 from understudy.settings import TrustSettings
@@ -148,9 +149,8 @@ def sealed_file(path: Path) -> Iterator[Path]:
 def clear_leftovers(path: Path) -> None:
     """As `files.clear_leftovers`, and of credentials that were to lie beside `path`."""
     files.clear_leftovers(path)
-    part = r"(\.[a-z0-9_]{8})"
     pattern = re.compile(
-        rf"\.+{re.escape(path.stem)}{part}+{re.escape(path.suffix)}{part}?"
+        rf"{files.temporary_names(path)}{re.escape(path.suffix)}(\.[a-z0-9_]{{8}})?"
         rf"{re.escape(credentials.SIDECAR)}"
     )
     with files.storage_errors(path.parent), contextlib.suppress(FileNotFoundError):
@@ -247,7 +247,7 @@ def seal(
         record = records.RenderRecord(
             number=origin.number,
             kind="matte" if matte else "film" if seen.kind == "film" else "still",
-            file=name,
+            file=decodable(name),
             sha256=sha256,
             seconds=seen.seconds,
             width=seen.width,

@@ -32,14 +32,14 @@ from understudy.matching import (
     require_match,
     summary,
 )
-from understudy.media.images import read_image
+from understudy.media.probe import read_still
 from understudy.permission import permit, permit_recognised
 from understudy.portrait import from_left, places
 from understudy.progress import Progress
 from understudy.project_folder import ProjectFolder
 from understudy.render import FILM, MATTE, SIDE
 from understudy.settings import ConvertSettings, ScanSettings
-from understudy.targets import Target, check
+from understudy.targets import Target, check, named_after
 from understudy.trust.consent import Consent, Footing, settle
 from understudy.types import Face, Frame, Image, Track
 from understudy.warp import Still, Warp, Warper
@@ -73,7 +73,7 @@ def convert_still(
     drawers = drawers_of(artist, swaps)
     named = [goes for goes in swaps if goes != EVERYBODY]
     identities = mean_identities(project, named)
-    image = read_image(picture)
+    image = read_still(picture)
     analyser = FaceAnalyser(scan_settings)
     faces = [
         replace(face, track=number, embedding=analyser.embed(image, face) if identities else None)
@@ -132,7 +132,7 @@ def swap_faces(
     """
     began = time.monotonic()
     target = _target(project, picture, "faces-swapped", output, settings)
-    image = read_image(picture)
+    image = read_still(picture)
     analyser = FaceAnalyser(scan_settings)
     faces = [
         replace(face, track=number) for number, face in enumerate(from_left(analyser.faces(image)))
@@ -229,7 +229,8 @@ def _target(
     if not picture.is_file():
         raise MediaError(f"There is no file {picture}.", "Check the name.")
     suffix = picture.suffix.lower() if picture.suffix.lower() in PICTURES else ".png"
-    path = (output or project.renders_folder / f"{picture.stem}-{names}{suffix}").absolute()
+    stem = named_after(project.renders_folder, picture, names)
+    path = (output or project.renders_folder / f"{stem}{suffix}").absolute()
     if path.suffix.lower() not in PICTURES:
         raise MediaError(
             f"{picture.name} is a picture and cannot be written as {path.name}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -12,12 +13,16 @@ from typing import Self
 
 from understudy import files
 from understudy.errors import MediaError, ProjectError, SettingsError, StorageError
+from understudy.filenames import safe_stem
 from understudy.media.video import MediaInfo, check_destination
 from understudy.render import FILM, MATTE, SIDE
 from understudy.settings import ConvertSettings, EncodeSettings
+from understudy.trust.credentials import embeds, sidecar_of
 
 LONGEST = 120
 """Of the people's part of a film's name, in characters; more people than that are counted."""
+
+_LONGEST_ENDING = "-side-by-side.webm"
 
 CONTAINERS = (".mp4", ".mov", ".mkv", ".webm", ".m4v")
 
@@ -68,7 +73,7 @@ class Target:
         if output is not None:
             check_destination(output, encode)
             return cls.of(output.absolute(), settings)
-        stem = stem_of(film, swaps)
+        stem = stem_of(folder, film, swaps)
         own = film.suffix.lower()
         for suffix in dict.fromkeys(([own] if own in CONTAINERS else []) + [".mp4"]):
             try:
@@ -106,10 +111,17 @@ class Target:
         return Target({n: path.with_name(swap[path]) for n, path in self.outputs.items()})
 
 
-def stem_of(film: Path, swaps: Mapping[str, str]) -> str:
-    """What a file made of a film is called, without its suffix; `swaps` is who goes: who comes."""
+def stem_of(folder: Path, film: Path, swaps: Mapping[str, str]) -> str:
+    """What a file in `folder` made of a film is called, without its suffix; `swaps` is who goes:
+    who comes."""
     people = "-and-".join(f"{comes}-for-{goes}" for goes, comes in swaps.items())
-    return f"{film.stem}-{people if len(people) <= LONGEST else f'{len(swaps)}-people'}"
+    return named_after(folder, film, people if len(people) <= LONGEST else f"{len(swaps)}-people")
+
+
+def named_after(folder: Path, source: Path, what: str) -> str:
+    """The stem of a new file in `folder` made of `source`: text that can be printed and stored,
+    and short enough for what lies beside the file."""
+    return f"{files.fitting(safe_stem(source), f'-{what}{_LONGEST_ENDING}', folder)}-{what}"
 
 
 def choose(target: Target, key: str, given: bool) -> Target:
@@ -134,6 +146,7 @@ def check(target: Target, film: Path) -> None:
         MediaError: one of them is the source.
         StorageError: the folder cannot be written, or the record's name is taken.
     """
+    _check_lengths(target)
     for path in target.outputs.values():
         if path.exists() and film.exists() and path.samefile(film):
             raise MediaError(
@@ -150,6 +163,20 @@ def check(target: Target, film: Path) -> None:
     with files.storage_errors(target.film):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
+
+
+def _check_lengths(target: Target) -> None:
+    """Raises StorageError when a name is longer than the disk takes."""
+    folder = target.film.parent
+    for path in (*target.outputs.values(), target.record):
+        beside = () if path == target.record or embeds(path) else (sidecar_of(path),)
+        for one in (path, *beside):
+            size, most = len(os.fsencode(one.name)), files.longest_name(folder)
+            if size > most:
+                raise StorageError(
+                    f"The name {one.name} takes {size} bytes, and this disk allows {most}.",
+                    "Choose a shorter --output.",
+                )
 
 
 def check_part(start: Fraction | None, end: Fraction | None) -> None:

@@ -25,6 +25,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from understudy.filenames import plain
 from understudy.progress import Event, Progress
 
 LINE_EVERY = 5.0
@@ -109,7 +110,7 @@ class Terminal(AbstractContextManager["Terminal"]):
         self._bars.stop()
 
     def _say(self, text: str, style: str = "") -> None:
-        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(plain(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _listen(self, event: Event) -> None:
         with self._lock:
@@ -128,10 +129,10 @@ class Terminal(AbstractContextManager["Terminal"]):
 
     def _draw(self, event: Event) -> None:
         if event.task not in self._tasks:
-            self._tasks[event.task] = self._bars.add_task(event.task, total=event.total)
+            self._tasks[event.task] = self._bars.add_task(plain(event.task), total=event.total)
         self._bars.update(
             self._tasks[event.task],
             completed=event.done,
             total=event.total,
-            figures=figures(event),
+            figures=plain(figures(event)),
         )

@@ -18,9 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from understudy import files
 from understudy.casting import mean_identities
 from understudy.contact import PAPER, TILE, Row, cut_square, sheet, write_still
 from understudy.errors import FacesError, MediaError, SettingsError
+from understudy.filenames import decodable, safe_stem
 from understudy.matching import CLOSE, Match, check_swaps, match_tracks, named
 from understudy.mended import MendedScan
 from understudy.mending import mend
@@ -32,6 +34,8 @@ from understudy.scan import scan
 from understudy.settings import ScanSettings
 from understudy.targets import check_part
 from understudy.types import Box, Image, Track
+
+ENDING = ".tracks.toml"
 
 SHOWN = 6
 """Pictures of each track."""
@@ -118,7 +122,8 @@ def list_tracks(
         for comes in swaps.values():
             project.person(comes)
     identities = mean_identities(project, named(swaps))
-    file = output or project.renders_folder / f"{film.stem}.tracks.toml"
+    folder = project.renders_folder
+    file = output or folder / f"{files.fitting(safe_stem(film), ENDING, folder)}{ENDING}"
     if file.suffix.lower() != ".toml":
         raise SettingsError(f"{file} is no name for a tracks file.", "Let it end in .toml.")
     found = mend(scan(film, project.cache_folder, settings, progress, start, end))
@@ -136,7 +141,7 @@ def list_tracks(
         brief=found.brief,
     )
     orders = Orders(
-        film=film.name,
+        film=decodable(film.name),
         sha256=found.sha256,
         found=tracks_key(found.sha256, settings, start, end),
         start="" if start is None else str(start),

@@ -114,6 +114,17 @@ class Evidence:
     source: bool
     empty: bool
 
+    @property
+    def nothing(self) -> bool:
+        """Nothing was found that an answer could rest on."""
+        return (
+            self.credentials.state == "none"
+            and self.mark is None
+            and self.match is None
+            and self.tag is None
+            and not (self.entered or self.source)
+        )
+
 
 def kept(record: RenderRecord, seen: Look) -> tuple[float, float, float]:
     """How much of a record's picture is left: shares of width and height, and the scale, as the

@@ -94,8 +94,3 @@ def shortened(serial: str) -> str:
 def hexadecimal(serial: str) -> str:
     """A decimal serial number in hex; anything else as it is."""
     return f"{int(serial):X}" if serial.isdecimal() else serial
-
-
-def plain(text: str) -> str:
-    """Text from a file, without what would do something to a terminal."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

@@ -9,13 +9,14 @@ import numpy as np
 
 from understudy.errors import UnderstudyError
 from understudy.evaluation_page import still
-from understudy.looking import STILLS
+from understudy.filenames import plain
 from understudy.media.images import read_image
+from understudy.media.probe import is_still
 from understudy.media.video import probe
 from understudy.report import Item, Section, Strip, Table, Tone, Words, page
 from understudy.types import Image
 from understudy.verdict import Outcome
-from understudy.verification import Verification, hexadecimal, plain
+from understudy.verification import Verification, hexadecimal
 
 FRAMES = 4
 """Evenly spaced frames of a film that are shown."""
@@ -80,7 +81,7 @@ def _file(one: Verification, alone: bool) -> list[Section]:
 def frames(one: Verification) -> list[tuple[str, Image]]:
     """A few frames with their times; none where nothing can be shown."""
     try:
-        if one.file.suffix.lower() in STILLS:
+        if is_still(one.file):
             return [("picture", _small(read_image(one.file)))]
         length = float(probe(one.file).duration or 0)
         times = [length * (place + 0.5) / FRAMES for place in range(FRAMES)] if length else [0.0]

@@ -19,22 +19,24 @@ with it. See `verdict` for what follows from what was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import av
 import av.error
 
 from understudy import files, model_search
-from understudy.errors import MediaError, UnderstudyError
+from understudy.errors import MediaError
+from understudy.filenames import plain
 from understudy.inquiry import Inquiry
-from understudy.looking import STILLS, Look, look
+from understudy.looking import look
+from understudy.media.address import open_input
+from understudy.media.kinds import kind_of
 from understudy.progress import Progress, silent
 from understudy.trust import aigc, records
 from understudy.trust.credentials import SIDECAR, Credentials
 from understudy.trust.home import Home
 from understudy.verdict import Outcome
-from understudy.verification import Finding, Verification, plain
+from understudy.verification import Finding, Verification
 from understudy.vouching import vouchers
 
 
@@ -54,10 +56,11 @@ def verify(
         handed: records that came with it; `vouching.write_record` writes one.
 
     Raises:
-        MediaError: there is no such file.
+        MediaError: there is no such file, or it can be opened neither as a film nor as a picture
+            and nothing else is known of it.
         TrustError: the file, or a record or certificate that was given, cannot be read.
     """
-    _check(file)
+    files.check_ordinary(file)
     if file.suffix.lower() == SIDECAR:
         return _of_another(file)
     home = home or Home.from_environment()
@@ -70,30 +73,12 @@ def verify(
     for note in notes:
         case.say("unknown", note)
     with (progress or silent()).task(f"verify {plain(file.name)}", "frames") as task:
-        return case.judge(lambda: _look(file, task.step), lambda: _tag(file))
-
-
-def _check(file: Path) -> None:
-    """Raises MediaError unless it is a file."""
-    try:
-        if file.is_dir():
-            raise MediaError(f"{plain(str(file))} is a folder.", "Name the files in it.")
-        there = file.is_file()
-    except OSError as error:
-        raise MediaError(
-            f"{plain(str(file))[:200]} cannot be read ({error.strerror}).", "Check the name."
-        ) from error
-    if not there:
-        raise MediaError(f"There is no file {plain(str(file))}.", "Check the name.")
+        return case.judge(lambda: look(file, closely=True, step=task.step), lambda: _tag(file))
 
 
 def _hashed(file: Path) -> str:
-    try:
+    with files.reading_errors(file):
         return files.sha256(file)
-    except OSError as error:
-        raise MediaError(
-            f"{plain(str(file))} cannot be read ({error.strerror}).", "Check that you may read it."
-        ) from error
 
 
 def _of_another(file: Path) -> Verification:
@@ -126,21 +111,13 @@ def _without_pictures(
     )
 
 
-def _look(file: Path, step: Callable[[], None]) -> Look | None:
-    """What can be seen; None where nothing can be shown."""
-    try:
-        return look(file, closely=True, step=step)
-    except UnderstudyError:
-        return None
-
-
 def _tag(file: Path) -> aigc.Tag | None:
     """The tag `AIGC` in the metadata of a film or picture."""
-    if file.suffix.lower() in STILLS:
-        return aigc.in_picture(file)
     try:
-        with av.open(str(file), options={"protocol_whitelist": "file"}) as container:
+        if kind_of(file).what != "film" and (tag := aigc.in_picture(file)) is not None:
+            return tag
+        with open_input(file) as container:
             value = container.metadata.get(aigc.KEY)
-    except (av.error.FFmpegError, OSError, ValueError):
+    except (av.error.FFmpegError, MediaError, OSError, ValueError):
         return None
     return aigc.parse(value) if value else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from importlib import metadata
 from typing import Annotated, Any
@@ -47,6 +48,11 @@ def given(*settings: Settings | None) -> dict[str, Any]:
         if one is not None
         for name in one.model_fields_set
     }
+
+
+def passed_over(found: Mapping[str, int]) -> list[str]:
+    """What is said of files in folders that were not tried: how many, by what they are."""
+    return [f"Passed over: {number} x {what}" for what, number in sorted(found.items())]
 
 
 def count(number: int, noun: str) -> str:

@@ -55,4 +55,4 @@ def compare(
             progress,
             **given(settings),
         )
-    session.say(str(report))
+    session.say(*str(report).split("\n"))

@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from understudy.commands.app import Own, app
 from understudy.commands.consent_terms import CoveredTerms, Terms
 from understudy.errors import ConsentError, SettingsError
+from understudy.filenames import word
 from understudy.project import Project
 from understudy.shell import Session
 from understudy.trust import signing
@@ -91,7 +92,7 @@ def request_consent(
     _say(session, change.record)
     session.say(
         f"Send {change.file} to {name}, who signs it with:",
-        f"  understudy consent sign {quote(change.file.name)} --agree",
+        f"  understudy consent sign {word(change.file.name)} --agree",
         "and sends back what that writes. Then: understudy consent import FILE",
     )
 
@@ -122,7 +123,7 @@ def sign_consent(
         _say(session, read_record(file))
         session.say(
             "Nothing was signed. If you are this person, an adult, and agree to all of it:",
-            f"  understudy consent sign {quote(str(file))} --agree",
+            f"  understudy consent sign {word(file)} --agree",
         )
         return ConsentError.exit_code
     stem = file.stem.removesuffix("-request")
@@ -135,7 +136,7 @@ def sign_consent(
         f"Signed: send {change.file} back. Tell the id of your key by another way, for example "
         f"by telephone: {change.record.signature.key_id}",
         f"Keep your key: {path}",
-        f"With it you can take this back: understudy consent revoke {quote(str(change.file))}",
+        f"With it you can take this back: understudy consent revoke {word(change.file)}",
     )
     return 0
 
@@ -168,7 +169,7 @@ def import_consent(
         name = check_revocation(project, file, key=key).person
         if not yes:
             told = "" if key is None else f" --key {quote(key)}"
-            return _say_what_goes(session, name, f"import {quote(str(file))}{told}")
+            return _say_what_goes(session, name, f"import {word(file)}{told}")
         with session.progress() as progress:
             done = import_revocation(project, file, progress, key=key)
         return _say_revoked(session, name, done)
@@ -198,7 +199,7 @@ def export_consent(name: str, /, *, output: Path | None = None, session: Own) ->
     change = export_record(session.project(), name, output or Path(f"{name}.consent.json"))
     session.say(
         f"{change.file}: the consent of {name}.",
-        f"Next, in the other project: understudy consent import {quote(str(change.file))}",
+        f"Next, in the other project: understudy consent import {word(change.file)}",
     )
 
 
@@ -227,7 +228,8 @@ def show_consent(
             }
             for record in records.values()
         ]
-        session.say(json.dumps(told if who is None else told[0], indent=2, ensure_ascii=False))
+        shown = json.dumps(told if who is None else told[0], indent=2, ensure_ascii=False)
+        session.say(*shown.split("\n"))
         return
     for name, record in records.items():
         if record is None:
@@ -320,7 +322,7 @@ def _revoke_own(
         _say(session, read_record(file))
         session.say(
             "Nothing was signed. If you are this person and take it back:",
-            f"  understudy consent revoke {quote(str(file))} --yes",
+            f"  understudy consent revoke {word(file)} --yes",
         )
         return ConsentError.exit_code
     stem = file.stem.removesuffix("-signed")
@@ -334,7 +336,7 @@ def _revoke_own(
     _say(session, change.record)
     session.say(
         f"Signed: send {change.file} to whoever holds your consent. They run:",
-        f"  understudy consent import {quote(change.file.name)} --yes",
+        f"  understudy consent import {word(change.file.name)} --yes",
     )
     return 0
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from understudy.commands.app import DEFAULTS, SCAN, Own, app, count, given
+from understudy.commands.app import DEFAULTS, SCAN, Own, app, count, given, passed_over
 from understudy.errors import MediaError
 from understudy.exchange.card import Kind
 from understudy.settings import ExtractSettings, ScanSettings
@@ -84,10 +84,9 @@ def import_faces(
         parts.append(f"{report.others} of somebody else left out")
     if report.refused:
         parts.append(f"{len(report.refused)} refused, see above")
-    if report.passed_over:
-        parts.append(f"{report.passed_over} no picture by name")
     session.say(
         ", ".join(parts) + ".",
+        *passed_over(report.passed_over),
         f"{report.faces} faces of {person} are in the faceset.",
         "Next: understudy train",
     )

@@ -119,7 +119,7 @@ def checkpoint_ledger(*, output: Path | None = None, new_key: Flag = False, sess
     with Ledger.open(Home.from_environment()) as log:
         signed = log.adopt_key() if new_key else log.checkpoint()
     if output is None:
-        session.say(signed.note.rstrip("\n"))
+        session.say(*signed.note.rstrip("\n").split("\n"))
         return
     files.write_bytes(output, signed.note.encode())
     session.say(
@@ -215,7 +215,8 @@ def verify_ledger(
         anchors = [{"state": one.state, "words": one.words} for one in proved.anchors]
         entry = proved.entry.values
         facts = {"leaf": proved.entry.leaf, "entry": entry, "key": signed.key_id}
-        session.say(json.dumps({**facts, "signed": signed.time, "anchors": anchors}, indent=2))
+        told = {**facts, "signed": signed.time, "anchors": anchors}
+        session.say(*json.dumps(told, indent=2).split("\n"))
         return 0
     session.say(
         f"Entry {proved.entry.leaf} ({proved.entry.values['kind']}) is in the ledger that the key "
@@ -338,7 +339,7 @@ def _tell(session: Session, report: Audit, as_json: bool) -> int:
             "findings": [vars(one) for one in report.findings],
             "anchors": [{"state": one.state, "words": one.words} for one in report.anchors],
         }
-        session.say(json.dumps(facts, indent=2))
+        session.say(*json.dumps(facts, indent=2).split("\n"))
         return 0 if report.intact else TrustError.exit_code
     for level, title in (("broken", "Broken:"), ("unknown", "Unknown:")):
         lines = [f"  {one}" for one in report.findings if one.level == level]

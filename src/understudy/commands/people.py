@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from cyclopts import App
 
 from understudy.commands.app import Own, app, count
+from understudy.filenames import word
 
 if TYPE_CHECKING:
     from understudy.decoders import DecoderReport
@@ -42,7 +42,7 @@ def export_person(
         f"{report.file}: the decoder of {name} in {report.model} "
         f"({report.label.network} at {report.label.size} px, {report.label.consent.footing}).",
         *_kept(report, "The file holds"),
-        f"Next: understudy person import {quote(str(report.file))} --model MODEL",
+        f"Next: understudy person import {word(report.file)} --model MODEL",
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from understudy.commands.app import DEFAULTS, STOPPED, Own, app, given
+from understudy.filenames import word
 from understudy.settings import TrainSettings
 
 
@@ -55,6 +55,6 @@ def pretrain(
         session.say(f"It reads from faces that it has not seen (correlation): {told}.")
     session.say(
         f"The base is {report.file}.",
-        f"Next: understudy train PERSON PERSON --base {quote(str(report.file))}",
+        f"Next: understudy train PERSON PERSON --base {word(report.file)}",
     )
     return 0

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from understudy.commands.app import DEFAULTS, ENCODE, SCAN, STOPPED, Own, Time, app, count, given
+from understudy.commands.app import (
+    DEFAULTS,
+    ENCODE,
+    SCAN,
+    STOPPED,
+    Own,
+    Time,
+    app,
+    count,
+    given,
+    passed_over,
+)
 from understudy.errors import MediaError, ProjectError, SettingsError
 from understudy.exchange.card import is_exported
+from understudy.filenames import word
 from understudy.matching import WARP, parse_swaps
 from understudy.person import Portrait
 from understudy.project import Project
@@ -36,7 +47,7 @@ def init(folder: Path = Path(), /, *, session: Own) -> None:
         folder: Where; the current folder when not given. It may exist.
     """
     project = Project.create(session.folder or folder)
-    where = "" if project.folder == Path.cwd() else f"cd {quote(str(folder))} && "
+    where = "" if project.folder == Path.cwd() else f"cd {word(folder)} && "
     session.say(
         f"Made a project in {project.folder}; its settings are in project.toml.",
         f"Next: {where}understudy add NAME FILES... --consent self|granted|synthetic",
@@ -68,9 +79,8 @@ def add(
         parts.append(f"{len(report.already)} there already")
     if report.refused:
         parts.append(f"{len(report.refused)} refused, see above")
-    if report.passed_over:
-        parts.append(f"{report.passed_over} no film or picture by name")
-    session.say(", ".join(parts) + ".", f"Next: understudy extract {person}")
+    session.say(", ".join(parts) + ".", *passed_over(report.passed_over))
+    session.say(f"Next: understudy extract {person}")
     return MediaError.exit_code if report.refused else 0
 
 
@@ -250,13 +260,13 @@ def convert(
         session.say(f"Alpha matte: {report.matte}")
     warped = face is not None or (model == WARP and WARP not in project.models)
     if warped or report.frames == 1 or is_exported(model) or tracks is not None:
-        session.say(f"Next: understudy verify {quote(str(report.output))}")
+        session.say(f"Next: understudy verify {word(report.output)}")
         return
     # One pair is measured at a time; the record beside the film knows who came for whom.
     which = f" --replace {next(iter(swaps))}" if len(swaps) > 1 else ""
     session.say(
-        f"Next: understudy evaluate --model {project.model(model)} --film {quote(str(film))} "
-        f"--swap {quote(str(report.output))}{which}"
+        f"Next: understudy evaluate --model {project.model(model)} --film {word(film)} "
+        f"--swap {word(report.output)}{which}"
     )
 
 
@@ -306,4 +316,4 @@ def evaluate(
             baseline,
             **given(settings),
         )
-    session.say(str(report))
+    session.say(*str(report).split("\n"))

@@ -26,7 +26,7 @@ def doctor(
 
     report = examine(session.folder or Path.cwd())
     if as_json:
-        session.say(json.dumps(report.as_json(), indent=2))
+        session.say(*json.dumps(report.as_json(), indent=2).split("\n"))
     else:
         for check in report.checks:
             session.say(f"{check.level:<5} {check.name:<11} {check.text}")
@@ -65,4 +65,4 @@ def demo(
 
     with session.progress() as progress:
         report = show(folder, MINUTES if minutes is None else minutes, progress)
-    session.say(str(report))
+    session.say(*str(report).split("\n"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from understudy.commands.app import DEFAULTS, SCAN, Own, Time, app, count, given
+from understudy.filenames import word
 from understudy.matching import parse_swaps
 from understudy.settings import ScanSettings
 
@@ -56,6 +56,6 @@ def tracks(
     session.say(
         f"Pictures: {report.sheet}",
         f"Who comes in each: {report.file} (change it as you like)",
-        f"Next: understudy convert {quote(str(film))} --tracks {quote(str(report.file))}"
+        f"Next: understudy convert {word(film)} --tracks {word(report.file)}"
         + (" --replace PERSON --with PERSON" if undecided else ""),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -12,6 +11,7 @@ from cyclopts import Parameter
 from understudy import files as storage
 from understudy.commands.app import Own, app
 from understudy.errors import MediaError, SettingsError, TrustError, UnderstudyError
+from understudy.filenames import plain, word
 from understudy.shell import tell
 from understudy.trust.home import Home
 
@@ -57,7 +57,6 @@ def verify(
         save_trust: Write this installation's certificate and its ledger's public key to this file;
             others give it as --trust.
     """
-    from understudy.verification import plain
     from understudy.verify import verify as verified
 
     if not files and save_trust is None:
@@ -109,8 +108,7 @@ def verify(
                 "",
                 f"{save_record}: its record. With both, and what --save-trust writes, others can "
                 "check it offline:",
-                f"  understudy verify {quote(str(files[0]))} --record {quote(str(save_record))} "
-                "--trust PEM",
+                f"  understudy verify {word(files[0])} --record {word(save_record)} --trust PEM",
             )
     if failed:
         return max(one.exit_code for one in failed)
@@ -118,8 +116,6 @@ def verify(
 
 
 def _details(one: Verification, named: bool) -> list[str]:
-    from understudy.verification import plain
-
     lines = ["", plain(str(one.file))] if named else []
     for title, told in (
         ("Broken", one.told("broken")),

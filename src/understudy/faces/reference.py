@@ -16,7 +16,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import av
 import numpy as np
 
 from understudy import weights
@@ -24,6 +23,7 @@ from understudy.faces.detect import Detector
 from understudy.faces.mesh import Mesh
 from understudy.faces.pose import STABLE, Reference, rotation, similarity
 from understudy.files import write_bytes
+from understudy.media.address import open_input
 from understudy.types import Float64s, Floats, Image, Pose
 
 
@@ -79,7 +79,7 @@ def main(truth: Path, folder: Path, destination: Path, every: int = 6) -> None:
     meshes: list[Floats] = []
     poses: list[Pose] = []
     for person in json.loads(truth.read_text(encoding="utf-8"))["identities"]:
-        with av.open(str(folder / f"{person['id']}.mp4")) as film:
+        with open_input(folder / f"{person['id']}.mp4") as film:
             for index, picture in enumerate(film.decode(video=0)):
                 if index % every:
                     continue

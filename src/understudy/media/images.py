@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -16,11 +17,16 @@ from numpy.typing import NDArray
 
 from understudy import files
 from understudy.errors import MediaError
+from understudy.media.heif import read_heif
+from understudy.media.kinds import kind_of_data, refusal
 from understudy.media.png_text import with_packet
 from understudy.media.xmp import JPEG_HEAD
 from understudy.types import Image
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".jp2"}
+    | {".heic", ".heif", ".hif", ".avif"}
+)
 
 _ORIENTATION = 0x0112
 
@@ -37,6 +43,11 @@ def decode_image(data: bytes, name: str = "the image") -> Image:
     Raises:
         MediaError: it is not an image that can be decoded.
     """
+    kind = kind_of_data(io.BytesIO(data), Path(name).suffix)
+    if (refused := refusal(name, kind)) is not None:
+        raise MediaError(*refused)
+    if kind.what == "picture" and kind.name in ("HEIC", "AVIF"):
+        return read_heif(data, name)
     raw, exif = None, b""
     if data:
         try:
@@ -46,28 +57,24 @@ def decode_image(data: bytes, name: str = "the image") -> Image:
         except cv2.error:
             raw = None
         else:
-            for kind, part in zip(kinds, parts, strict=False):
-                if kind == cv2.IMAGE_METADATA_EXIF:
+            for block, part in zip(kinds, parts, strict=False):
+                if block == cv2.IMAGE_METADATA_EXIF:
                     exif = np.asarray(part).tobytes()
     if raw is None or raw.size == 0:
         raise MediaError(
             f"{name} is not an image that can be decoded, or it is cut off.",
             "Copy or download it again, or convert it to PNG first.",
         )
-    return _turned(_rgb(raw), _orientation(exif))
+    return turned(flat(raw), _orientation(exif))
 
 
 def read_image(path: Path | str) -> Image:
-    """RGB uint8 (h, w, 3) of an image file; as `decode_image`. Raises MediaError."""
+    """RGB uint8 (h, w, 3) of an image file; as `decode_image`. Of several pictures in it this is
+    the first; see `pages`. Raises MediaError."""
     path = Path(path)
-    try:
+    files.check_ordinary(path)
+    with files.reading_errors(path):
         data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise MediaError(f"{path} does not exist.", "Check the name and the folder.") from error
-    except OSError as error:
-        raise MediaError(
-            f"{path} cannot be read ({error.strerror}).", "Check the file and its permissions."
-        ) from error
     if not data:
         raise MediaError(f"{path} is empty (zero bytes).", "Copy or download it again.")
     return decode_image(data, str(path))
@@ -188,7 +195,9 @@ def write_image(path: Path | str, rgb: Image, quality: int = 95) -> None:
     files.write_bytes(path, encode_image(rgb, path.suffix, quality))
 
 
-def _rgb(raw: NDArray[Any]) -> Image:
+def flat(raw: NDArray[Any]) -> Image:
+    """What OpenCV decoded as RGB uint8 (h, w, 3): 16-bit samples and fractions of 1 are rounded,
+    transparency is laid over white."""
     if raw.dtype == np.uint16:
         raw = ((raw.astype(np.uint32) + 128) // 257).astype(np.uint8)
     elif raw.dtype != np.uint8:
@@ -222,7 +231,8 @@ def _orientation(exif: bytes) -> int:
     return 1
 
 
-def _turned(image: Image, orientation: int) -> Image:
+def turned(image: Image, orientation: int) -> Image:
+    """The image upright; `orientation` is that of EXIF, 1..8."""
     if orientation >= 5:
         image = image.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from understudy import files
 from understudy.errors import MediaError
 from understudy.media import colour as colours
+from understudy.media.address import open_input, open_output
 from understudy.media.encoders import encoder_for
 from understudy.media.info import MediaInfo
 from understudy.media.probe import media_errors, probe
@@ -122,7 +123,7 @@ def join(
             flags = "+faststart" + ("+use_metadata_tags" if metadata else "")
             # Else the offset between sound and pictures is rounded to a millisecond.
             options |= {"movflags": flags, "movie_timescale": str(template.time_base.denominator)}
-        container = stack.enter_context(av.open(str(temporary), "w", format=name, options=options))
+        container = stack.enter_context(open_output(temporary, name, options))
         container.metadata.update(metadata or {})
         video = container.add_stream_from_template(template, opaque=True)
         video.time_base = template.time_base
@@ -132,7 +133,7 @@ def join(
         floor = Fraction(0) if name in ("matroska", "webm") else None
         sources = [_pictures(segments, timing, template, video, floor)]
         if info is not None and info.audio and keep_sound and source is not None:
-            sound = stack.enter_context(av.open(str(source)))
+            sound = stack.enter_context(open_input(source))
             tracks = add_tracks(container, sound, notes)
             origin = info.start + min(timing.shown)
             last = max(timing.ends.values()) + info.start
@@ -177,7 +178,7 @@ def _dress(video: VideoStream, template: VideoStream, info: MediaInfo) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[InputContainer]:
     try:
-        container = av.open(str(path), format="nut")
+        container = open_input(path, "nut")
     except (av.error.FFmpegError, OSError) as error:
         raise MediaError(
             f"The segment {path} is missing or damaged ({error}).",

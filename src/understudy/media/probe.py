@@ -17,19 +17,26 @@ from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
+from understudy import files
 from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media import planes
+from understudy.media.address import open_input
 from understudy.media.colour import Tags
 from understudy.media.images import IMAGE_SUFFIXES, read_image
 from understudy.media.info import AudioTrack, MediaInfo
+from understudy.media.kinds import kind_of, refusal
+from understudy.media.pages import Pages, pages_of
 from understudy.media.planes import Turn
+from understudy.types import Image
 
 # Frames a second of a folder of images when nobody says otherwise.
 IMAGE_RATE = Fraction(25)
 # How many frames' worth of packets may fail before a film counts as not decodable.
 _PATIENCE = 300
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+# What says nothing of the data.
+_SYSTEM = (errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT, errno.ENAMETOOLONG, errno.ESTALE)
 
 
 @contextmanager
@@ -44,25 +51,28 @@ def media_errors(path: Path, doing: str, remedy: str) -> Iterator[None]:
         raise MediaError(f"{path} cannot be {doing} ({reason}).", remedy) from error
 
 
+def _check(path: Path) -> None:
+    """Raises MediaError unless `path` is a file with something in it that may be read."""
+    files.check_ordinary(path)
+    # FFmpeg says of most errors of the system that the data are invalid.
+    with files.reading_errors(path), open(path, "rb") as file:
+        empty = not file.read(1)
+    if empty:
+        raise MediaError(f"{path} is empty (zero bytes).", "Copy or download it again.")
+
+
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The opened file and its main video stream (cover pictures are not film).
 
     Raises MediaError.
     """
-    if path.is_dir():
-        raise MediaError(f"{path} is a folder, not a video.", "Name a file in it.")
-    if not path.exists():
-        raise MediaError(f"{path} does not exist.", "Check the name and the folder.")
-    with media_errors(path, "read", "Give yourself read permission."):
-        size = path.stat().st_size
-    if size == 0:
-        raise MediaError(f"{path} is empty (zero bytes).", "Copy or download it again.")
+    _check(path)
     try:
-        container = av.open(str(path), "r")
-    except PermissionError as error:
-        raise MediaError(f"{path} may not be read.", "Give yourself read permission.") from error
+        container = open_input(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in _SYSTEM:
+            raise files.unreadable(path, error) from error
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(
             f"{path} is not a video that can be read, or its index is cut off ({reason}).",
@@ -121,8 +131,58 @@ def image_files(path: Path) -> list[Path]:
 
 
 def is_images(path: Path) -> bool:
-    """Whether this path is read as images: a folder, or a file with an image's suffix."""
-    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+    """Whether this path is read as images and not by FFmpeg: a folder, a picture, pictures in one
+    file. What it is says its content, not its name.
+
+    Raises:
+        MediaError: it is not there, or of a kind that cannot be read.
+    """
+    if path.is_dir():
+        return True
+    kind = kind_of(path)
+    if (refused := refusal(str(path), kind)) is not None:
+        raise MediaError(*refused)
+    if kind.what == "other":
+        return path.suffix.lower() in IMAGE_SUFFIXES
+    return kind.what == "picture" or (kind.what, kind.name) == ("animation", "WebP")
+
+
+def is_still(path: Path) -> bool:
+    """Whether a file is one picture: no film, no animation, not several pictures in one file.
+    Raises MediaError as `is_images`."""
+    return not path.is_dir() and is_images(path) and pages_in(path) is None
+
+
+def check_pages(path: Path) -> None:
+    """Raises MediaError when a file holds several pictures and one is needed."""
+    if path.is_dir() or not is_images(path):
+        return
+    if (pages := pages_in(path)) is not None and pages.seconds is None:
+        raise MediaError(
+            f"{path} holds {len(pages)} pictures, and one is needed here.",
+            "Save the one that you mean as a file of its own. As footage of a person all are used.",
+        )
+
+
+def read_still(path: Path) -> Image:
+    """The picture in a file, as `read_image`. Raises MediaError, also when it holds several."""
+    check_pages(path)
+    if not is_still(path):
+        raise MediaError(f"{path} is a film or an animation.", "Name a picture.")
+    return read_image(path)
+
+
+def pages_in(path: Path) -> Pages | None:
+    """The pictures of a file that holds several and is not read by FFmpeg; None for any other.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    kind = kind_of(path)
+    if kind.name not in ("TIFF", "WebP"):
+        return None
+    with files.reading_errors(path):
+        return pages_of(path.read_bytes(), kind, str(path))
 
 
 def probe(path: Path | str, rate: Fraction | None = None) -> MediaInfo:
@@ -143,32 +203,35 @@ def probe(path: Path | str, rate: Fraction | None = None) -> MediaInfo:
 
 
 def _probe_images(path: Path, rate: Fraction) -> MediaInfo:
-    if not path.exists():
-        raise MediaError(f"{path} does not exist.", "Check the name and the folder.")
-    files = image_files(path)
-    if not files:
+    found = image_files(path)
+    if not found:
         raise MediaError(
             f"There is no image in {path}.",
             f"Put images there ({', '.join(sorted(IMAGE_SUFFIXES))}) or name another folder.",
         )
-    image = read_image(files[0])
-    height, width = image.shape[:2]
     still = not path.is_dir()
+    pages = pages_in(path) if still else None
+    image = read_image(found[0])
+    height, width = image.shape[:2]
+    if pages is not None:
+        rate = rate if pages.seconds is None else len(pages) / pages.seconds
+    count = len(found) if pages is None else len(pages)
+    moving = pages is not None and pages.seconds is not None
     tags = Tags(0, colours.FULL)
     return MediaInfo(
         path=path,
-        kind="images",
+        kind="animation" if moving else "images",
         container="images",
-        codec=files[0].suffix.lower().lstrip("."),
+        codec=found[0].suffix.lower().lstrip("."),
         width=width,
         height=height,
         turn=Turn(),
         pixel_aspect=Fraction(1),
-        rate=None if still else rate,
-        time_base=1 / rate,
+        rate=None if still and pages is None else rate,
+        time_base=Fraction(1, 1000) if moving else 1 / rate,
         start=Fraction(0),
-        duration=None if still else len(files) / rate,
-        frames=len(files),
+        duration=None if still and pages is None else count / rate,
+        frames=count,
         pixel_format="rgb24",
         stored_format="rgb24",
         bit_depth=8,

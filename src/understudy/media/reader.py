@@ -18,10 +18,12 @@ from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media import planes
 from understudy.media.decoding import Decoding, Index, from_key, survey
+from understudy.media.fitting import fitted
 from understudy.media.images import read_image
 from understudy.media.info import MediaInfo
-from understudy.media.probe import image_files, open_video, probe
-from understudy.types import Frame
+from understudy.media.pages import Pages
+from understudy.media.probe import image_files, is_still, open_video, pages_in, probe
+from understudy.types import Frame, Image
 
 PREFETCH = 4
 """Frames decoded ahead of the consumer."""
@@ -95,7 +97,7 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage.clear()
-        source = self._images() if self.info.kind == "images" else self._film()
+        source = self._images() if self.info.container == "images" else self._film()
         ahead = _Ahead(source)
         self._running.append(ahead)
         try:
@@ -106,26 +108,61 @@ class VideoReader:
                 self._running.remove(ahead)
 
     def _images(self) -> Iterator[Frame]:
-        step = self.info.time_base
+        base = self.info.time_base
         delivered = 0
-        for index, path in enumerate(image_files(self.path)):
-            time = index * step
+        for index, (time, image) in enumerate(self._pictures()):
             if self.end is not None and time >= self.end:
                 break
-            if self.start is not None and time < self.start:
-                continue
-            try:
-                image = read_image(path)
-            except MediaError as error:
-                self.damage.append(error.problem)
+            if image is None or (self.start is not None and time < self.start):
                 continue
             picture = av.VideoFrame.from_ndarray(image, format="rgb24")
-            picture.pts, picture.time_base = index, step
+            picture.pts, picture.time_base = round(time / base), base
             colours.put_tags(picture, self.info.tags)
             delivered += 1
             yield Frame(index, time, picture, planes.to_rgb)
         if not delivered and self.damage:
             raise MediaError(self.damage[-1], "Copy or download the images again.")
+
+    def _pictures(self) -> Iterator[tuple[Fraction, Image | None]]:
+        """The pictures with their times; None, and a sentence in `damage`, for one that cannot be
+        decoded."""
+        pages = None if self.path.is_dir() else pages_in(self.path)
+        if pages is not None:
+            yield from self._pages(pages)
+            return
+        for index, path in enumerate(image_files(self.path)):
+            time = index * self.info.time_base
+            if self.start is not None and time < self.start:
+                yield time, None
+                continue
+            try:
+                if self.path.is_dir() and not is_still(path):
+                    raise MediaError(f"{path} holds several pictures and was left out.", "")
+                yield time, read_image(path)
+            except MediaError as error:
+                self.damage.append(error.problem)
+                yield time, None
+
+    def _pages(self, pages: Pages) -> Iterator[tuple[Fraction, Image | None]]:
+        """As `_pictures`, in the size of the first."""
+        size = self.info.width, self.info.height
+        resized = 0
+        for number, (time, image) in enumerate(
+            zip(pages.times(self.info.time_base), pages.images(), strict=True), 1
+        ):
+            if image is None:
+                self.damage.append(f"Picture {number} of {self.path.name} cannot be decoded.")
+            elif (image.shape[1], image.shape[0]) != size:
+                resized += 1
+                picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+                colours.put_tags(picture, self.info.tags)
+                image = planes.to_rgb(fitted(picture, self.info, Fraction(1)))
+            yield time, image
+        if resized:
+            self.damage.append(
+                f"{self.path.name}: {resized} of {len(pages)} pictures have another size and were "
+                f"brought to {size[0]}x{size[1]}, that of the first."
+            )
 
     def _film(self) -> Iterator[Frame]:
         index = None

@@ -19,6 +19,7 @@ from understudy import files
 from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media import planes
+from understudy.media.address import open_output
 from understudy.media.encoders import THREADS, encoder_for, pixel_format_for
 from understudy.media.info import MediaInfo
 from understudy.media.lay import lay
@@ -109,11 +110,10 @@ class SegmentWriter:
         if self.encoder.name == "libsvtav1":
             # It fills the terminal with a page per segment and can only be told not to so.
             os.environ.setdefault("SVT_LOG", "1")
-        container = av.open(
-            str(temporary),
-            "w",
-            format=FORMATS[self.path.suffix.lower()],
-            options={"fflags": "+bitexact", "avoid_negative_ts": "disabled"},
+        container = open_output(
+            temporary,
+            FORMATS[self.path.suffix.lower()],
+            {"fflags": "+bitexact", "avoid_negative_ts": "disabled"},
         )
         self._container = container
         try:

@@ -189,6 +189,11 @@ def _beside(path: Path) -> Path | None:
         return None
 
 
+def embeds(path: Path) -> bool:
+    """Whether a file of this name holds its credentials inside."""
+    return path.suffix.lower() in EMBEDDING
+
+
 def media_type(path: Path) -> str | None:
     """What the library is told about a file; None makes it look itself."""
     return EMBEDDING.get(path.suffix.lower())
