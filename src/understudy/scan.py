@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["Observer", "Scan", "film_hash", "scan", "scan_key", "trackers"]
 
 FRAMES_AHEAD = 8
-TRACKING = 3
+TRACKING = 4
 """Goes up when the same film and settings come to give other faces or tracks; only then are the
 scans of earlier versions made anew."""
 
@@ -210,7 +210,7 @@ def scan(
             every = settings.detect_every
             rows = _look_through(reader, folder, done, make_tracker(), progress, observer, every)
             damage = list(reader.damage)
-            size = reader.info.width, reader.info.height
+            size = reader.info.shown
         if not rows:
             raise MediaError(
                 f"{film} has no frame between {float(start or 0):g} s and "

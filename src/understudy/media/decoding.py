@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from understudy.errors import MediaError
 from understudy.media import colour as colours
-from understudy.media import planes
+from understudy.media import planes, shape
 from understudy.media.fitting import fitted
 from understudy.media.info import MediaInfo
 from understudy.types import Frame
@@ -138,6 +138,7 @@ class Decoding:
         self.packets = self.failed = self.lost = self.marred = self.repaired = 0
         self.reached = Fraction(0)
         self.failure = ""
+        self.to_rgb = shape.rgb_of(info.pixel_aspect)
         self.resized = 0
         self.sizes: dict[str, Fraction] = {}
         stream.thread_type = "AUTO"
@@ -221,19 +222,30 @@ class Decoding:
             tags = self.info.tags
         picture = planes.turn(picture, self.info.turn)
         colours.put_tags(picture, tags)
-        if (picture.width, picture.height) != (self.info.width, self.info.height):
-            picture = self._resized(picture, time)
+        size = self.info.width, self.info.height, self.info.pixel_aspect
+        aspect = self._aspect()
+        if (picture.width, picture.height, aspect) != size:
+            picture = self._resized(picture, time, aspect)
         picture.time_base = base
         picture.pts = round((time + self.info.start) / base)
-        return Frame(index, time, picture, planes.to_rgb)
+        return Frame(index, time, picture, self.to_rgb, self.info.pixel_aspect)
 
-    def _resized(self, picture: av.VideoFrame, time: Fraction) -> av.VideoFrame:
-        """The picture in the size of the film's first frame."""
+    def _aspect(self) -> Fraction:
+        """Width over height of the pixels of the picture decoded last, upright."""
+        own = shape.believed(self.stream.codec_context.sample_aspect_ratio)
+        if own == self.info.coded_aspect:
+            return self.info.pixel_aspect
+        return 1 / own if self.info.turn.transpose else own
+
+    def _resized(self, picture: av.VideoFrame, time: Fraction, aspect: Fraction) -> av.VideoFrame:
+        """The picture in the size and pixel shape of the film's first frame."""
         if (self.start is None or time >= self.start) and (self.end is None or time < self.end):
             self.resized += 1
-            self.sizes.setdefault(f"{picture.width}x{picture.height}", time)
-        aspect = Fraction(self.stream.codec_context.sample_aspect_ratio or 1)
-        return fitted(picture, self.info, 1 / aspect if self.info.turn.transpose else aspect)
+            said = f"{picture.width}x{picture.height}"
+            if said == f"{self.info.width}x{self.info.height}":
+                said += f" with pixels {aspect.numerator}:{aspect.denominator}"
+            self.sizes.setdefault(said, time)
+        return fitted(picture, self.info, aspect)
 
     def _number(self, pts: int | None) -> int:
         """Position in the file: how many frames are to be shown before this time stamp."""

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from understudy.errors import MediaError
 from understudy.media import colour as colours
-from understudy.media import planes
+from understudy.media import planes, shape
 from understudy.media.colour import Tags
 from understudy.media.images import IMAGE_SUFFIXES, read_image
 from understudy.media.info import AudioTrack, MediaInfo
@@ -219,8 +219,7 @@ def _describe(
     if not frames and duration and rate:
         frames = max(1, round(duration * rate))
     first = stream.start_time if stream.start_time is not None else (frame.pts or 0)
-    aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
-    aspect = Fraction(aspect) if aspect else Fraction(1)
+    aspect = shape.believed(stream.sample_aspect_ratio or context.sample_aspect_ratio)
     form = planes.form_of(simple)
     return MediaInfo(
         path=path,
@@ -241,6 +240,7 @@ def _describe(
         bit_depth=form.bits if form else 8,
         tags=tags,
         colour=colours.resolve(tags, simple, width, height),
+        coded_aspect=shape.believed(context.sample_aspect_ratio),
         audio=tuple(
             AudioTrack(
                 s.codec_context.codec.canonical_name,
