@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from understudy import files
 from understudy.errors import MediaError
 from understudy.media import colour as colours
+from understudy.media.clock import STEADY
 from understudy.media.encoders import encoder_for
 from understudy.media.info import MediaInfo
 from understudy.media.probe import media_errors, probe
@@ -28,7 +29,7 @@ from understudy.media.writer import FORMATS
 from understudy.settings import EncodeSettings
 
 _CONTAINERS = {suffix: name for suffix, name in FORMATS.items() if name != "nut"}
-_REMEDY = "Run the same command again; finished segments are kept."
+_REMEDY = "Choose another container (.mkv, .mp4) or encoder; finished segments are kept."
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,8 @@ def _timing(segments: Sequence[Path], info: MediaInfo | None, end: Fraction | No
     if len(ordered) == 1 and info is not None and info.rate:
         usual = 1 / info.rate
     over = last + usual
-    if end is None and info is not None and info.duration is not None and info.duration > last:
+    steady = info is not None and info.container in STEADY
+    if steady and end is None and info and info.duration is not None and info.duration > last:
         over = info.duration
     ends[last] = over
     return _Timing(shown, decoded, ends)
