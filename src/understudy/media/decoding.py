@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 import av.error
+import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -22,7 +23,8 @@ from understudy.media import planes, shape
 from understudy.media.clock import Clock, jumps
 from understudy.media.fitting import fitted
 from understudy.media.info import MediaInfo
-from understudy.types import Frame
+from understudy.media.lay import lay
+from understudy.types import Frame, Patch
 
 _MOST_THREADS = 8
 # How much of the end may be missing before a film counts as cut off, seconds.
@@ -274,7 +276,11 @@ class Decoding:
             self.repaired += 1
         self.last = time
         tags = colours.tags_of(picture).or_else(self.info.tags)
+        opacity = planes.opacity(picture)
         picture = planes.simplify(picture)
+        if opacity is not None and opacity.min() < 1:
+            white = np.full((*opacity.shape, 3), 255, np.uint8)
+            picture = lay(picture, [Patch(0, 0, white, 1 - opacity)])
         if picture.format.name.startswith("rgb"):
             tags = self.info.tags
         picture = planes.turn(picture, self.info.turn)

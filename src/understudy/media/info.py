@@ -46,6 +46,7 @@ class MediaInfo:
         stored_format: as the decoder gives them.
         bit_depth: of one sample.
         tags: colour tags of the file; colour: what they come to.
+        stereo: whether its pictures hold those of two eyes, as its first frame says.
         audio: the sound tracks.
         subtitles: number of subtitle tracks.
     """
@@ -69,6 +70,7 @@ class MediaInfo:
     tags: Tags
     colour: Colour
     coded_aspect: Fraction = Fraction(1)
+    stereo: bool = False
     audio: tuple[AudioTrack, ...] = ()
     subtitles: int = 0
 

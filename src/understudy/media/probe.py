@@ -247,6 +247,8 @@ def _describe(
         tags=tags,
         colour=colours.resolve(tags, simple, width, height),
         coded_aspect=shape.believed(context.sample_aspect_ratio),
+        stereo="stereo_mode" in stream.metadata
+        or any(data.type == SideDataType.STEREO3D for data in _side_data(frame)),
         audio=tuple(
             AudioTrack(
                 s.codec_context.codec.canonical_name,
