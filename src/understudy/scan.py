@@ -33,6 +33,7 @@ from understudy.data.scans import (
     write_tracks,
 )
 from understudy.errors import MediaError, ProjectError
+from understudy.media.light import check_light
 from understudy.media.video import VideoReader
 from understudy.pipeline import ahead
 from understudy.progress import Progress
@@ -207,6 +208,7 @@ def scan(
             done = _finished_chunks(folder)
         after = done.rows[-1].time if done.rows else start
         with VideoReader(film, after, end) as reader:
+            check_light(reader.info)
             every = settings.detect_every
             rows = _look_through(reader, folder, done, make_tracker(), progress, observer, every)
             damage = list(reader.damage)
