@@ -215,7 +215,7 @@ def edge_visibility(film: Path, swap: Path, matte: Path) -> float | None:
         readers = [stack.enter_context(VideoReader(path)) for path in (film, swap, matte)]
         swapped, untouched = [], []
         for before, after, alpha in zip(*readers, strict=True):
-            strip = metrics.outline(grey(alpha))
+            strip = metrics.outline(grey(alpha, before))
             swapped.append(metrics.edge_energy(after.image, strip))
             untouched.append(metrics.edge_energy(before.image, strip))
     ours, theirs = metrics.mean(swapped), metrics.mean(untouched)

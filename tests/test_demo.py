@@ -69,7 +69,8 @@ def test_the_sample_is_small_whole_and_has_its_licence() -> None:
 def test_masks_of_the_sample_are_plain_weights() -> None:
     for name in ("scene-mask.mp4", "truth-mask.mp4"):
         with VideoReader(SAMPLE / name) as reader:
-            weights = grey(next(iter(reader)))
+            frame = next(iter(reader))
+            weights = grey(frame, frame)
         assert weights.min() <= 0.01
         assert weights.max() >= 0.98
         assert 0.05 < (weights > 0.5).mean() < 0.6

@@ -19,7 +19,16 @@ ROOT = Path(understudy.__file__).parent
 
 GROUND = {"errors", "types", "filenames", "files", "progress", "settings"}
 LEAVES = {"media", "faces", "data", "models", "trust", "weights", "package_index", "person"} | {
-    *("blend_bands", "blend_colour", "blend_rim", "detail", "gaze", "grain", "markable"),
+    *(
+        "blend_bands",
+        "blend_chroma",
+        "blend_colour",
+        "blend_rim",
+        "detail",
+        "gaze",
+        "grain",
+        "markable",
+    ),
     "quantised",
     *("canvas", "composite", "compute", "exchange", "latents", "matching", "metrics", "outlook"),
     *("pipeline", "processor", "report", "segments"),

@@ -30,11 +30,13 @@ def doubled(frame: Frame) -> Frame:
         half = new.shape[1] // 2
         new[:, :half] = old[:, :half]
         new[:, half:] = old[:, :half]
-    return Frame(frame.index, frame.time, wide, frame.to_rgb)
+    return replace(frame, picture=wide)
 
 
 def moved(patches: Sequence[Patch], frame: Frame) -> list[Patch]:
     """The patches of `frame` where they belong in the right half of `doubled(frame)`.
+
+    They lie over its picture as it is stored, before and after.
 
     What would reach over into the left half is cut off.
     """
@@ -54,8 +56,8 @@ def moved(patches: Sequence[Patch], frame: Frame) -> list[Patch]:
 
 
 def matte(frame: Frame, patches: Sequence[Patch]) -> Image:
-    """The alpha of `patches` over `frame`: uint8 (height, width), 255 where nothing of the
-    source is left."""
+    """The alpha of `patches` over the picture of `frame` as it is stored: uint8 (height, width),
+    255 where nothing of the source is left."""
     height, width = frame.picture.height, frame.picture.width
     clear = np.ones((height, width), np.float32)
     for patch in patches:

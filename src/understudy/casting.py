@@ -35,6 +35,7 @@ from understudy.matching import (
     require_match,
     summary,
 )
+from understudy.media.light import check_light
 from understudy.media.video import MediaInfo, probe
 from understudy.mended import MendedScan
 from understudy.mending import mend
@@ -155,6 +156,7 @@ def plan(project: ProjectFolder, ask: Ask, progress: Progress) -> Plan:
     reason = check_label(ask.settings.label, ask.settings.label_reason)
     check_ready(project.settings.trust)
     info = probe(film)
+    check_light(info)
     return Plan(ask, info, swaps, artist, drawers, consents, identities, reason, orders)
 
 

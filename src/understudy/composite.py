@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.blend_bands import banded
+from understudy.blend_chroma import in_its_colours
 from understudy.blend_colour import match_colour
 from understudy.blend_rim import Rim, rim
 from understudy.detail import sharpened
@@ -128,6 +129,13 @@ def _rectangle(
     return x0, y0, x1, y1
 
 
+def _around(image: Image, box: tuple[int, int, int, int]) -> Image:
+    """The picture in a box and half of its size more on each side."""
+    x0, y0, x1, y1 = box
+    across, down = (x1 - x0) // 2, (y1 - y0) // 2
+    return image[max(0, y0 - down) : y1 + down, max(0, x0 - across) : x1 + across]
+
+
 def swap_patch(
     image: Image,
     face: Face,
@@ -213,6 +221,8 @@ def swap_patch(
     under = image[y0:y1, x0:x1]
     if detail is not None:
         laid = detail(laid, under, (x0, y0), 1 / scale)
+    if settings.color != "none":
+        laid = in_its_colours(laid, under, alpha, _around(image, (x0, y0, x1, y1)))
     if settings.sharpen > 0:
         laid = sharpened(laid, under, alpha, 1 / scale, settings.sharpen)
     if settings.grain > 0:

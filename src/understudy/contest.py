@@ -225,10 +225,11 @@ def _scene(
         raise SettingsError("Masks are for comparing with the truth.", "Give --truth too.")
     for other in scene.others:
         its = _film(other)
-        if (its.width, its.height) != (info.width, info.height):
+        if its.shown != info.shown:
             raise MediaError(
-                f"{other.name} has {its.width}x{its.height} pixels, {film.name} "
-                f"{info.width}x{info.height}.",
+                "{} has {}x{} pixels, {} {}x{}.".format(
+                    other.name, *its.shown, film.name, *info.shown
+                ),
                 "Give films that show the same frames in the same size.",
             )
     if face is not None:

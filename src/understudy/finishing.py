@@ -101,12 +101,10 @@ class Work:
             for face in row.faces
         ]
         ground = Ground(
-            self.info.width,
-            self.info.height,
+            *self.info.shown,
             start=times[0] if times else Fraction(0),
             end=times[-1] if times else None,
             faces=faces,
-            pixel_aspect=self.info.pixel_aspect,
         )
         return Label(self.settings.label, ground)
 

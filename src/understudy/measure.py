@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from understudy import metrics
 from understudy.errors import MediaError
 from understudy.faces.align import alignment, transform_points, warp
 from understudy.faces.masks import face_mask
+from understudy.media.shape import rgb_of, shown
 from understudy.media.video import VideoReader
 from understudy.types import Box, Face, Floats, Frame, Image, Pose
 
@@ -228,13 +229,19 @@ def counterpart(face: Face, others: Sequence[Face]) -> Face | None:
     return best
 
 
-def grey(frame: Frame) -> Floats:
-    """A mask film's frame as float32 (height, width), 0..1.
+def grey(frame: Frame, film: Frame) -> Floats:
+    """A mask film's frame as float32 (height, width), 0..1, in the shape of the film's `image`.
 
-    Grey files hold plain weights from 0 to 255 and must not be stretched as video levels are.
+    Grey files hold plain weights from 0 to 255 and must not be stretched as video levels are. A
+    mask that has the film's pixels has their shape too, whether its file can say so or not.
     """
+    one, other = ((each.picture.width, each.picture.height) for each in (frame, film))
+    if one == other and frame.pixel_aspect != film.pixel_aspect:
+        aspect = film.pixel_aspect
+        frame = replace(frame, to_rgb=rgb_of(aspect), pixel_aspect=aspect)
     if frame.picture.format.name == "gray":
-        return np.asarray(frame.picture.to_ndarray(), np.float32) / np.float32(255)
+        plain = np.asarray(frame.picture.to_ndarray(), np.uint8)
+        return shown(plain, frame.pixel_aspect).astype(np.float32) / np.float32(255)
     return np.asarray(frame.image[..., 0], np.float32) / np.float32(255)
 
 
@@ -348,7 +355,8 @@ def walk(
                 true = there[1].image
                 _same_size(true, films.truth, image, films.film)
                 given = [
-                    (mask.path, grey(each)) for mask, each in zip(masks, there[2:], strict=True)
+                    (mask.path, grey(each, frame))
+                    for mask, each in zip(masks, there[2:], strict=True)
                 ]
                 true_face = finders.truth(there[1].index, face) if face else None
                 mask = _truth_mask(given, films, image, (face, true_face))

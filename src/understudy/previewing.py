@@ -39,6 +39,7 @@ from understudy.errors import FacesError, MediaError
 from understudy.finishing_stills import PICTURES, labelled, publish, with_headroom
 from understudy.matching import Match, in_name
 from understudy.media.lay import lay
+from understudy.media.shape import stored
 from understudy.picking import frames_at
 from understudy.progress import Progress
 from understudy.project_folder import ProjectFolder
@@ -323,7 +324,7 @@ def _size(face: Face) -> float:
 def _drawn(frame: Frame, faces: Sequence[Face], cast: Cast) -> Image:
     """The frame with everybody drawn, as a conversion does it; RGB."""
     (patches,) = cast.patches([(frame, faces)])
-    return replace(frame, picture=lay(frame.picture, patches)).image
+    return replace(frame, picture=lay(frame.picture, stored(frame, patches))).image
 
 
 def _tile(image: Image, box: Box) -> Image:

@@ -19,6 +19,7 @@ from understudy import canvas
 from understudy.compute import few_threads
 from understudy.drawing import Draws
 from understudy.in_front import REACH, Around, Glance
+from understudy.media.shape import stored
 from understudy.media.video import MediaInfo, SegmentWriter
 from understudy.pipeline import ahead
 from understudy.progress import Task
@@ -94,7 +95,8 @@ def lead(times: Sequence[Fraction], first: Fraction | None) -> Fraction | None:
 
 def _group(frame: Frame) -> int:
     """How many frames of this size are drawn together."""
-    pixels = frame.picture.width * frame.picture.height
+    width, height = frame.size
+    pixels = width * height
     return max(1, min(GROUP_FRAMES, GROUP_BYTES // (pixels * BYTES_PER_PIXEL)))
 
 
@@ -123,7 +125,7 @@ class _Writers:
         forms = {
             FILM: (info, encode),
             SIDE: (replace(info, width=2 * canvas.even(info.width)), encode),
-            MATTE: (info.reshaped(info.width, info.height, grey=True), MATTE_ENCODE),
+            MATTE: (_grey(info), MATTE_ENCODE),
         }
         self._label = laid.label
         self._writers = {
@@ -148,12 +150,20 @@ class _Writers:
         self._stack.__exit__(kind, error, trace)
 
     def write(self, frame: Frame, patches: Sequence[Patch]) -> None:
-        shown = [*patches, *(self._label(frame.time) if self._label else ())]
+        faces = stored(frame, patches)
+        label = self._label(frame.time) if self._label else ()
+        shown = [*faces, *stored(frame, label)]
         self._writers[FILM].write(frame, shown)
         if side := self._writers.get(SIDE):
             side.write(canvas.doubled(frame), canvas.moved(shown, frame))
         if matte := self._writers.get(MATTE):
-            matte.write_rgb(canvas.matte(frame, patches), frame.time)
+            matte.write_rgb(canvas.matte(frame, faces), frame.time)
+
+
+def _grey(info: MediaInfo) -> MediaInfo:
+    """Of a matte: each of its pixels is one of the film's."""
+    grey = info.reshaped(info.width, info.height, grey=True)
+    return replace(grey, pixel_aspect=info.pixel_aspect)
 
 
 def write_segments(

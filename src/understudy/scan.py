@@ -34,6 +34,7 @@ from understudy.data.scans import (
     write_tracks,
 )
 from understudy.errors import MediaError, ProjectError
+from understudy.media.light import check_light
 from understudy.media.video import VideoReader
 from understudy.pipeline import ahead
 from understudy.progress import Progress
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Observer", "Scan", "film_hash", "scan", "scan_key", "trackers"]
 
 FRAMES_AHEAD = 8
-TRACKING = 3
+TRACKING = 4
 """Goes up when the same film and settings come to give other faces or tracks; only then are the
 scans of earlier versions made anew."""
 
@@ -214,10 +215,11 @@ def scan(
             done = _finished_chunks(folder)
         after = done.rows[-1].time if done.rows else start
         with VideoReader(film, after, end) as reader:
+            check_light(reader.info)
             every = settings.detect_every
             rows = _look_through(reader, folder, done, make_tracker(), progress, observer, every)
             damage = list(reader.damage)
-            size = reader.info.width, reader.info.height
+            size = reader.info.shown
         if not rows:
             raise MediaError(
                 f"{film} has no frame between {float(start or 0):g} s and "

@@ -74,6 +74,10 @@ class EncodeSettings(Settings):
     preset: str = "medium"
     """The encoder's own speed preset."""
 
+    place: bool = False
+    """Keep the place where the film was made, where its file tells it; it may tell where somebody
+    lives."""
+
 
 class TrainSettings(Settings):
     """How a model is trained."""

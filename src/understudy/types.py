@@ -25,6 +25,16 @@ Float64s = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
 
+def shown_size(width: int, height: int, pixel_aspect: Fraction) -> tuple[int, int]:
+    """Width and height in square pixels of a picture whose pixels have this width over height.
+
+    No side becomes smaller.
+    """
+    if pixel_aspect >= 1:
+        return round(width * pixel_aspect), height
+    return width, round(height / pixel_aspect)
+
+
 @dataclass(frozen=True)
 class Frame:
     """One decoded frame, upright.
@@ -35,16 +45,24 @@ class Frame:
         picture: the decoded planes as the file holds them (pixel format, bit depth and
             colour tags untouched), already turned upright.
         to_rgb: how `picture` becomes RGB; use `image`.
+        pixel_aspect: width over height of one pixel of `picture`.
     """
 
     index: int
     time: Fraction
     picture: av.VideoFrame
     to_rgb: Callable[[av.VideoFrame], Image]
+    pixel_aspect: Fraction = Fraction(1)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of `image`."""
+        return shown_size(self.picture.width, self.picture.height, self.pixel_aspect)
 
     @cached_property
     def image(self) -> Image:
-        """RGB uint8 (height, width, 3), read-only by convention; converted on first use."""
+        """RGB uint8 (height, width, 3) of square pixels, read-only by convention; converted on
+        first use. Faces, patches and all coordinates are in its pixels."""
         return self.to_rgb(self.picture)
 
 
@@ -53,7 +71,7 @@ class Patch:
     """Something to lay over a frame: `alpha * image + (1 - alpha) * frame`.
 
     Attributes:
-        x, y: where the patch's upper left pixel lies in the frame; may be negative or reach
+        x, y: where the patch's upper left pixel lies in `Frame.image`; may be negative or reach
             past the border (what lies outside is dropped).
         image: RGB uint8 (h, w, 3).
         alpha: float32 (h, w), 0..1. Where it is 0 the frame stays as it is, to the bit.

@@ -115,7 +115,23 @@ def test_pixels_that_are_not_square_are_counted(tmp_path: Path) -> None:
     with VideoReader(path) as reader:
         *_, last = reader
     assert reader.info.pixel_aspect == Fraction(16, 9)
-    assert np.abs(last.image.astype(int) - painting(15, 72, 60)).mean() < 4
+    assert last.picture.width == 72
+    assert np.abs(last.image.astype(int) - painting(15, 128, 60)).mean() < 4
+
+
+def test_pixels_that_change_shape_alone_are_brought_to_the_first_shape(tmp_path: Path) -> None:
+    """Broadcasts change between 16:9 and 4:3 without another word."""
+    aspects = (Fraction(1), Fraction(1, 2))
+    path = film(tmp_path / "a.ts", (64, 48), (64, 48), aspects=aspects)
+    with VideoReader(path) as reader:
+        *_, last = reader
+    assert last.image.shape[:2] == (48, 64)
+    assert last.image[:, :14].max() <= 6
+    assert last.image[:, 50:].max() <= 6
+    narrow = cv2.resize(painting(15, 64, 48), (32, 48), interpolation=cv2.INTER_AREA)
+    assert np.abs(last.image[:, 18:46].astype(int) - narrow[:, 2:30]).mean() < 8
+    (told,) = reader.damage
+    assert "are 64x48 with pixels 1:2 and were brought to 64x48" in told
 
 
 def test_colours_stay_when_a_larger_part_uses_another_matrix(tmp_path: Path) -> None:

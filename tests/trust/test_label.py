@@ -270,15 +270,6 @@ def test_chinese_words_are_drawn() -> None:
     assert one.alpha.shape != two.alpha.shape or not np.array_equal(one.alpha, two.alpha)
 
 
-def test_wide_pixels_make_a_narrow_patch() -> None:
-    square = made("corner", 1440, 1080).patches(Fraction(0))[0]
-    wide = made("corner", 1440, 1080, pixel_aspect=Fraction(4, 3)).patches(Fraction(0))[0]
-    assert wide.alpha.shape[0] == square.alpha.shape[0]
-    assert wide.alpha.shape[1] == pytest.approx(square.alpha.shape[1] * 3 / 4, abs=1)
-    card = made("opening", 1440, 1080, pixel_aspect=Fraction(4, 3)).patches(Fraction(0))[0]
-    assert (card.x, card.alpha.shape[1]) == (0, 1440)
-
-
 @settings(max_examples=25, deadline=None)
 @given(
     st.integers(16, 900),

@@ -63,7 +63,8 @@ class Entrances:
             if face.track not in before:
                 self._follow(face, shot)
         self._waiting.append(Waiting(frame, shot, list(faces)))
-        pixels = frame.picture.width * frame.picture.height
+        width, height = frame.size
+        pixels = width * height
         most = min(self._most, WAITING_BYTES // (pixels * BYTES_PER_PIXEL))
         while len(self._waiting) > most:
             yield self._waiting.popleft()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
@@ -11,20 +12,25 @@ from typing import Any
 
 import av
 import av.error
+import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from understudy.errors import MediaError
 from understudy.media import colour as colours
-from understudy.media import planes
+from understudy.media import planes, shape
+from understudy.media.clock import Clock, jumps
 from understudy.media.fitting import fitted
 from understudy.media.info import MediaInfo
-from understudy.types import Frame
+from understudy.media.lay import lay
+from understudy.types import Frame, Patch
 
 _MOST_THREADS = 8
 # How much of the end may be missing before a film counts as cut off, seconds.
 _SLACK = Fraction(1, 4)
+# Packets at the end of a part that a container may take for damaged.
+_CUT = 4
 # Other sizes that a sentence names at most.
 _SIZES = 3
 # Containers that store their length up front, so that a shorter file has been cut.
@@ -61,9 +67,11 @@ def survey(container: InputContainer, stream: VideoStream, target: int) -> Index
     codec = stream.codec_context.name
     before = 0
     key: tuple[int, int] | None = None
+    jumping = jumps(container)
+    packets = (each for each, _ in Clock(container).packets()) if jumping else None
     try:
-        for packet in container.demux(stream):
-            if packet.size == 0:
+        for packet in packets or container.demux(stream):
+            if packet.size == 0 or packet.stream.index != stream.index:
                 continue
             if packet.pts is None or packet.dts is None:
                 return None
@@ -78,12 +86,46 @@ def survey(container: InputContainer, stream: VideoStream, target: int) -> Index
     return Index(target, before, key)
 
 
+Timed = Iterator["tuple[Packet[Any], int]"]
+"""Packets with times that grow, and the number of the part of the file that each is in: a decoder
+knows nothing in one part of another."""
+
+
+def in_order(container: InputContainer, clock: Clock) -> Timed:
+    """All packets of a file."""
+    if jumps(container):
+        return clock.packets()
+    return ((packet, 0) for packet in container.demux())
+
+
 def from_key(
-    container: InputContainer, stream: VideoStream, index: Index
-) -> Iterator[Packet[Any]] | None:
-    """Packets from the key frame on; None when the container does not seek so exactly."""
+    container: InputContainer, stream: VideoStream, index: Index, clock: Clock
+) -> Timed | None:
+    """Packets from the key frame on; None when the container does not seek so exactly.
+
+    Where a clock jumps, one time may be that of many places: what lies before is read, but not
+    decoded.
+    """
     assert index.key is not None
-    dts, pts = index.key
+    if jumps(container):
+        return _after(clock.packets(), stream, index.key)
+    packets = _sought(container, stream, index.key)
+    return None if packets is None else ((packet, 0) for packet in packets)
+
+
+def _after(packets: Timed, stream: VideoStream, key: tuple[int, int]) -> Timed:
+    begun = False
+    for packet, part in packets:
+        mine = packet.stream.index == stream.index
+        begun = begun or (mine and packet.is_keyframe and (packet.dts, packet.pts) == key)
+        if begun or not mine:
+            yield packet, part
+
+
+def _sought(
+    container: InputContainer, stream: VideoStream, key: tuple[int, int]
+) -> Iterator[Packet[Any]] | None:
+    dts, pts = key
     try:
         container.seek(dts, stream=stream, backward=True)
     except av.error.FFmpegError:
@@ -115,6 +157,7 @@ class Decoding:
         start, end: the part to deliver, seconds.
         damage: gets sentences on what could not be decoded or kept as it is.
         index: where decoding begins; None for the beginning of the file.
+        clock: that gives the packets their times.
     """
 
     def __init__(
@@ -126,7 +169,10 @@ class Decoding:
         container: InputContainer,
         stream: VideoStream,
         index: Index | None,
+        clock: Clock,
     ) -> None:
+        self.clock, self.part = clock, 0
+        self.doubtful: deque[bool] = deque(maxlen=_CUT)
         self.info, self.start, self.end, self.damage = info, start, end, damage
         self.container, self.stream = container, stream
         self.waiting: list[int] = []
@@ -138,12 +184,13 @@ class Decoding:
         self.packets = self.failed = self.lost = self.marred = self.repaired = 0
         self.reached = Fraction(0)
         self.failure = ""
+        self.to_rgb = shape.rgb_of(info.pixel_aspect)
         self.resized = 0
         self.sizes: dict[str, Fraction] = {}
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = min(os.cpu_count() or 1, _MOST_THREADS)
 
-    def frames(self, packets: Iterator[Packet[Any]]) -> Iterator[Frame]:
+    def frames(self, packets: Timed) -> Iterator[Frame]:
         start, end = self.start, self.end
         delivered = 0
         try:
@@ -165,31 +212,44 @@ class Decoding:
                 "Copy or download it again, or choose another part.",
             )
 
-    def _decoded(self, packets: Iterator[Packet[Any]]) -> Generator[av.VideoFrame, None, None]:
+    def _decoded(self, packets: Timed) -> Generator[av.VideoFrame, None, None]:
         codec = self.stream.codec_context.name
         packets = iter(packets)
         while True:
             try:
-                packet = next(packets, None)
+                coming = next(packets, None)
             except av.error.FFmpegError as error:
                 self.failure = error.strerror or type(error).__name__
-                packet = None
-            if packet is None:
+                coming = None
+            if coming is None:
                 break
+            packet, part = coming
             if packet.size and packet.pts is not None and packet.time_base:
                 stop = (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base)
                 self.reached = max(self.reached, stop)
             if packet.stream.index != self.stream.index or not packet.size:
                 continue
             self.packets += 1
+            if part != self.part:
+                yield from self._end_part(part)
             if packet.pts is None:
                 self.timed = False
             elif not _hidden(packet, codec) and (self.target is None or packet.pts >= self.target):
                 heapq.heappush(self.waiting, packet.pts)
-            if packet.is_corrupt:
-                self.failed += 1
+            self.doubtful.append(packet.is_corrupt)
+            self.failed += packet.is_corrupt
             yield from self._decode(packet)
         yield from self._decode(None)
+
+    def _end_part(self, part: int) -> list[av.VideoFrame]:
+        """The pictures that the decoder holds still, before it begins with another part."""
+        # The last packets are marked as damaged only because another part comes after them.
+        self.failed -= sum(self.doubtful)
+        self.doubtful.clear()
+        pictures = self._decode(None) if self.packets > 1 else []
+        self.stream.codec_context.flush_buffers()
+        self.part = part
+        return pictures
 
     def _decode(self, packet: Packet[Any] | None) -> list[av.VideoFrame]:
         try:
@@ -216,24 +276,39 @@ class Decoding:
             self.repaired += 1
         self.last = time
         tags = colours.tags_of(picture).or_else(self.info.tags)
+        opacity = planes.opacity(picture)
         picture = planes.simplify(picture)
+        if opacity is not None and opacity.min() < 1:
+            white = np.full((*opacity.shape, 3), 255, np.uint8)
+            picture = lay(picture, [Patch(0, 0, white, 1 - opacity)])
         if picture.format.name.startswith("rgb"):
             tags = self.info.tags
         picture = planes.turn(picture, self.info.turn)
         colours.put_tags(picture, tags)
-        if (picture.width, picture.height) != (self.info.width, self.info.height):
-            picture = self._resized(picture, time)
+        size = self.info.width, self.info.height, self.info.pixel_aspect
+        aspect = self._aspect()
+        if (picture.width, picture.height, aspect) != size:
+            picture = self._resized(picture, time, aspect)
         picture.time_base = base
         picture.pts = round((time + self.info.start) / base)
-        return Frame(index, time, picture, planes.to_rgb)
+        return Frame(index, time, picture, self.to_rgb, self.info.pixel_aspect)
 
-    def _resized(self, picture: av.VideoFrame, time: Fraction) -> av.VideoFrame:
-        """The picture in the size of the film's first frame."""
+    def _aspect(self) -> Fraction:
+        """Width over height of the pixels of the picture decoded last, upright."""
+        own = shape.believed(self.stream.codec_context.sample_aspect_ratio)
+        if own == self.info.coded_aspect:
+            return self.info.pixel_aspect
+        return 1 / own if self.info.turn.transpose else own
+
+    def _resized(self, picture: av.VideoFrame, time: Fraction, aspect: Fraction) -> av.VideoFrame:
+        """The picture in the size and pixel shape of the film's first frame."""
         if (self.start is None or time >= self.start) and (self.end is None or time < self.end):
             self.resized += 1
-            self.sizes.setdefault(f"{picture.width}x{picture.height}", time)
-        aspect = Fraction(self.stream.codec_context.sample_aspect_ratio or 1)
-        return fitted(picture, self.info, 1 / aspect if self.info.turn.transpose else aspect)
+            said = f"{picture.width}x{picture.height}"
+            if said == f"{self.info.width}x{self.info.height}":
+                said += f" with pixels {aspect.numerator}:{aspect.denominator}"
+            self.sizes.setdefault(said, time)
+        return fitted(picture, self.info, aspect)
 
     def _number(self, pts: int | None) -> int:
         """Position in the file: how many frames are to be shown before this time stamp."""
@@ -282,6 +357,15 @@ class Decoding:
         ):
             if count:
                 self.damage.append(f"{name}: {count} {what}.")
+        for jump in self.clock.jumps[:1]:
+            count = len(self.clock.jumps)
+            times = "once" if count == 1 else f"{count} times, first"
+            way = "back" if jump.by < 0 else "forward"
+            self.damage.append(
+                f"{name}: its clock jumps {times} after {float(jump.at - self.info.start):.3f} s, "
+                f"{way} by {float(abs(jump.by)):.3f} s. What follows is shown right after what was "
+                "before."
+            )
         if self.resized:
             sizes = ", ".join([*self.sizes][:_SIZES]) + ", ..." * (len(self.sizes) > _SIZES)
             self.damage.append(

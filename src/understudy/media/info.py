@@ -10,6 +10,7 @@ from typing import Literal
 from understudy.media import colour as colours
 from understudy.media.colour import Colour, Tags
 from understudy.media.planes import Turn
+from understudy.types import shown_size
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ class MediaInfo:
         kind: "video", "images" (one image or a folder of them) or "animation" (GIF).
         container: short name of the container; "images" for images.
         codec: of the pictures.
-        width, height: upright, in pixels.
+        width, height: upright, in pixels as they are stored; `shown` in square ones.
         turn: how stored pictures become upright.
         pixel_aspect: width over height of one upright pixel; 1 when square or unknown.
+        coded_aspect: the same as the codec alone says it of the first stored picture; a container
+            may say otherwise, and has the last word.
         rate: frames a second on average; None for a single image.
         time_base: the unit of the file's time stamps, seconds.
         start: time stamp of the first frame, seconds; `Frame.time` counts from here.
@@ -43,6 +46,7 @@ class MediaInfo:
         stored_format: as the decoder gives them.
         bit_depth: of one sample.
         tags: colour tags of the file; colour: what they come to.
+        stereo: whether its pictures hold those of two eyes, as its first frame says.
         audio: the sound tracks.
         subtitles: number of subtitle tracks.
     """
@@ -65,6 +69,8 @@ class MediaInfo:
     bit_depth: int
     tags: Tags
     colour: Colour
+    coded_aspect: Fraction = Fraction(1)
+    stereo: bool = False
     audio: tuple[AudioTrack, ...] = ()
     subtitles: int = 0
 
@@ -72,6 +78,11 @@ class MediaInfo:
     def rotation(self) -> int:
         """Degrees clockwise by which stored pictures are turned: 0, 90, 180 or 270."""
         return self.turn.clockwise
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Width and height of `Frame.image`."""
+        return shown_size(self.width, self.height, self.pixel_aspect)
 
     def reshaped(self, width: int, height: int, grey: bool = False) -> MediaInfo:
         """The description of a film with the same times made from RGB (or grey) images of this

@@ -13,7 +13,7 @@ from typing import Any
 
 import av
 import av.error
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -21,7 +21,9 @@ from understudy import files
 from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media.address import open_input, open_output
+from understudy.media.clock import STEADY
 from understudy.media.encoders import encoder_for
+from understudy.media.extras import Extras, cut_chapters, extras_of, later
 from understudy.media.info import MediaInfo
 from understudy.media.probe import media_errors, probe
 from understudy.media.sound import add_tracks, sound_packets
@@ -29,7 +31,7 @@ from understudy.media.writer import FORMATS
 from understudy.settings import EncodeSettings
 
 _CONTAINERS = {suffix: name for suffix, name in FORMATS.items() if name != "nut"}
-_REMEDY = "Run the same command again; finished segments are kept."
+_REMEDY = "Choose another container (.mkv, .mp4) or encoder; finished segments are kept."
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def join(
         raise MediaError("There is no segment to join.", "Choose a longer part of the film.")
     notes: list[str] = []
     info = probe(source) if source is not None else None
+    extras = extras_of(info.path, info, place=settings.place) if info is not None else None
     timing = _timing(segments, info, end)
     name = _CONTAINERS[destination.suffix.lower()]
     with ExitStack() as stack:
@@ -124,11 +127,16 @@ def join(
             # Else the offset between sound and pictures is rounded to a millisecond.
             options |= {"movflags": flags, "movie_timescale": str(template.time_base.denominator)}
         container = stack.enter_context(open_output(temporary, name, options))
+        own = {key.lower() for key in metadata or {}}
+        kept = {} if extras is None else extras.tags
+        container.metadata.update({k: v for k, v in kept.items() if k.lower() not in own})
         container.metadata.update(metadata or {})
         video = container.add_stream_from_template(template, opaque=True)
         video.time_base = template.time_base
         if info is not None:
             _dress(video, template, info)
+        if extras is not None and info is not None:
+            _carry(container, video, extras, info, timing, notes)
         # Matroska keeps no decoding times, but would move everything to make them positive.
         floor = Fraction(0) if name in ("matroska", "webm") else None
         sources = [_pictures(segments, timing, template, video, floor)]
@@ -151,6 +159,7 @@ def join(
             container.mux_one(packet)
     if info is not None:
         _further_notes(info, name, timing, keep_sound, notes)
+    notes += () if extras is None else extras.notes
     return notes
 
 
@@ -164,6 +173,30 @@ def _further_notes(
         notes.append(f"{info.subtitles} subtitle tracks of {info.path.name} were left out.")
     if not keep_sound and info.audio:
         notes.append("The sound was left out.")
+
+
+def _carry(
+    container: OutputContainer,
+    video: VideoStream,
+    extras: Extras,
+    info: MediaInfo,
+    timing: _Timing,
+    notes: list[str],
+) -> None:
+    """Chapters and time code, as they are for the part of the film that is written."""
+    first = min(timing.shown)
+    begin = first + info.start if info.container in STEADY else first
+    length = max(timing.ends.values()) - first
+    chapters = cut_chapters(extras.chapters, begin, begin + length)
+    if chapters:
+        container.set_chapters(chapters)
+    if extras.timecode is None:
+        return
+    code = later(extras.timecode, round(first * info.rate), info.rate) if info.rate else None
+    if code is None or container.format.name == "webm":
+        notes.append(f"The film's time code, {extras.timecode} at its beginning, was left out.")
+    else:
+        video.metadata["timecode"] = code
 
 
 def _dress(video: VideoStream, template: VideoStream, info: MediaInfo) -> None:
@@ -238,7 +271,8 @@ def _timing(segments: Sequence[Path], info: MediaInfo | None, end: Fraction | No
     if len(ordered) == 1 and info is not None and info.rate:
         usual = 1 / info.rate
     over = last + usual
-    if end is None and info is not None and info.duration is not None and info.duration > last:
+    steady = info is not None and info.container in STEADY
+    if steady and end is None and info and info.duration is not None and info.duration > last:
         over = info.duration
     ends[last] = over
     return _Timing(shown, decoded, ends)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from understudy.media import colour as colours
 from understudy.media.colour import Colour
-from understudy.types import Image
+from understudy.types import Floats, Image
 
 Plane = NDArray[Any]
 
@@ -100,6 +100,25 @@ def simple_format(pixel_format: str) -> str:
     narrow, low = known.chroma_width(64) < 64, known.chroma_height(64) < 64
     layout = {(True, True): "420", (True, False): "422", (False, True): "440"}.get((narrow, low))
     return f"yuv{layout or '444'}p{deep}"
+
+
+def transparent(pixel_format: str) -> bool:
+    """Whether pictures of this format say how transparent they are."""
+    known = av.VideoFormat(pixel_format)
+    return known.has_palette or any(each.is_alpha for each in known.components)
+
+
+def opacity(picture: av.VideoFrame) -> Floats | None:
+    """The alpha (h, w), 0..1, of a planar YUV picture; None where it has none."""
+    name = picture.format.name
+    if not name.startswith("yuva"):
+        return None
+    bits = picture.format.components[3].bits
+    plane = picture.planes[3]
+    order = ">u2" if name.endswith("be") else "<u2"
+    dtype = np.dtype(np.uint8 if bits == 8 else order)
+    rows = np.frombuffer(memoryview(plane), dtype).reshape(-1, plane.line_size // dtype.itemsize)
+    return rows[: plane.height, : plane.width].astype(np.float32) / np.float32(2**bits - 1)
 
 
 def arrays(picture: av.VideoFrame) -> list[Plane]:

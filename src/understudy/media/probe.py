@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -19,8 +20,8 @@ from av.video.stream import VideoStream
 
 from understudy import files
 from understudy.errors import MediaError
+from understudy.media import clock, planes, shape
 from understudy.media import colour as colours
-from understudy.media import planes
 from understudy.media.address import open_input
 from understudy.media.colour import Tags
 from understudy.media.images import IMAGE_SUFFIXES, read_image
@@ -34,6 +35,9 @@ from understudy.types import Image
 IMAGE_RATE = Fraction(25)
 # How many frames' worth of packets may fail before a film counts as not decodable.
 _PATIENCE = 300
+# Bytes at a file's beginning that tell roughly how long the whole is, and how roughly.
+_PACED = 4 << 20
+_ROUGHLY = 3
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 # What says nothing of the data.
 _SYSTEM = (errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT, errno.ENAMETOOLONG, errno.ESTALE)
@@ -199,7 +203,9 @@ def probe(path: Path | str, rate: Fraction | None = None) -> MediaInfo:
         return _probe_images(path, rate or IMAGE_RATE)
     with open_video(path) as (container, stream):
         frame = _first_frame(path, container, stream)
-        return _describe(path, container, stream, frame)
+        info = _describe(path, container, stream, frame)
+        jumping = clock.jumps(container)
+    return _by_size(info) if jumping else info
 
 
 def _probe_images(path: Path, rate: Fraction) -> MediaInfo:
@@ -282,8 +288,7 @@ def _describe(
     if not frames and duration and rate:
         frames = max(1, round(duration * rate))
     first = stream.start_time if stream.start_time is not None else (frame.pts or 0)
-    aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
-    aspect = Fraction(aspect) if aspect else Fraction(1)
+    aspect = shape.believed(stream.sample_aspect_ratio or context.sample_aspect_ratio)
     form = planes.form_of(simple)
     return MediaInfo(
         path=path,
@@ -304,6 +309,9 @@ def _describe(
         bit_depth=form.bits if form else 8,
         tags=tags,
         colour=colours.resolve(tags, simple, width, height),
+        coded_aspect=shape.believed(context.sample_aspect_ratio),
+        stereo="stereo_mode" in stream.metadata
+        or any(data.type == SideDataType.STEREO3D for data in _side_data(frame)),
         audio=tuple(
             AudioTrack(
                 s.codec_context.codec.canonical_name,
@@ -315,6 +323,33 @@ def _describe(
         ),
         subtitles=len(container.streams.subtitles),
     )
+
+
+def _by_size(info: MediaInfo) -> MediaInfo:
+    """The description with a length that its file can have.
+
+    Containers whose clock may jump tell their length by their first and last time stamps, which
+    may be a day apart or none. How much of the file its first frames take tells it roughly.
+    """
+    count = at = 0
+    whole = True
+    with open_video(info.path) as (container, stream), suppress(av.error.FFmpegError):
+        for packet in container.demux():
+            at = max(at, packet.pos or 0)
+            count += packet.stream.index == stream.index and packet.size > 0
+            if at > _PACED:
+                whole = False
+                break
+    if not count or not info.rate:
+        return info
+    size = info.path.stat().st_size
+    frames = count if whole else round(count * Fraction(size, at))
+    told = info.frames
+    if told and frames / _ROUGHLY <= told <= frames * _ROUGHLY and not whole:
+        return info
+    if whole and told and abs(told - frames) <= 2:
+        return info
+    return replace(info, frames=frames, duration=frames / info.rate)
 
 
 def _duration(container: InputContainer, stream: VideoStream, base: Fraction) -> Fraction | None:

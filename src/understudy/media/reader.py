@@ -17,7 +17,8 @@ from av.video.stream import VideoStream
 from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media import planes
-from understudy.media.decoding import Decoding, Index, from_key, survey
+from understudy.media.clock import Clock
+from understudy.media.decoding import Decoding, Index, from_key, in_order, survey
 from understudy.media.fitting import fitted
 from understudy.media.images import read_image
 from understudy.media.info import MediaInfo
@@ -171,18 +172,21 @@ class VideoReader:
                 index = survey(container, stream, self._ticks(self.start))
         if index is not None and index.key is not None:
             with open_video(self.path) as (container, stream):
-                packets = from_key(container, stream, index)
+                clock = Clock(container)
+                packets = from_key(container, stream, index, clock)
                 if packets is not None:
-                    yield from self._decoding(container, stream, index).frames(packets)
+                    yield from self._decoding(container, stream, index, clock).frames(packets)
                     return
         with open_video(self.path) as (container, stream):
-            whole = container.demux()
-            yield from self._decoding(container, stream, None).frames(whole)
+            clock = Clock(container)
+            whole = in_order(container, clock)
+            yield from self._decoding(container, stream, None, clock).frames(whole)
 
     def _decoding(
-        self, container: InputContainer, stream: VideoStream, index: Index | None
+        self, container: InputContainer, stream: VideoStream, index: Index | None, clock: Clock
     ) -> Decoding:
-        return Decoding(self.info, self.start, self.end, self.damage, container, stream, index)
+        part = self.start, self.end
+        return Decoding(self.info, *part, self.damage, container, stream, index, clock)
 
     def _ticks(self, time: Fraction) -> int:
         """The first time stamp at or after `time`."""

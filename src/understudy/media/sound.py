@@ -15,8 +15,13 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
+from understudy.media.clock import Clock, jumps
+
 _BIT_RATE = 96_000
 """Per channel of sound that is encoded anew."""
+
+HEARD = Fraction(1, 50)
+"""Seconds of sound too much or too little that are told."""
 
 # FFmpeg lists these for QuickTime and MPEG-4, but then refuses them.
 _REFUSED = {"mov": {"flac", "opus", "truehd"}, "mp4": {"truehd"}}
@@ -51,11 +56,15 @@ class Track:
 
     Attributes:
         copied: whether its packets are passed on as they are.
+        last: decoding time of the last of them, in its own unit.
+        mended: how many had a time that did not grow.
     """
 
     source: AudioStream
     target: AudioStream
     copied: bool
+    last: int | None = None
+    mended: int = 0
 
 
 def add_tracks(container: OutputContainer, source: InputContainer, notes: list[str]) -> list[Track]:
@@ -107,22 +116,24 @@ def sound_packets(
             at or after `start` and before `end`, so that sound is in step to one packet.
     """
     by_index = {track.source.index: track for track in tracks}
-    if start is not None:
-        _near(source, start)
+    seams = {index: _Seams() for index in by_index}
     lost = 0
-    packets = source.demux([track.source for track in tracks])
+    packets = _timed(source, tracks, start)
     while True:
         try:
-            packet = next(packets, None)
+            coming = next(packets, None)
         except av.error.FFmpegError as error:
             notes.append(f"The sound breaks off early ({error.strerror}).")
             break
-        if packet is None:
+        if coming is None:
             break
-        if packet.size == 0 or packet.dts is None:
+        packet, part = coming
+        if packet.size == 0 or packet.dts is None or packet.stream.index not in by_index:
             continue
         track = by_index[packet.stream.index]
         time = (packet.pts if packet.pts is not None else packet.dts) * packet.time_base
+        if seams[packet.stream.index].twice(packet, time, part):
+            continue
         if (start is not None and time < start) or (end is not None and time >= end):
             continue
         if track.copied:
@@ -138,6 +149,59 @@ def sound_packets(
             yield from _encoded(track, None, origin)
     if lost:
         notes.append(f"{lost} damaged packets of sound were left out.")
+    for number, (track, seam) in enumerate(zip(tracks, seams.values(), strict=True), 1):
+        notes += seam.told(number)
+        if track.mended:
+            notes.append(
+                f"Sound track {number}: {track.mended} time stamps did not grow and were moved to "
+                "the next tick."
+            )
+
+
+@dataclass
+class _Seams:
+    """What a sound track has too much or too little of where parts of its file meet, seconds."""
+
+    part: int = 0
+    end: Fraction | None = None
+    lacking: Fraction = Fraction(0)
+    left_out: Fraction = Fraction(0)
+
+    def twice(self, packet: Packet[Any], time: Fraction, part: int) -> bool:
+        """Whether a packet lies over the end of the part before, and has to be left out."""
+        length = (packet.duration or 0) * Fraction(packet.time_base)
+        if part != self.part and self.end is not None:
+            if time < self.end - length / 2:
+                self.left_out += length
+                return True
+            self.lacking += max(Fraction(0), time - self.end)
+        self.part = part
+        self.end = time + length
+        return False
+
+    def told(self, number: int) -> list[str]:
+        found = [
+            f"Sound track {number}: {float(length):.2f} s {what} where parts of the file meet."
+            for length, what in (
+                (self.lacking, "of sound are lacking"),
+                (self.left_out, "of sound too much were left out"),
+            )
+            if length >= HEARD
+        ]
+        return found
+
+
+def _timed(
+    source: InputContainer, tracks: list[Track], start: Fraction | None
+) -> Iterator[tuple[Packet[Any], int]]:
+    """The packets of the tracks, and maybe others, with the parts of the file that they are in."""
+    if jumps(source):
+        yield from Clock(source).packets()
+        return
+    if start is not None:
+        _near(source, start)
+    for packet in source.demux([track.source for track in tracks]):
+        yield packet, 0
 
 
 def _near(source: InputContainer, start: Fraction) -> None:
@@ -156,6 +220,12 @@ def _moved(packet: Packet[Any], track: Track, origin: Fraction) -> tuple[Fractio
     packet.dts -= shift
     if packet.pts is not None:
         packet.pts -= shift
+    if track.last is not None and packet.dts <= track.last:
+        # A container refuses times that do not grow; by a tick nothing is out of step.
+        packet.dts = track.last + 1
+        packet.pts = None if packet.pts is None else max(packet.pts, packet.dts)
+        track.mended += 1
+    track.last = packet.dts
     packet.stream = track.target
     return packet.dts * base, packet
 

@@ -38,6 +38,9 @@ FORMATS = {
     ".mkv": "matroska",
     ".webm": "webm",
 }
+SHAPED = frozenset({"h264", "hevc"})
+"""Codecs that say themselves how wide their pixels are."""
+
 _REMEDY = "Run the same command again; if it fails again, choose another encoder or preset."
 
 
@@ -86,6 +89,12 @@ class SegmentWriter:
             self.encoder, info.pixel_format, info.width, info.height
         )
         self.notes: list[str] = [note] if note else []
+        if info.pixel_aspect != 1 and self.encoder.codec not in SHAPED:
+            wide, high = info.pixel_aspect.as_integer_ratio()
+            self.notes.append(
+                f"The film's pixels are {wide}:{high}, and {self.encoder.codec} cannot say so: set "
+                "it in the program that goes on with the film, or choose libx264 or libx265."
+            )
         source = planes.form_of(info.pixel_format)
         self._tags = info.tags
         if source is not None and source.kind != "yuv" and self.pixel_format != "gray":
@@ -151,7 +160,8 @@ class SegmentWriter:
             raise
 
     def write(self, frame: Frame, patches: Sequence[Patch] = ()) -> None:
-        """Write a frame, with patches laid over it; without any it is passed on as it is."""
+        """Write a frame, with patches laid over its picture as it is stored (see `shape.stored`);
+        without any it is passed on as it is."""
         self._encode(lay(frame.picture, patches), frame.time)
 
     def write_rgb(self, image: Image, time: Fraction) -> None:

@@ -15,14 +15,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-import cv2
 import numpy as np
 
 from understudy.errors import SettingsError
 from understudy.trust import lettering
-from understudy.types import Box, Floats, Image, Patch
+from understudy.types import Box, Patch
 
 Form = Literal["corner", "opening", "both"]
 """What is shown; "none" is not among them: without a label nothing is laid over the film."""
@@ -113,11 +112,10 @@ class Ground:
     """The film or still that a label is laid over.
 
     Attributes:
-        width, height: of the frames, pixels.
+        width, height: of the frames as they are shown, square pixels.
         start: time of the first frame that is written, seconds.
         end: time at which the film ends, seconds; None when unknown. `start` for a still.
         faces: everywhere that faces are seen; the label keeps clear of them as far as it can.
-        pixel_aspect: width over height of one pixel.
     """
 
     width: int
@@ -125,7 +123,6 @@ class Ground:
     start: Fraction = Fraction(0)
     end: Fraction | None = None
     faces: Sequence[Seen] = ()
-    pixel_aspect: Fraction = Fraction(1)
 
 
 class Label:
@@ -154,7 +151,7 @@ class Label:
         text: str = TEXT,
         sentence: str = SENTENCE,
     ) -> None:
-        width, height, pixel_aspect = ground.width, ground.height, ground.pixel_aspect
+        width, height = ground.width, ground.height
         start, end = ground.start, ground.end
         self.text, self.sentence = " ".join(text.split()), " ".join(sentence.split())
         if not any(letter.isalpha() for letter in self.text) or len(self.text) > LONGEST:
@@ -168,7 +165,7 @@ class Label:
         self.seconds = SECONDS if end is None else min(SECONDS, end - start)
         self._whole = end is not None and end - start <= SECONDS
 
-        size = (float(width * pixel_aspect), height)
+        size = (float(width), height)
         least = SHARE * min(size)
         capital = max(math.ceil(least), lettering.LEAST)
         words = lettering.fitted(self.text, capital, 0.86 * size[0])
@@ -176,8 +173,7 @@ class Label:
         self.large_enough = words.capital >= least
         margin = round(MARGIN * min(size))
 
-        plate = _squeezed(lettering.plate(words), pixel_aspect)
-        places = _corners(plate, width, height, round(margin / pixel_aspect), margin)
+        places = _corners(lettering.plate(words), width, height, margin)
         best = _clearest(list(places.values()), ground.faces)
         self.corner = list(places)[best]
         self._corner = places[self.corner]
@@ -185,7 +181,6 @@ class Label:
         band = lettering.band(words, self.sentence, size)
         if band.alpha.shape[0] > TALL * height:
             band = lettering.band(words, "", size)
-        band = _squeezed(band, pixel_aspect)
         bottom = replace(band, y=height - band.alpha.shape[0] - 2 * margin)
         top = replace(band, y=2 * margin)
         early = [face for face in ground.faces if face.time < start + self.seconds]
@@ -236,21 +231,10 @@ def _head(box: Box) -> Box:
     return x0 - left * width, y0 - top * height, x1 + right * width, y1 + bottom * height
 
 
-def _squeezed(patch: Patch, pixel_aspect: Fraction) -> Patch:
-    """A patch of square pixels made one of the frame's pixels."""
-    if pixel_aspect == 1:
-        return patch
-    height, width = patch.alpha.shape
-    size = (max(1, round(width / pixel_aspect)), height)
-    image = cv2.resize(patch.image, size, interpolation=cv2.INTER_AREA)
-    alpha = cv2.resize(patch.alpha, size, interpolation=cv2.INTER_AREA)
-    return replace(patch, image=cast(Image, image), alpha=cast(Floats, alpha))
-
-
-def _corners(plate: Patch, width: int, height: int, across: int, down: int) -> dict[str, Patch]:
+def _corners(plate: Patch, width: int, height: int, margin: int) -> dict[str, Patch]:
     """The plate in each corner, the best first."""
     h, w = plate.alpha.shape
-    left, right, top, bottom = across, width - w - across, down, height - h - down
+    left, right, top, bottom = margin, width - w - margin, margin, height - h - margin
     if right < left:
         left = right = (width - w) // 2
     places = {
