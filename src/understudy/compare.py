@@ -53,7 +53,7 @@ from understudy.held_out import Judged, judge
 from understudy.matching import EVERYBODY, WARP
 from understudy.models import load_model, network_class
 from understudy.progress import Progress, silent
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.sealing import check_ready, pictured
 from understudy.settings import CompareSettings
 from understudy.trials import Trials
@@ -87,7 +87,7 @@ class CompareReport:
 
 
 def compare(
-    project: Project,
+    project: ProjectFolder,
     people: Sequence[str],
     settings: CompareSettings,
     film: Path | None = None,

@@ -84,7 +84,7 @@ from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
 from understudy.models.gallery import path_of
 from understudy.progress import Progress, silent
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.redraw import Redrawn, redraw
 from understudy.report import Curve, Plot
 from understudy.scan import Scan, scan
@@ -136,7 +136,7 @@ class EvaluateReport:
 
 
 def evaluate(
-    project: Project,
+    project: ProjectFolder,
     model: str,
     film: Path | None = None,
     swap: Path | None = None,
@@ -285,7 +285,7 @@ def _values(
     return values
 
 
-def _facesets(project: Project, network: SwapModel) -> dict[str, Faceset]:
+def _facesets(project: ProjectFolder, network: SwapModel) -> dict[str, Faceset]:
     """Facesets of everybody in the project who has one, those of the model first."""
     names = [*network.people, *(name for name in project.people if name not in network.people)]
     return {
@@ -331,7 +331,7 @@ def _openings(faceset: Faceset) -> Openings:
 
 
 def _measure(
-    project: Project,
+    project: ProjectFolder,
     chosen: Chosen,
     films: Films,
     facesets: Mapping[str, Faceset],
@@ -421,7 +421,7 @@ def _reconstruct(
 
 
 def _replayed(
-    project: Project,
+    project: ProjectFolder,
     model: str,
     state: Mapping[str, Any],
     network: SwapModel,

@@ -49,7 +49,7 @@ from understudy.sealing import check_ready, pictured
 from understudy.settings import ExplainSettings
 
 if TYPE_CHECKING:
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 SCHEMA_VERSION = 2
 
@@ -86,7 +86,7 @@ class ExplainReport:
 
 
 def explain(
-    project: Project,
+    project: ProjectFolder,
     model: str,
     output: Path | None,
     settings: ExplainSettings,

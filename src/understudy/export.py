@@ -33,7 +33,7 @@ from understudy.model_entries import enter_export
 from understudy.models import SwapModel, load_model
 from understudy.permission import permit
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.sealing import check_ready
 from understudy.trust.consent import require
 from understudy.types import Floats
@@ -63,7 +63,7 @@ class ExportReport:
 
 
 def export(
-    project: Project,
+    project: ProjectFolder,
     person: str,
     model: str,
     kind: Kind,
@@ -136,7 +136,7 @@ def export(
     return ExportReport(output, card, side, output.stat().st_size)
 
 
-def _held_out(project: Project, network: SwapModel) -> Floats:
+def _held_out(project: ProjectFolder, network: SwapModel) -> Floats:
     """Core crops that the model was not trained on: float32 (N, S, S, 3), RGB 0..1, with the
     margin of the stored crops. Raises FacesError."""
     found = []

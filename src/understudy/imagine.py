@@ -47,7 +47,7 @@ from understudy.traits import TRAITS
 from understudy.types import Float64s, Image
 
 if TYPE_CHECKING:
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 SCHEMA_VERSION = 2
 
@@ -82,7 +82,7 @@ class ImagineReport:
 
 
 def imagine(
-    project: Project,
+    project: ProjectFolder,
     model: str,
     person: str | None,
     output: Path | None,

@@ -54,7 +54,7 @@ from understudy.training.rehearsal import Finished, Rehearsal
 if TYPE_CHECKING:
     from understudy.data.faceset import Faceset
     from understudy.data.labels import Labels
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 DEFAULT_MINUTES, KNOWN_MINUTES = 10.0, 5.0
 """How long to train when nobody says, and where a base knows everybody: there swaps are as good as
@@ -100,7 +100,7 @@ class TrainReport:
 
 
 def train(
-    project: Project,
+    project: ProjectFolder,
     people: Sequence[str],
     name: str,
     settings: TrainSettings,
