@@ -60,7 +60,7 @@ from typing import Any
 
 import numpy as np
 
-from understudy import files, metrics, weights
+from understudy import files, weights
 from understudy.chosen import Chosen, choose
 from understudy.compute import bfloat16_pays, choose_device, few_threads
 from understudy.data.faceset import Faceset
@@ -75,6 +75,7 @@ from understudy.evaluation.seen import plain
 from understudy.evaluation.wording import own_footage
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
+from understudy.faces.openings import eye_opening, mouth_opening
 from understudy.gaze import Gaze
 from understudy.lacking import Openings, Reach, missing_expressions, missing_reach
 from understudy.matching import EVERYBODY, match_tracks, mean_identity, require_match
@@ -325,8 +326,8 @@ def _missing(measured: Measured, faceset: Faceset | None) -> list[Sentence]:
 def _openings(faceset: Faceset) -> Openings:
     meshes = faceset.meshes
     return Openings(
-        [sum(metrics.eye_opening(mesh)) / 2 for mesh in meshes],
-        [metrics.mouth_opening(mesh) for mesh in meshes],
+        [sum(eye_opening(mesh)) / 2 for mesh in meshes],
+        [mouth_opening(mesh) for mesh in meshes],
     )
 
 
