@@ -46,11 +46,11 @@ from understudy.compute import choose_device, cores
 from understudy.contact import Row, sheet
 from understudy.contest import Contest, Scene, settle
 from understudy.data.faceset import Faceset
-from understudy.demo import contact_sheet
 from understudy.errors import ProjectError, StorageError
 from understudy.finishing_drawn import Finisher
 from understudy.held_out import Judged, judge
 from understudy.matching import EVERYBODY, WARP
+from understudy.media.film_sheet import contact_sheet
 from understudy.models import load_model, network_class
 from understudy.progress import Progress, silent
 from understudy.project_folder import ProjectFolder

@@ -34,7 +34,8 @@ from understudy.models.checkpoint import (
 )
 from understudy.models.decoder_file import Label, read, write
 from understudy.models.gallery import Gallery
-from understudy.models.people import check_decoders, digest, encoder_digest, with_person
+from understudy.models.hashing import digest
+from understudy.models.people import check_decoders, encoder_digest, with_person
 from understudy.permission import permit
 from understudy.person import check_name
 from understudy.progress import Progress

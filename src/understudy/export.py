@@ -22,7 +22,6 @@ import torch
 
 from understudy import files
 from understudy.data.faceset import Faceset
-from understudy.drawing import weights_hash
 from understudy.errors import FacesError, TrainingError
 from understudy.exchange.card import Card, Kind, grant
 from understudy.exchange.checking import Contract
@@ -31,6 +30,7 @@ from understudy.exchange.whole_face import window
 from understudy.exchange.writing import graph, module, write
 from understudy.model_entries import enter_export
 from understudy.models import SwapModel, load_model
+from understudy.models.hashing import weights_hash
 from understudy.permission import permit
 from understudy.progress import Progress
 from understudy.project_folder import ProjectFolder

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from understudy.data.augment import core
-from understudy.data.sampling import Indices
+from understudy.data.split import Indices
 from understudy.files import storage_errors
 from understudy.media.images import write_image
 from understudy.models.base import SwapModel

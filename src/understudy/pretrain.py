@@ -24,12 +24,12 @@ from understudy import compute, files
 from understudy.data.augment import planes
 from understudy.data.faceset import Faceset
 from understudy.data.labels import Labels, read_labels
-from understudy.data.sampling import Indices
-from understudy.drawing import weights_hash
+from understudy.data.split import Indices
 from understudy.errors import SettingsError
 from understudy.model_entries import enter_export, on_file
 from understudy.models.checkpoint import load_model
 from understudy.models.figures import Figures, measure
+from understudy.models.hashing import weights_hash
 from understudy.models.modulated import Modulated
 from understudy.models.pretrained import Known, latents, mean_person, read_base, write_base
 from understudy.models.readings import POOR, Readings, fit

@@ -6,12 +6,11 @@ import numpy as np
 
 from understudy.data.faceset import Faceset
 from understudy.data.records import unvectors
-from understudy.data.sampling import Indices
 from understudy.data.scans import LANDMARKS
+from understudy.data.split import Indices
 from understudy.faces.masks import face_mask
 from understudy.faces.openings import eye_opening, mouth_opening
 from understudy.media.colour import luma
-from understudy.redraw import cores
 from understudy.types import Floats, Image, Pose
 
 TRAITS = ("mouth", "eyes", "yaw", "pitch", "brightness", "side light")
@@ -63,7 +62,7 @@ def of_faceset(faceset: Faceset, size: int, rows: Indices) -> tuple[Image, Image
         FacesError, MediaError: a picture cannot be read.
     """
     arrays = faceset.load(size, rows=rows.tolist())
-    images, masks = cores(arrays)
+    images, masks = arrays.core()
     edge = (arrays.images.shape[1] - size) // 2
     solid = unvectors(faceset.table["landmarks"]).reshape(-1, LANDMARKS, 3)[rows]
     traits = [

@@ -14,7 +14,7 @@ import pytest
 from understudy.data import records
 from understudy.data.crops import make_crop, sharpness
 from understudy.data.faceset import INDEX, INDEX_NAME, SCHEMA_VERSION, Faceset
-from understudy.data.sampling import split
+from understudy.data.split import split
 from understudy.errors import FacesError, MediaError, ProjectError
 from understudy.faces.align import CORE
 from understudy.faces.masks import face_mask

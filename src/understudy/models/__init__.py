@@ -7,8 +7,9 @@ image, mask = model.decode(latent, "ada")
 
 from __future__ import annotations
 
-from understudy.models.base import Recipe, SwapModel, network_class
+from understudy.models.base import SwapModel, network_class
 from understudy.models.checkpoint import load_model
+from understudy.models.recipe import Recipe
 
 __all__ = ["Recipe", "SwapModel", "build", "load_model", "network_class"]
 

@@ -20,7 +20,7 @@ import torch
 
 from understudy.conversion.detailer import Galleries
 from understudy.data.faceset import Faceset
-from understudy.data.sampling import Indices
+from understudy.data.split import Indices
 from understudy.drawing import Trained
 from understudy.faces.align import CORE
 from understudy.media.lay import lay
