@@ -28,6 +28,7 @@ from understudy.scan import film_hash, scan
 from understudy.settings import GIVEN, TrainSettings, override
 from understudy.targets import Target, check_space
 from understudy.train import TrainReport, train
+from understudy.training.rehearsal import Rehearsal
 
 FILM_FIGURES = (
     *("identity", "expression", "pose", "pose_offset", "pose_wander", "steadiness"),
@@ -43,7 +44,7 @@ def train_apart(
     settings: TrainSettings,
 ) -> TrainReport:
     """The training of one network; runs in a process of its own."""
-    return train(project, people, name, settings, progress)
+    return train(project, people, name, settings, progress, rehearse=Rehearsal)
 
 
 def convert_apart(

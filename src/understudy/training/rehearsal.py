@@ -26,6 +26,7 @@ from understudy.faces.align import CORE
 from understudy.media.lay import lay
 from understudy.models.base import SwapModel
 from understudy.models.gallery import path_of, read
+from understudy.preview import Finished
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Pose
 
@@ -41,19 +42,6 @@ class _Footage:
     pictures: Sequence[Image]
     faces: Sequence[Face]
     mean: Floats
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What conversion makes of one person's held-out faces.
-
-    Attributes:
-        comes: whose face was put there.
-        pictures: core crops, RGB uint8 (S, S, 3).
-    """
-
-    comes: str
-    pictures: Sequence[Image]
 
 
 class Rehearsal:
