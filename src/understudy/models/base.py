@@ -232,3 +232,18 @@ def network_class(network: str) -> type[SwapModel]:
     module, name = NETWORKS[network]
     found: type[SwapModel] = getattr(importlib.import_module(module), name)
     return found
+
+
+def build(network: str, size: int, people: tuple[str, ...]) -> SwapModel:
+    """A new network with random weights (from torch's global generator).
+
+    Args:
+        network: one of `NETWORKS`.
+        size: side of its square image in pixels.
+        people: whose decoders it has, at least one, without repeats.
+
+    Raises:
+        UnknownModel: there is no such network.
+        SettingsError: the network cannot have this size, or the people are not distinct.
+    """
+    return network_class(network)(size, people)
