@@ -270,8 +270,8 @@ def test_a_training_that_was_stopped_is_no_result(
 ) -> None:
     how: dict[str, Any] = {"models": "swift", "steps": 5, "output": tmp_path}
 
-    def stopped(*given: Any) -> Any:
-        return dataclasses.replace(train(*given), finished=False)
+    def stopped(*given: Any, **more: Any) -> Any:
+        return dataclasses.replace(train(*given, **more), finished=False)
 
     monkeypatch.setattr("understudy.trials.train", stopped)
     with pytest.raises(KeyboardInterrupt):
