@@ -27,7 +27,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.faces.masks import EYES_AND_BROWS, LIPS
+from understudy.conversion.compositing.face_parts import FaceParts
+from understudy.conversion.compositing.shine import below, ceiling, luma, whitening
 from understudy.gaze import EYES
 from understudy.types import Floats, Image
 
@@ -107,12 +108,6 @@ CONTRAST = 1.3
 
 FAINTEST = np.float32(-20)
 """Exponent of the least weight."""
-
-SHINE = 1.0
-"""The drawn face is shaped on skin by no more than this many times what the film's own is."""
-
-SHINY = 9.0
-"""Standard deviation on the grid of what is broader than shine, pixels."""
 
 SLIGHT = np.float32(0.03)
 """Share below which a picture does not count in a place."""
@@ -199,29 +194,19 @@ class Place:
         return flat, np.linalg.pinv(flat.astype(np.float64)).astype(np.float32)
 
     @cached_property
+    def parts(self) -> FaceParts:
+        """The parts of the person's face on the grid."""
+        return FaceParts(self.mesh, GRID)
+
+    @property
     def regions(self) -> tuple[Floats, Floats]:
         """Eyes with brows, and mouth, on the grid: float32 (GRID, GRID), 0..1, with soft edges."""
-        eyes = _region(
-            self.mesh, [np.concatenate(EYES_AND_BROWS[n::2]) for n in (0, 1)], 0.02, 0.018
-        )
-        return eyes, _region(self.mesh, [LIPS], 0.035, 0.022)
+        return self.parts.regions
 
-    @cached_property
+    @property
     def openings(self) -> tuple[Floats, Floats]:
         """What is inside of the lids of either eye, on the grid: float32 (GRID, GRID), 0..1."""
-        left, right = (_region(self.mesh, [ring], 0.0, 0.006) for ring in EYES_AND_BROWS[:2])
-        return left, right
-
-
-def _region(mesh: Floats, parts: Sequence[NDArray[np.integer]], grow: float, soft: float) -> Floats:
-    drawn = np.zeros((GRID, GRID), np.uint8)
-    for part in parts:
-        ring = np.clip(np.rint(mesh[part]), -GRID, 2 * GRID).astype(np.int32)
-        cv2.fillConvexPoly(drawn, cv2.convexHull(ring), 255)
-    reach = 2 * round(grow * GRID) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    grown = np.asarray(cv2.dilate(drawn, disc), np.float32) / np.float32(255)
-    return _blurred(grown, soft * GRID)
+        return self.parts.eyes
 
 
 def _blurred(values: Floats, deviation: float) -> Floats:
@@ -314,10 +299,6 @@ def _seen(picture: NDArray[np.uint8], where: Floats, how: int, border: int) -> N
     return np.asarray(cv2.remap(picture, x, y, how, borderMode=border), np.uint8)
 
 
-def _luma(picture: Floats) -> Floats:
-    return np.asarray(cv2.transform(picture, np.array([[0.299, 0.587, 0.114]])), np.float32)
-
-
 def _broad(picture: NDArray[np.uint8] | Floats, mask: Floats) -> Floats:
     """The broad light of a picture where the mask is: float32 (QUARTER, QUARTER, 3) and more than
     0, times the mask's own blur.
@@ -333,7 +314,7 @@ def _broad(picture: NDArray[np.uint8] | Floats, mask: Floats) -> Floats:
 
 def _even(picture: Floats) -> NDArray[np.uint8]:
     """Luma without light and with the same contrast everywhere, for optical flow."""
-    plane = _blurred(_luma(picture), 0.9)
+    plane = _blurred(luma(picture), 0.9)
     middle = _blurred(plane, 7.0)
     spread = np.sqrt(_blurred(np.square(plane - middle), 7.0)) + np.float32(3)
     return np.asarray(np.clip(128 + 40 * (plane - middle) / spread, 0, 255), np.uint8)
@@ -491,7 +472,7 @@ def _bend(sample: Sample, field: Field, weight: float, gains: Floats, place: Pla
     if region is not None:
         prior *= region[box]
     picture = (seen + DARK) * light - DARK
-    return _Bent(box, light, picture, _luma(picture), mask, prior)
+    return _Bent(box, light, picture, luma(picture), mask, prior)
 
 
 def _mix(drawn: Floats, place: Place, samples: Sequence[Sample]) -> _Mix:
@@ -524,7 +505,7 @@ def _mix(drawn: Floats, place: Place, samples: Sequence[Sample]) -> _Mix:
     # Inside of the eyes the pictures say where they look, as far as they fit there.
     for inside in place.openings:
         lacking = np.maximum(lacking, np.float32(place.shares[0] * place.lids) * inside)
-    guide = _luma(moved + lacking[..., None] * (together - moved))
+    guide = luma(moved + lacking[..., None] * (together - moved))
 
     wanted = _blurred(guide, FINE) - _blurred(guide, COARSE)
     scale = _blurred(np.square(wanted), PATCH) + QUIET
@@ -570,7 +551,7 @@ def _lacking(drawn: Floats, pictures: Floats, pixel: float) -> Floats:
     """Where the drawn face has less shape than the pictures: float32 (GRID, GRID), 0..1."""
     wide = BEYOND * SPLIT * pixel
     own, theirs = (
-        _blurred(np.square(_between(_luma(one), pixel)), wide) for one in (drawn, pictures)
+        _blurred(np.square(_between(luma(one), pixel)), wide) for one in (drawn, pictures)
     )
     strength = np.sqrt((own + 1) / (theirs + 1))
     return np.asarray(np.clip(LACKING - strength, 0, 1), np.float32)
@@ -665,9 +646,13 @@ def with_detail(
     shape = (laid.shape[0], laid.shape[1])
     drawn_there, under_there = (_on_grid(patch, place) for patch in (laid, under))
     mix = _mix(drawn_there, place, samples)
-    mix, drawn_there = _matt(mix, drawn_there, under_there, place)
+    film, openings = luma(under_there), (*place.openings, place.parts.mouth)
+    mix = _whitened(mix, film, openings)
     detail = _calmed(mix, drawn_there, under_there, place)
     coarse = _coarse(mix, detail, place)
+    skin = np.asarray(_edged(mix.cover) * (1 - np.maximum.reduce(openings)), np.float32)
+    both = luma(coarse + detail[..., None] * mix.pictures)
+    high = ceiling(both, film, _peaks(under, place), skin)
     share = np.float32(strength) * _edged(mix.cover)
     for region, fits in zip(place.regions, place.shares, strict=True):
         share *= 1 - np.float32(1 - fits) * region
@@ -675,10 +660,10 @@ def with_detail(
     share[[0, -1]] = share[:, [0, -1]] = 0
 
     whole: Box = slice(0, shape[0]), slice(0, shape[1])
-    coarse, detail, share = (
-        _on_patch(values, place.matrix, whole) for values in (coarse, detail, share)
+    coarse, detail, share, high = (
+        _on_patch(values, place.matrix, whole) for values in (coarse, detail, share, high)
     )
-    result = coarse + detail[..., None] * _drawn_together(mix, place, shape)
+    result = below(coarse + detail[..., None] * _drawn_together(mix, place, shape), high)
     drawn = laid.astype(np.float32)
     drawn += np.clip(share, 0, 1)[..., None] * (result - drawn)
     return np.asarray(np.rint(np.clip(drawn, 0, 255)), np.uint8)
@@ -695,37 +680,29 @@ def _on_grid(patch: Image, place: Place) -> Floats:
     return np.asarray(seen, np.float32)
 
 
+def _peaks(under: Image, place: Place) -> Floats:
+    """The luma of the film's brightest pixel in each of the grid, float32 (GRID, GRID)."""
+    reach = 2 * (_steps(place.matrix, (slice(0, 1), slice(0, 1)))[0] // 2) + 1
+    brightest = cv2.dilate(under, np.ones((reach, reach), np.uint8))
+    return luma(_on_grid(np.asarray(brightest, np.uint8), place))
+
+
 def _skin(mix: _Mix, place: Place) -> Floats:
     """Where pictures show the face, without eyes and mouth: float32 (GRID, GRID), 0..1."""
     return np.asarray(mix.cover * (1 - np.maximum(*place.regions)), np.float32)
 
 
-def _matt(mix: _Mix, drawn: Floats, under: Floats, place: Place) -> tuple[_Mix, Floats]:
-    """The mix, and the drawn face as it is, without shine that the film's own skin does not have.
-
-    Light makes a dark face shine where a light one does not. What is coarser than detail and finer
-    than broad light is made as strong on skin as in the film, times `SHINE`, if it is stronger.
-    """
-    skin = _skin(mix, place)
-    inside = skin > 0.8
-    if np.count_nonzero(inside) < 64:
-        return mix, drawn
-    weight = _blurred(skin, SHINY)[..., None] + np.float32(1e-3)
-
-    def apart(picture: Floats) -> Floats:
-        return picture - _blurred(picture * skin[..., None], SHINY) / weight
-
-    films, own = (
-        float(np.mean(np.abs(_luma(apart(picture))[inside]))) for picture in (under, mix.drawn)
+def _whitened(mix: _Mix, film: Floats, openings: Sequence[Floats]) -> _Mix:
+    """The mix with eyes and teeth as bright as the film's own, `film` being its luma."""
+    drawn, pictures = (
+        whitening(luma(picture), film, openings)[..., None] for picture in (mix.drawn, mix.pictures)
     )
-    less = np.float32(1 - min(1.0, SHINE * films / max(own, 1e-3)))
-    if less <= 0:
-        return mix, drawn
-    duller, plain = (
-        np.asarray(picture - less * skin[..., None] * apart(picture), np.float32)
-        for picture in (mix.drawn, drawn)
+    return replace(
+        mix,
+        drawn=(mix.drawn + DARK) * drawn - DARK,
+        pictures=(mix.pictures + DARK) * pictures - DARK,
+        gains=[gain * pictures for gain in mix.gains],
     )
-    return replace(mix, drawn=duller), plain
 
 
 def _calmed(mix: _Mix, drawn: Floats, under: Floats, place: Place) -> Floats:
@@ -742,7 +719,7 @@ def _calmed(mix: _Mix, drawn: Floats, under: Floats, place: Place) -> Floats:
     # Of the drawn face as it is: `mix.drawn` may have shapes of the very pictures.
     theirs, *own = (
         float(np.mean(np.abs(plane - _blurred(plane, deviation))[inside]))
-        for plane in (_luma(mix.pictures) * mix.lively, _luma(under), _luma(drawn))
+        for plane in (luma(mix.pictures) * mix.lively, luma(under), luma(drawn))
     )
     most = CONTRAST * max(own)
     if theirs <= most:
