@@ -128,7 +128,7 @@ def export(
         difference=difference,
         checked=len(crops),
     )
-    output = output or project.folder / "exports" / f"{model}-{person}.{kind}"
+    output = output or project.exports_folder / f"{model}-{person}.{kind}"
     files.clear_leftovers(output)
     with files.atomic(output) as temporary:
         write(temporary, proto, card)
