@@ -41,7 +41,7 @@ from understudy.errors import (
 from understudy.held_out import SHOWN, judge
 from understudy.media.images import read_image
 from understudy.models import base
-from understudy.progress import Progress, silent
+from understudy.progress import Event, Progress, silent
 from understudy.project import Project
 from understudy.settings import CompareSettings, ScanSettings, override
 from understudy.train import train
@@ -249,6 +249,19 @@ def test_without_a_film(project: Project, folder: Path, tmp_path: Path) -> None:
     assert report.sheet is None
     assert all(row["conversion"] is row["film"] is None for row in report.values["models"])
     assert "conversion" not in str(report)
+
+
+def test_without_a_film_the_warp_is_left_out_however_the_models_are_written(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    here = Here()
+    how: dict[str, Any] = {"film": None, "truth": None, "output": tmp_path}
+    events: list[Event] = []
+    progress = Progress(events.append)
+    models = "swift , original, warp"
+    report = compare(project, folder, here, models=models, progress=progress, **how)
+    assert [row["model"] for row in report.values["models"]] == ["swift", "original"]
+    assert [event.text for event in events if "the warp is left out" in event.text]
 
 
 def test_stopped_it_goes_on(project: Project, folder: Path, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ from understudy import comparison, files, metrics
 from understudy.apart import Runs, run_apart
 from understudy.compute import choose_device, cores
 from understudy.contact import Row, sheet
-from understudy.contest import Contest, Scene, settle
+from understudy.contest import Contest, Scene, settle, words_of
 from understudy.data.faceset import Faceset
 from understudy.errors import ProjectError, StorageError
 from understudy.finishing_drawn import Finisher
@@ -131,7 +131,7 @@ def compare(
     others = {"truth": truth, "truth_mask": truth_mask, "target_mask": target_mask}
     contest = settle(project, people, settings, film, replace, with_, face, others)
     check_ready(project.settings.trust)
-    if film is None and WARP in settings.models.split(","):
+    if film is None and WARP in words_of(settings.models):
         progress.note("Without a film the warp is left out: give one with --film.")
     folder = (output or project.renders_folder / _folder_name(contest)).absolute()
     _check_output(folder / f"{STEM}.json")

@@ -130,7 +130,7 @@ def settle(
             "Networks are compared on the faces of two people or more.",
             "Add and extract a second person, then: understudy compare",
         )
-    models = _models([word.strip() for word in settings.models.split(",") if word.strip()])
+    models = _models(words_of(settings.models))
     if film is None:
         _no_film(replace or with_ or face, others)
         models = tuple(model for model in models if model != WARP)
@@ -150,6 +150,11 @@ def settle(
     contest = Contest(models, people, training, names, courses, scene)
     _check_space(project, contest)
     return contest
+
+
+def words_of(models: str) -> list[str]:
+    """The models that a setting names, commas between them, blanks left out."""
+    return [word for part in models.split(",") if (word := part.strip())]
 
 
 def _models(wanted: Sequence[str]) -> tuple[str, ...]:
