@@ -147,6 +147,14 @@ def test_pictures_of_different_sizes_load_alike(tmp_path: Path) -> None:
         assert (np.abs(one.masks.astype(int) - two.masks) > 127).mean() < 0.01
 
 
+def test_systems_that_bind_no_process_to_cores_load_pictures_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = Faceset.open(folder).load(64).images
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    assert np.array_equal(Faceset.open(folder).load(64).images, expected)
+
+
 def test_chosen_rows_in_their_order(folder: Path) -> None:
     faces = Faceset.open(folder)
     whole, some = faces.load(64), faces.load(64, rows=[9, 2, 5])

@@ -29,6 +29,7 @@ from understudy.data.split import Indices
 from understudy.errors import FacesError, ProjectError
 from understudy.faces.align import CORE
 from understudy.media.images import decode_image
+from understudy.processor import usable
 from understudy.types import Floats, Image
 
 SCHEMA_VERSION = 1
@@ -74,7 +75,7 @@ embedding: identity, null where it was not measured.
 
 
 def _threads() -> int:
-    return max(1, min(8, len(os.sched_getaffinity(0))))
+    return min(8, usable().number)
 
 
 @dataclass(frozen=True)
