@@ -309,3 +309,11 @@ def test_times_are_exact(hours: int, minutes: int, whole: int, thousandths: int)
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="is no time"):
         _time(text)
+
+
+@pytest.mark.parametrize(("command", "takes"), [("convert", True), ("evaluate", False)])
+def test_help_says_which_command_takes_an_exported_model(
+    command: str, takes: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--help"]) == 0
+    assert ("exported file" in " ".join(capsys.readouterr().out.split())) is takes
