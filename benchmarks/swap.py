@@ -45,7 +45,8 @@ from benchmarks.common import (
 )
 from benchmarks.curves import picture
 from understudy import Project, files
-from understudy.demo import SAMPLE, contact_sheet
+from understudy.demo import SAMPLE
+from understudy.media.film_sheet import contact_sheet
 from understudy.media.images import write_image
 from understudy.media.video import probe
 from understudy.models.base import network_class

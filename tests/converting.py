@@ -21,9 +21,9 @@ from understudy import casting as stage
 from understudy import markable
 from understudy.collect import add
 from understudy.convert import ConvertReport
-from understudy.data.augment import Augmentation
 from understudy.extract import extract
-from understudy.models.base import Recipe, SwapModel
+from understudy.models.base import SwapModel
+from understudy.models.recipe import Augmentation, Recipe
 from understudy.progress import Progress, silent
 from understudy.project import Project
 from understudy.scan import Scan, scan

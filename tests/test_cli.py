@@ -57,11 +57,11 @@ class Spy:
         return self.outcome
 
 
-def in_place_of(monkeypatch: pytest.MonkeyPatch, stage: str, spy: Spy) -> None:
-    """Let `spy` be the stage function, without importing what the stage needs."""
-    module = types.ModuleType(f"understudy.{stage}")
-    setattr(module, stage, spy)
-    monkeypatch.setitem(sys.modules, f"understudy.{stage}", module)
+def in_place_of(monkeypatch: pytest.MonkeyPatch, module: str, stage: str, spy: Spy) -> None:
+    """Let `spy` be the stage function of a module, without importing what the stage needs."""
+    replaced = types.ModuleType(module)
+    setattr(replaced, stage, spy)
+    monkeypatch.setitem(sys.modules, module, replaced)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(
 ) -> None:
     (project.folder / "project.toml").write_text("[train]\nminutes = 3\nseed = 5\nsize = 96\n")
     spy = Spy(KeyboardInterrupt())
-    in_place_of(monkeypatch, "train", spy)
+    in_place_of(monkeypatch, "understudy.train", "train", spy)
     main(["train"])
     assert spy.args[1:4] == (
         ["ada", "chen"],
@@ -199,7 +199,7 @@ def test_what_is_said_of_a_conversion_arrives(
 ) -> None:
     project.model_folder("duo").mkdir()
     spy = Spy(KeyboardInterrupt())
-    in_place_of(monkeypatch, "convert", spy)
+    in_place_of(monkeypatch, "understudy.convert", "convert", spy)
     words = ["convert", str(film), "--replace", "any", "--with", "ada", "--start", "0:10"]
     words += [
         "--end",
@@ -227,7 +227,7 @@ def test_several_people_are_replaced_at_once(
 ) -> None:
     project.model_folder("duo").mkdir()
     spy = Spy(KeyboardInterrupt())
-    in_place_of(monkeypatch, "convert", spy)
+    in_place_of(monkeypatch, "understudy.convert", "convert", spy)
     main(["convert", str(film), "--replace", "ben=ada", "--replace", "eva=chen"])
     assert spy.args[1].swaps == {"ben": "ada", "eva": "chen"}
     assert main(["convert", str(film), "--replace", "ben"]) == SettingsError.exit_code
@@ -242,8 +242,7 @@ def test_a_preview_is_asked_for_as_a_conversion_is(
     project.model_folder("duo").mkdir()
     report = types.SimpleNamespace(output=Path("a.png"), times=[0] * 5, rows=[""] * 9, notes=[])
     spy = Spy(report)
-    in_place_of(monkeypatch, "previewing", spy)
-    monkeypatch.setattr(sys.modules["understudy.previewing"], "preview", spy, raising=False)
+    in_place_of(monkeypatch, "understudy.previewing", "preview", spy)
     words = ["convert", str(film), "--replace", "ben", "--with", "ada", "--preview"]
     assert main([*words, "--feather", "0.2", "--start", "1", "--crf", "20"]) == 0
     _, ask, output, _ = spy.args
@@ -260,7 +259,7 @@ def test_a_preview_is_asked_for_as_a_conversion_is(
 def test_ctrl_c_is_no_error_of_ours(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    in_place_of(monkeypatch, "extract", Spy(KeyboardInterrupt()))
+    in_place_of(monkeypatch, "understudy.extract", "extract", Spy(KeyboardInterrupt()))
     assert main(["extract", "ada"]) == STOPPED == 130
     assert lines(capsys.readouterr().err)[-1].startswith("do:    What is finished is kept")
 
@@ -273,7 +272,7 @@ def test_a_fault_leaves_a_log_and_no_traceback(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    in_place_of(monkeypatch, "extract", Spy(ZeroDivisionError("by chance")))
+    in_place_of(monkeypatch, "understudy.extract", "extract", Spy(ZeroDivisionError("by chance")))
     words = ["extract", "ada"]
     if not inside:
         monkeypatch.chdir(tmp_path)
@@ -314,3 +313,11 @@ def test_times_are_exact(hours: int, minutes: int, whole: int, thousandths: int)
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="is no time"):
         _time(text)
+
+
+@pytest.mark.parametrize(("command", "takes"), [("convert", True), ("evaluate", False)])
+def test_help_says_which_command_takes_an_exported_model(
+    command: str, takes: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--help"]) == 0
+    assert ("exported file" in " ".join(capsys.readouterr().out.split())) is takes

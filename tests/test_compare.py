@@ -41,7 +41,7 @@ from understudy.errors import (
 from understudy.held_out import SHOWN, judge
 from understudy.media.images import read_image
 from understudy.models import base
-from understudy.progress import Progress, silent
+from understudy.progress import Event, Progress, silent
 from understudy.project import Project
 from understudy.settings import CompareSettings, ScanSettings, override
 from understudy.train import train
@@ -253,6 +253,19 @@ def test_without_a_film(project: Project, folder: Path, tmp_path: Path) -> None:
     assert "conversion" not in str(report)
 
 
+def test_without_a_film_the_warp_is_left_out_however_the_models_are_written(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    here = Here()
+    how: dict[str, Any] = {"film": None, "truth": None, "output": tmp_path}
+    events: list[Event] = []
+    progress = Progress(events.append)
+    models = "swift , original, warp"
+    report = compare(project, folder, here, models=models, progress=progress, **how)
+    assert [row["model"] for row in report.values["models"]] == ["swift", "original"]
+    assert [event.text for event in events if "the warp is left out" in event.text]
+
+
 @pytest.mark.slow
 def test_stopped_it_goes_on(project: Project, folder: Path, tmp_path: Path) -> None:
     how: dict[str, Any] = {"steps": 2, "output": tmp_path, "truth": None}
@@ -274,8 +287,8 @@ def test_a_training_that_was_stopped_is_no_result(
 ) -> None:
     how: dict[str, Any] = {"models": "swift", "steps": 5, "output": tmp_path}
 
-    def stopped(*given: Any) -> Any:
-        return dataclasses.replace(train(*given), finished=False)
+    def stopped(*given: Any, **more: Any) -> Any:
+        return dataclasses.replace(train(*given, **more), finished=False)
 
     monkeypatch.setattr("understudy.trials.train", stopped)
     with pytest.raises(KeyboardInterrupt):

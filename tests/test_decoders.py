@@ -28,7 +28,8 @@ from understudy.models.checkpoint import Snapshot, save
 from understudy.models.decoder_file import Label, read, write
 from understudy.models.gallery import kept_in, path_of
 from understudy.models.gallery import read as read_gallery
-from understudy.models.people import digest, encoder_digest, only, put_back, with_person
+from understudy.models.hashing import digest
+from understudy.models.people import encoder_digest, only, put_back, with_person
 from understudy.progress import Event, Progress
 from understudy.project import Project
 from understudy.trust import consent

@@ -1,17 +1,14 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from understudy import demo as stage
-from understudy.demo import SAMPLE, contact_sheet, demo
+from understudy.demo import SAMPLE, demo
 from understudy.errors import ProjectError, WeightsError
 from understudy.measure import grey
 from understudy.media.images import read_image
@@ -155,22 +152,3 @@ def test_the_project_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="mira"):
         demo(tmp_path)
     assert project.people == ["mira"]
-
-
-def test_the_sheet_shows_the_same_moments_of_each_film(tmp_path: Path) -> None:
-    for name, step in (("a.mkv", 10), ("b.mkv", 20)):
-        with av.open(str(tmp_path / name), "w") as writing:
-            stream = writing.add_stream("ffv1", rate=Fraction(25))
-            assert isinstance(stream, VideoStream)
-            stream.width = stream.height = 256
-            stream.pix_fmt = "bgr0"
-            for index in range(12):
-                image = np.full((256, 256, 3), step * index, np.uint8)
-                writing.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            writing.mux(stream.encode(None))
-    sheet = contact_sheet([("a", tmp_path / "a.mkv"), ("b", tmp_path / "b.mkv")], 12)
-    side = stage.TILE + stage.GAP
-    for row, step in ((0, 10), (1, 20)):
-        y = row * (stage.TILE + stage.CAPTION) + stage.CAPTION + stage.TILE // 2
-        shown = [int(sheet[y, column * side + 9, 0]) for column in range(stage.SHOWN)]
-        assert shown == [step * index for index in (1, 3, 5, 7, 9, 11)]

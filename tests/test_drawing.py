@@ -16,7 +16,8 @@ from understudy.composite import PAST
 from understudy.drawing import Cast, Drawer, Swapper
 from understudy.faces.pose import reference
 from understudy.in_front import Around
-from understudy.models.base import Recipe, SwapModel
+from understudy.models.base import SwapModel
+from understudy.models.recipe import Recipe
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch, Pose
 

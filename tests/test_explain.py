@@ -15,7 +15,6 @@ from painted import Act, film
 from understudy.cli import main
 from understudy.commands.explain import gallery_lines, table
 from understudy.contact import CAPTION, GAP, TILE
-from understudy.drawing import weights_hash
 from understudy.errors import (
     CheckpointError,
     ConsentError,
@@ -30,6 +29,7 @@ from understudy.media import xmp
 from understudy.media.images import read_image
 from understudy.models import base, load_model
 from understudy.models.gallery import path_of, read
+from understudy.models.hashing import weights_hash
 from understudy.preview import DETAILED
 from understudy.project import Project
 from understudy.traits import TRAITS

@@ -19,7 +19,7 @@ from painted import SIZE, Act, ColourTracker, paint
 from studio import CONVERT, build, command
 from understudy import files, model_search
 from understudy.conversion.own_gallery import cached_path, own_galleries
-from understudy.drawing import Swapper, weights_hash
+from understudy.drawing import Swapper
 from understudy.errors import (
     ConsentError,
     MediaError,
@@ -35,6 +35,7 @@ from understudy.exported import ExportedArtist
 from understudy.models import load_model
 from understudy.models.base import NETWORKS
 from understudy.models.gallery import read as read_gallery
+from understudy.models.hashing import weights_hash
 from understudy.progress import silent
 from understudy.project import Project
 from understudy.settings import ConvertSettings

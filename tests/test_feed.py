@@ -9,10 +9,10 @@ import torch
 
 from drawn import Drawn
 from understudy.course import Course
-from understudy.data.augment import Augmentation
 from understudy.data.labels import Labels
 from understudy.feed import Feed
 from understudy.models.focus import around_eyes
+from understudy.models.recipe import Augmentation
 from understudy.models.swift import Swift
 from understudy.progress import silent
 

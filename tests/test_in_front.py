@@ -22,7 +22,8 @@ from understudy.faces.occlusion import SIDE
 from understudy.faces.pose import reference
 from understudy.in_front import REACH, Around, Cover, Glance, certain, covers, steadied
 from understudy.media.video import VideoReader
-from understudy.models.base import Recipe, SwapModel
+from understudy.models.base import SwapModel
+from understudy.models.recipe import Recipe
 from understudy.render import lead
 from understudy.settings import ConvertSettings
 from understudy.showing import Shown, as_told

@@ -86,6 +86,8 @@ def test_a_lost_face_goes_on_as_one_track_without_a_gap(tmp_path: Path) -> None:
         assert x == pytest.approx(50 + 3 * index, abs=0.01)
     filled = [index for index in found.indices if found.faces(index)[0].score == 0]
     assert filled == [10, 11, 12, 13, 14]
+    passed = [(row.index, one.track) for row in found for one in row.faces]
+    assert passed == [(index, 0) for index in range(30)], "as one asks for them frame by frame"
     assert found.faces(12)[0].embedding is None
     assert not found.brief
 

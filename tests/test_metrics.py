@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy import metrics
+from understudy.faces.openings import inter_ocular
 from understudy.types import Floats, Image
 
 
@@ -149,7 +150,7 @@ def test_landmark_error_is_what_an_svd_fit_leaves() -> None:
     turn = u @ v
     assert np.linalg.det(turn) > 0
     left = x @ turn * sizes.sum() / (x**2).sum() - y
-    expected = np.linalg.norm(left, axis=1).mean() / metrics.inter_ocular(still)
+    expected = np.linalg.norm(left, axis=1).mean() / inter_ocular(still)
     assert expected > 0.01
     assert metrics.landmark_error(changed, still) == pytest.approx(expected, rel=1e-4)
 
@@ -159,23 +160,6 @@ def test_landmark_error_sees_a_mirror_and_refuses_a_point() -> None:
     mirrored = still * np.array([-1, 1, 1], np.float32)
     assert (metrics.landmark_error(mirrored, still) or 0) > 0.1
     assert metrics.landmark_error(np.zeros_like(still), still) is None
-
-
-def test_mouth_and_eyes_open() -> None:
-    points = np.zeros((468, 3), np.float32)
-    points[78], points[308] = (0, 0, 0), (40, 0, 0)
-    for upper, lower in metrics.MOUTH_LIPS:
-        points[upper], points[lower] = (20, -5, 0), (20, 5, 0)
-    points[263], points[362] = (60, -40, 0), (40, -40, 0)
-    for upper, lower in metrics.LEFT_EYE_LIDS:
-        points[upper], points[lower] = (50, -43, 0), (50, -37, 0)
-    points[33], points[133] = (-20, -40, 0), (0, -40, 0)
-    assert metrics.mouth_opening(points) == pytest.approx(10 / 40)
-    assert metrics.eye_opening(points) == pytest.approx((6 / 20, 0))
-    assert metrics.inter_ocular(points) == pytest.approx(60)
-    turned = moved(points, 33, 2.5, (7, -9))
-    assert metrics.mouth_opening(turned) == pytest.approx(10 / 40, rel=1e-4)
-    assert metrics.mouth_opening(np.zeros((468, 3), np.float32)) == 0
 
 
 def test_correlation() -> None:

@@ -15,12 +15,12 @@ import galleries
 from coming_and_going import snapshot, studio, trained
 from studio import build
 from understudy import files, model_search
-from understudy.drawing import weights_hash
 from understudy.errors import CheckpointError, TrustError
 from understudy.model_entries import enter_checkpoint, hashes_of
 from understudy.models import base, load_model
 from understudy.models.checkpoint import Snapshot, checkpoints, load, replace, save
 from understudy.models.gallery import kept_in, path_of
+from understudy.models.hashing import weights_hash
 from understudy.models.people import without_person
 from understudy.progress import Event, Progress
 from understudy.project import Project

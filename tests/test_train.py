@@ -14,7 +14,7 @@ from drawn import Drawn
 from tinynet import Tiny
 from understudy import course, feed
 from understudy import train as stage
-from understudy.data.augment import Augmentation, augment, core, planes
+from understudy.data.augment import augment, core, planes
 from understudy.errors import (
     CheckpointError,
     ConsentError,
@@ -30,6 +30,7 @@ from understudy.media.images import read_image
 from understudy.models import base, load_model, original
 from understudy.models.checkpoint import checkpoints, load
 from understudy.models.figures import measure
+from understudy.models.recipe import Augmentation
 from understudy.progress import Event, Progress
 from understudy.project import Project
 from understudy.schedule import State, learning_rate

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from understudy import metrics
 from understudy.errors import SettingsError
 from understudy.faces.masks import face_mask
+from understudy.faces.openings import mouth_opening
 from understudy.faces.pose import reference, rotation
 from understudy.faces.triangles import EYES, INNER_LIPS, LOWER_LIP, polygon
 from understudy.settings import ConvertSettings
@@ -184,4 +184,4 @@ def test_expression_and_pose_follow_the_film() -> None:
     red = (output[..., 0] - output[..., 1] > 0.3) & (mask > 0)
     low = np.nonzero(red)[0].max()
     assert abs(low - opened[14, 1]) < 4
-    assert metrics.mouth_opening(opened) > metrics.mouth_opening(shut)
+    assert mouth_opening(opened) > mouth_opening(shut)

@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from understudy.data.augment import Augmentation
-from understudy.models.base import Recipe, SwapModel
+from understudy.models.base import SwapModel
 from understudy.models.losses import mask_bce, masked_l1
+from understudy.models.recipe import Augmentation, Recipe
 
 
 class Tiny(SwapModel):

@@ -15,7 +15,7 @@ from understudy import files
 from understudy.errors import MediaError, ProjectError, SettingsError
 from understudy.matching import EVERYBODY, ORDERED, check_swaps, tell_swaps
 from understudy.models import SwapModel
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.scan import film_hash
 
 
@@ -53,7 +53,7 @@ def _swaps(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _render_of(
-    project: Project, film: Path, model: str, replace: str | None, with_: str | None
+    project: ProjectFolder, film: Path, model: str, replace: str | None, with_: str | None
 ) -> Path:
     """The newest film in the renders folder that was made of `film`. Raises MediaError."""
     digest = film_hash(film, project.cache_folder)
@@ -82,7 +82,7 @@ def _render_of(
 
 
 def choose(
-    project: Project,
+    project: ProjectFolder,
     model: str,
     network: SwapModel,
     film: Path,

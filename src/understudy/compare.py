@@ -44,17 +44,17 @@ from understudy import comparison, files, metrics
 from understudy.apart import Runs, run_apart
 from understudy.compute import choose_device, cores
 from understudy.contact import Row, sheet
-from understudy.contest import Contest, Scene, settle
+from understudy.contest import Contest, Scene, settle, words_of
 from understudy.data.faceset import Faceset
-from understudy.demo import contact_sheet
 from understudy.errors import ProjectError, StorageError
 from understudy.filenames import safe_stem
 from understudy.finishing_drawn import Finisher
 from understudy.held_out import Judged, judge
 from understudy.matching import EVERYBODY, WARP
+from understudy.media.film_sheet import contact_sheet
 from understudy.models import load_model, network_class
 from understudy.progress import Progress, silent
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.sealing import check_ready, pictured
 from understudy.settings import CompareSettings
 from understudy.trials import Trials
@@ -88,7 +88,7 @@ class CompareReport:
 
 
 def compare(
-    project: Project,
+    project: ProjectFolder,
     people: Sequence[str],
     settings: CompareSettings,
     film: Path | None = None,
@@ -132,7 +132,7 @@ def compare(
     others = {"truth": truth, "truth_mask": truth_mask, "target_mask": target_mask}
     contest = settle(project, people, settings, film, replace, with_, face, others)
     check_ready(project.settings.trust)
-    if film is None and WARP in settings.models.split(","):
+    if film is None and WARP in words_of(settings.models):
         progress.note("Without a film the warp is left out: give one with --film.")
     folder = (output or project.renders_folder / _folder_name(project, contest)).absolute()
     _check_output(folder / f"{STEM}.json")
@@ -142,7 +142,7 @@ def compare(
         return _Run(Trials(project, contest, folder, progress, apart)).all()
 
 
-def _folder_name(project: Project, contest: Contest) -> str:
+def _folder_name(project: ProjectFolder, contest: Contest) -> str:
     scene = contest.scene
     if scene is None:
         return "compare"

@@ -19,7 +19,7 @@ from understudy import files
 from understudy.consenting import Change, installation, put
 from understudy.errors import ConsentError, StorageError, UnknownPerson
 from understudy.person import check_name
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.trust import consent as consents
 from understudy.trust import consent_record as record_files
 from understudy.trust import signing
@@ -67,7 +67,7 @@ def sign(file: Path, key: Callable[[], Ed25519PrivateKey], output: Path) -> Chan
 
 
 def import_record(
-    project: Project,
+    project: ProjectFolder,
     file: Path,
     statement: Path | None = None,
     *,
@@ -136,7 +136,7 @@ def _check_incoming(file: Path, record: Consent, key: str | None) -> None:
         )
 
 
-def _check_not_taken_back(project: Project, record: Consent) -> None:
+def _check_not_taken_back(project: ProjectFolder, record: Consent) -> None:
     """An old record must not bring somebody back who was removed since."""
     for proof in sorted(project.revoked_folder.glob("*/consent.json")):
         known = record_files.read(proof)
@@ -156,7 +156,7 @@ def _check_not_taken_back(project: Project, record: Consent) -> None:
         )
 
 
-def export_record(project: Project, person: str, output: Path) -> Change:
+def export_record(project: ProjectFolder, person: str, output: Path) -> Change:
     """Write the record of a person, with its evidence beside it, for another project.
 
     Raises:

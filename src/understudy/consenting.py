@@ -25,7 +25,7 @@ from understudy.collect import keep, make_place
 from understudy.errors import ConsentError
 from understudy.person import Person
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.removal import RemovalReport, remove_person
 from understudy.trust import consent as consents
 from understudy.trust import consent_record as record_files
@@ -87,7 +87,7 @@ def footage_hashes(paths: Iterable[Path]) -> tuple[str, ...]:
 
 
 def grant(
-    project: Project,
+    project: ProjectFolder,
     person: str,
     footing: Footing,
     statement: Path | None = None,
@@ -112,7 +112,7 @@ def grant(
 
 
 def revoke(
-    project: Project,
+    project: ProjectFolder,
     person: str,
     reason: str | None,
     progress: Progress,
@@ -162,7 +162,7 @@ def revoke(
     return Revoked(record, proof, remove_person(project, person, progress))
 
 
-def _proof(project: Project, place: Person, record: Consent) -> Path:
+def _proof(project: ProjectFolder, place: Person, record: Consent) -> Path:
     """Keep a record that was taken back, with its evidence and those before it."""
     folder = project.revoked_folder / f"{place.name}-{record.sha256[:8]}"
     return folder if folder.exists() else _store(place, record.statement, folder, whole=True)

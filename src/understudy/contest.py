@@ -29,7 +29,7 @@ from understudy.settings import CompareSettings, TrainSettings, override
 from understudy.train import DEFAULT_MINUTES
 
 if TYPE_CHECKING:
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 BYTES_PER_WEIGHT = 16
 """In a checkpoint: the weight, its average, and the optimiser's two moments."""
@@ -105,7 +105,7 @@ def digest(*values: Any) -> str:
 
 
 def settle(
-    project: Project,
+    project: ProjectFolder,
     people: Sequence[str],
     settings: CompareSettings,
     film: Path | None,
@@ -130,7 +130,7 @@ def settle(
             "Networks are compared on the faces of two people or more.",
             "Add and extract a second person, then: understudy compare",
         )
-    models = _models([word.strip() for word in settings.models.split(",") if word.strip()])
+    models = _models(words_of(settings.models))
     if film is None:
         _no_film(replace or with_ or face, others)
         models = tuple(model for model in models if model != WARP)
@@ -150,6 +150,11 @@ def settle(
     contest = Contest(models, people, training, names, courses, scene)
     _check_space(project, contest)
     return contest
+
+
+def words_of(models: str) -> list[str]:
+    """The models that a setting names, commas between them, blanks left out."""
+    return [word for part in models.split(",") if (word := part.strip())]
 
 
 def _models(wanted: Sequence[str]) -> tuple[str, ...]:
@@ -178,7 +183,7 @@ def _no_film(named: str | None, others: Mapping[str, Path | None]) -> None:
         )
 
 
-def _training(project: Project, settings: CompareSettings, network: str) -> TrainSettings:
+def _training(project: ProjectFolder, settings: CompareSettings, network: str) -> TrainSettings:
     given: dict[str, Any] = {"network": network, "encoder_from": None}
     given |= {} if network == "swift" else {"base": "none"}
     given |= {
@@ -200,7 +205,7 @@ def _name(network: str, how: TrainSettings, prints: Mapping[str, str]) -> str:
 
 
 def _scene(
-    project: Project,
+    project: ProjectFolder,
     people: Sequence[str],
     film: Path,
     replace: str | None,
@@ -249,7 +254,7 @@ def _film(path: Path) -> MediaInfo:
     return info
 
 
-def _check_space(project: Project, contest: Contest) -> None:
+def _check_space(project: ProjectFolder, contest: Contest) -> None:
     """Raises StorageError when the disk is likely too small for the models to be trained."""
     need = 0
     for network, course in contest.courses.items():

@@ -24,7 +24,7 @@ from understudy.permission import permit
 from understudy.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 MIN_FACES = 32
 """Faces of a person below which training is refused; some hundred are better."""
@@ -56,7 +56,7 @@ class Course:
 
 
 def plan(
-    project: Project,
+    project: ProjectFolder,
     people: Sequence[str],
     folder: Path,
     settings: TrainSettings,
@@ -122,7 +122,7 @@ def _distinct(people: Sequence[str]) -> None:
 
 
 def _together(
-    project: Project,
+    project: ProjectFolder,
     known: dict[str, Any] | None,
     people: Sequence[str],
     folder: Path,
@@ -179,7 +179,7 @@ def _joined(
     return Course(known["network"], known["size"], everybody, learning, freeze)
 
 
-def facesets(project: Project, course: Course, tell: Tell) -> dict[str, Faceset]:
+def facesets(project: ProjectFolder, course: Course, tell: Tell) -> dict[str, Faceset]:
     """The facesets of who learns, and of those among the others who may and can lend pictures,
     in the model's order.
 

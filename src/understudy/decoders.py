@@ -34,11 +34,12 @@ from understudy.models.checkpoint import (
 )
 from understudy.models.decoder_file import Label, read, write
 from understudy.models.gallery import Gallery
-from understudy.models.people import check_decoders, digest, encoder_digest, with_person
+from understudy.models.hashing import digest
+from understudy.models.people import check_decoders, encoder_digest, with_person
 from understudy.permission import permit
 from understudy.person import check_name
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.schedule import State
 from understudy.trust import consent as consents
 from understudy.trust.consent import Consent
@@ -65,7 +66,7 @@ class DecoderReport:
 
 
 def export_person(
-    project: Project,
+    project: ProjectFolder,
     person: str,
     model: str,
     output: Path | None,
@@ -132,7 +133,7 @@ def _gallery_of(folder: Path, person: str, progress: Progress) -> Gallery | None
 
 
 def import_person(
-    project: Project, file: Path, model: str, statement: Path | None, progress: Progress
+    project: ProjectFolder, file: Path, model: str, statement: Path | None, progress: Progress
 ) -> DecoderReport:
     """Take the decoder in `file` into `model`, with its gallery, and its person into the project.
 
@@ -240,7 +241,7 @@ class _Named:
     consent: Consent | None
 
 
-def _settle(project: Project, label: Label, statement: Path | None) -> None:
+def _settle(project: ProjectFolder, label: Label, statement: Path | None) -> None:
     """See that the person is in the project with a consent that holds. Raises ConsentError."""
     name = label.person
     if name in project.people:

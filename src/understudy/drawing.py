@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -20,6 +19,7 @@ from understudy.faces.masks import face_mask
 from understudy.grain import seed_of
 from understudy.in_front import Around, Cover, covers
 from understudy.models import SwapModel
+from understudy.models.hashing import weights_hash
 from understudy.settings import ConvertSettings
 from understudy.showing import as_told, looked_at
 from understudy.types import Face, Floats, Frame, Image, Patch
@@ -145,15 +145,6 @@ class Trained:
 
     def with_settings(self, settings: ConvertSettings) -> Trained:
         return Trained(self.name, self.network, settings, self.device, self.galleries)
-
-
-def weights_hash(model: SwapModel) -> str:
-    """Hex SHA-256 over the names and values of a model's weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 class Drawer(Detailed, ABC):

@@ -20,7 +20,7 @@ from understudy.traits import of_faceset
 from understudy.types import Float64s, Floats, Image
 
 if TYPE_CHECKING:
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 TOGETHER = "everybody"
 """What people are called whose faces one decoder draws."""
@@ -62,7 +62,7 @@ def called(names: Sequence[str]) -> str:
 
 
 def encode_people(
-    project: Project, network: SwapModel, names: Sequence[str], share: float
+    project: ProjectFolder, network: SwapModel, names: Sequence[str], share: float
 ) -> Encoded:
     """Read the facesets of `names` and encode them.
 

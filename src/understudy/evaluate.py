@@ -60,7 +60,7 @@ from typing import Any
 
 import numpy as np
 
-from understudy import files, metrics, weights
+from understudy import files, weights
 from understudy.chosen import Chosen, choose
 from understudy.compute import bfloat16_pays, choose_device, few_threads
 from understudy.data.faceset import Faceset
@@ -75,6 +75,7 @@ from understudy.evaluation.seen import plain
 from understudy.evaluation.wording import own_footage
 from understudy.evaluation_page import Evaluation, Measured, build
 from understudy.faces.analyser import FaceAnalyser
+from understudy.faces.openings import eye_opening, mouth_opening
 from understudy.filenames import safe_stem
 from understudy.gaze import Gaze
 from understudy.lacking import Openings, Reach, missing_expressions, missing_reach
@@ -85,7 +86,7 @@ from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
 from understudy.models.gallery import path_of
 from understudy.progress import Progress, silent
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.redraw import Redrawn, redraw
 from understudy.report import Curve, Plot
 from understudy.scan import Scan, scan
@@ -137,7 +138,7 @@ class EvaluateReport:
 
 
 def evaluate(
-    project: Project,
+    project: ProjectFolder,
     model: str,
     film: Path | None = None,
     swap: Path | None = None,
@@ -287,7 +288,7 @@ def _values(
     return values
 
 
-def _facesets(project: Project, network: SwapModel) -> dict[str, Faceset]:
+def _facesets(project: ProjectFolder, network: SwapModel) -> dict[str, Faceset]:
     """Facesets of everybody in the project who has one, those of the model first."""
     names = [*network.people, *(name for name in project.people if name not in network.people)]
     return {
@@ -327,13 +328,13 @@ def _missing(measured: Measured, faceset: Faceset | None) -> list[Sentence]:
 def _openings(faceset: Faceset) -> Openings:
     meshes = faceset.meshes
     return Openings(
-        [sum(metrics.eye_opening(mesh)) / 2 for mesh in meshes],
-        [metrics.mouth_opening(mesh) for mesh in meshes],
+        [sum(eye_opening(mesh)) / 2 for mesh in meshes],
+        [mouth_opening(mesh) for mesh in meshes],
     )
 
 
 def _measure(
-    project: Project,
+    project: ProjectFolder,
     chosen: Chosen,
     films: Films,
     facesets: Mapping[str, Faceset],
@@ -423,7 +424,7 @@ def _reconstruct(
 
 
 def _replayed(
-    project: Project,
+    project: ProjectFolder,
     model: str,
     state: Mapping[str, Any],
     network: SwapModel,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from understudy.evaluation import Seen, tables
 from understudy.measure import Films, Moment
-from understudy.media.video import VideoReader
+from understudy.media.still import still
 from understudy.redraw import Redrawn
 from understudy.report import Curve, Item, Plot, Section, Strip, Table, Words, number, page
 from understudy.scores import Sentence, SwapScores
@@ -97,18 +95,6 @@ def worst_moments(moments: Sequence[Moment]) -> list[Moment]:
         if len(found) == WORST:
             break
     return found
-
-
-def still(path: Path, seconds: float, start: Fraction | None = None) -> Image | None:
-    """The picture of a film nearest after `seconds` since its first frame (or its part's)."""
-    with VideoReader(path, start) as reader:
-        first = next(iter(reader), None)
-        half = 1 / (2 * reader.info.rate) if reader.info.rate else Fraction(1, 100)
-    if first is None:
-        return None
-    with VideoReader(path, first.time + Fraction(seconds) - half) as reader:
-        found = next(iter(reader), None)
-    return None if found is None else found.image
 
 
 def part(image: Image, box: Box) -> Image:

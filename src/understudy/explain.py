@@ -34,7 +34,6 @@ from understudy.compute import choose_device
 from understudy.contact import WEBP_QUALITY
 from understudy.conversion.gallery_explained import chart, told
 from understudy.conversion.gallery_in_film import look_up
-from understudy.drawing import weights_hash
 from understudy.encoded import encode_people
 from understudy.errors import SettingsError
 from understudy.finishing_drawn import Finisher
@@ -43,13 +42,14 @@ from understudy.models import load_model
 from understudy.models.anatomy import Anatomy, dissect
 from understudy.models.checkpoint import load_state
 from understudy.models.gallery import Gallery, path_of, read
+from understudy.models.hashing import weights_hash
 from understudy.permission import permit
 from understudy.progress import Progress, silent
 from understudy.sealing import check_ready, pictured
 from understudy.settings import ExplainSettings
 
 if TYPE_CHECKING:
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 SCHEMA_VERSION = 2
 
@@ -86,7 +86,7 @@ class ExplainReport:
 
 
 def explain(
-    project: Project,
+    project: ProjectFolder,
     model: str,
     output: Path | None,
     settings: ExplainSettings,

@@ -22,7 +22,6 @@ import torch
 
 from understudy import files
 from understudy.data.faceset import Faceset
-from understudy.drawing import weights_hash
 from understudy.errors import FacesError, TrainingError
 from understudy.exchange.card import Card, Kind, grant
 from understudy.exchange.checking import Contract
@@ -31,9 +30,10 @@ from understudy.exchange.whole_face import window
 from understudy.exchange.writing import graph, module, write
 from understudy.model_entries import enter_export
 from understudy.models import SwapModel, load_model
+from understudy.models.hashing import weights_hash
 from understudy.permission import permit
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.sealing import check_ready
 from understudy.trust.consent import require
 from understudy.types import Floats
@@ -63,7 +63,7 @@ class ExportReport:
 
 
 def export(
-    project: Project,
+    project: ProjectFolder,
     person: str,
     model: str,
     kind: Kind,
@@ -128,7 +128,7 @@ def export(
         difference=difference,
         checked=len(crops),
     )
-    output = output or project.folder / "exports" / f"{model}-{person}.{kind}"
+    output = output or project.exports_folder / f"{model}-{person}.{kind}"
     files.clear_leftovers(output)
     with files.atomic(output) as temporary:
         write(temporary, proto, card)
@@ -136,7 +136,7 @@ def export(
     return ExportReport(output, card, side, output.stat().st_size)
 
 
-def _held_out(project: Project, network: SwapModel) -> Floats:
+def _held_out(project: ProjectFolder, network: SwapModel) -> Floats:
     """Core crops that the model was not trained on: float32 (N, S, S, 3), RGB 0..1, with the
     margin of the stored crops. Raises FacesError."""
     found = []

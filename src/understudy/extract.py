@@ -32,7 +32,7 @@ from understudy.scan import FollowsFaces, film_hash, scan, scan_key, trackers
 from understudy.settings import ExtractSettings, ScanSettings
 
 if TYPE_CHECKING:
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 USEFUL = 30
 """With fewer faces than this a note says that more are needed."""
@@ -80,7 +80,7 @@ class ExtractReport:
 
 
 def extract(
-    project: Project,
+    project: ProjectFolder,
     person: str,
     settings: ExtractSettings,
     scan_settings: ScanSettings,

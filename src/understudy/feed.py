@@ -18,9 +18,10 @@ from understudy.data.augment import Batch, augment, generator, planes
 from understudy.data.doubles import Doubles
 from understudy.data.faceset import Faceset
 from understudy.data.labels import Labels, Told
-from understudy.data.sampling import Indices, sample
-from understudy.models.base import Recipe
+from understudy.data.sampling import sample
+from understudy.data.split import Indices
 from understudy.models.focus import around_eyes
+from understudy.models.recipe import Recipe
 from understudy.progress import Progress
 
 MEASURED = 48

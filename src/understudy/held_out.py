@@ -19,7 +19,6 @@ from understudy.data.faceset import Faceset
 from understudy.drawing import BATCH, Swapper
 from understudy.models import SwapModel
 from understudy.progress import Progress
-from understudy.redraw import cores
 from understudy.scores import Reconstruction
 from understudy.settings import ConvertSettings
 from understudy.types import Floats, Image
@@ -65,8 +64,8 @@ def judge(
         with progress.task(f"redraw {person} with {network.network}", "faces", len(rows)) as task:
             for first in range(0, len(rows), BATCH):
                 batch = rows[first : first + BATCH].tolist()
-                seen, _ = cores(faceset.load(network.size, rows=batch))
-                truth, masks = cores(faceset.load(size, rows=batch))
+                seen, _ = faceset.load(network.size, rows=batch).core()
+                truth, masks = faceset.load(size, rows=batch).core()
                 drawn = [_enlarged(image, size) for image in swapper.draw(list(seen))[0]]
                 for row, true, image, mask in zip(batch, truth, drawn, masks, strict=True):
                     weights = mask.astype(np.float32) / 255

@@ -29,7 +29,6 @@ from understudy import files, latents
 from understudy.compute import choose_device
 from understudy.contact import Row, grid, sheet
 from understudy.data.augment import planes
-from understudy.drawing import weights_hash
 from understudy.encoded import Encoded, called, encode_people, tensor
 from understudy.faces.analyser import FaceAnalyser
 from understudy.finding import Finder
@@ -38,6 +37,7 @@ from understudy.latents import Direction
 from understudy.models import SwapModel, load_model
 from understudy.models.checkpoint import load_state
 from understudy.models.figures import CHUNK, measure
+from understudy.models.hashing import weights_hash
 from understudy.permission import permit
 from understudy.preview import pixels
 from understudy.progress import Progress, Task, silent
@@ -47,7 +47,7 @@ from understudy.traits import TRAITS
 from understudy.types import Float64s, Image
 
 if TYPE_CHECKING:
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 SCHEMA_VERSION = 2
 
@@ -82,7 +82,7 @@ class ImagineReport:
 
 
 def imagine(
-    project: Project,
+    project: ProjectFolder,
     model: str,
     person: str | None,
     output: Path | None,

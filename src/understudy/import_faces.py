@@ -30,7 +30,7 @@ from understudy.exchange.rows import grouped, imported_files
 from understudy.media.images import IMAGE_SUFFIXES
 from understudy.person import Person
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.settings import ExtractSettings, ScanSettings
 from understudy.trust import consent as consents
 from understudy.trust.consent import Footing
@@ -64,7 +64,7 @@ class ImportReport:
 
 
 def import_faces(
-    project: Project,
+    project: ProjectFolder,
     person: str,
     sources: Sequence[Path],
     footing: Footing | None,

@@ -12,7 +12,7 @@ import torch
 
 from understudy import latents, metrics
 from understudy.contact import WEBP_QUALITY, Row, sheet, write_still
-from understudy.data.sampling import Indices
+from understudy.data.split import Indices
 from understudy.encoded import Encoded
 from understudy.finishing_drawn import Finisher
 from understudy.heat import heat_map

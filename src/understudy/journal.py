@@ -11,12 +11,11 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from understudy.data.augment import core
-from understudy.data.sampling import Indices
+from understudy.data.split import Indices
 from understudy.files import storage_errors
 from understudy.media.images import write_image
 from understudy.models.base import SwapModel
-from understudy.preview import PEOPLE, sheet
-from understudy.training.rehearsal import Finished
+from understudy.preview import PEOPLE, Finished, sheet
 
 SHOWN = 4
 """Held-out faces of each person on a preview sheet, at most."""

@@ -20,6 +20,7 @@ from understudy import metrics
 from understudy.errors import MediaError
 from understudy.faces.align import alignment, transform_points, warp
 from understudy.faces.masks import face_mask
+from understudy.faces.openings import eye_opening, mouth_opening
 from understudy.media.shape import rgb_of, shown
 from understudy.media.video import VideoReader
 from understudy.types import Box, Face, Floats, Frame, Image, Pose
@@ -47,8 +48,8 @@ class Look:
 
     @classmethod
     def of(cls, face: Face, gaze: float | None = None) -> Self:
-        left, right = metrics.eye_opening(face.landmarks)
-        return cls(metrics.mouth_opening(face.landmarks), (left + right) / 2, face.pose, gaze)
+        left, right = eye_opening(face.landmarks)
+        return cls(mouth_opening(face.landmarks), (left + right) / 2, face.pose, gaze)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from understudy.data.scans import Scan
+from understudy.data.scans import FrameRow, Scan
 from understudy.faces.analyser import covered
 from understudy.types import Face, Floats, Pose, Track
 
@@ -92,6 +92,11 @@ class MendedScan(Scan):
         if not self.cuts:
             return found
         return [replace(f, track=_number(self.cuts, f.track, index)) for f in found]
+
+    def __iter__(self) -> Iterator[FrameRow]:
+        """Every scanned frame with its faces as `faces` gives them, in order."""
+        for row in super().__iter__():
+            yield replace(row, faces=tuple(self.faces(row.index)))
 
     def _filled(self, gap: Gap, index: int) -> Face:
         start, place, end = (self.place(at) for at in (gap.before, index, gap.after))

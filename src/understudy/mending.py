@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.data import records
+from understudy.data.cluster import TOGETHER
 from understudy.data.scans import Scan, chunk_file
-from understudy.data.whose import TOGETHER
 from understudy.mended import Gap, MendedScan, Stretch
 from understudy.types import Float64s, Floats, Track
 

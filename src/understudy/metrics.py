@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.faces.openings import inter_ocular
+from understudy.media.colour import luma
 from understudy.types import Float64s, Floats, Image
 
 Mask = NDArray[np.floating] | NDArray[np.bool_]
@@ -25,15 +27,6 @@ PSNR_CEILING = 100.0
 INSIDE = 0.5
 """Smallest mask weight that counts as inside."""
 
-# Mesh points as in the face mesh's published topology. "Left" and "right" are the person's.
-MOUTH_CORNERS = (78, 308)
-MOUTH_LIPS = ((82, 87), (13, 14), (312, 317))
-RIGHT_EYE_CORNERS = (33, 133)
-RIGHT_EYE_LIDS = ((160, 144), (159, 145), (158, 153))
-LEFT_EYE_CORNERS = (263, 362)
-LEFT_EYE_LIDS = ((387, 373), (386, 374), (385, 380))
-
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
@@ -69,11 +62,6 @@ def psnr(a: Image, b: Image, mask: Mask | None = None) -> float | None:
     if error == 0:
         return PSNR_CEILING
     return min(PSNR_CEILING, 10 * math.log10(255**2 / error))
-
-
-def luma(image: Image) -> Floats:
-    """BT.601 luma, float32 (h, w), 0..255."""
-    return image.astype(np.float32) @ _LUMA
 
 
 def _blur(plane: Float64s) -> Float64s:
@@ -115,41 +103,6 @@ def ssim(a: Image, b: Image, mask: Mask | None = None) -> float | None:
         slice(max(0, int(columns[0]) - margin), int(columns[-1]) + margin + 1),
     )
     return float(ssim_map(a[part], b[part])[where[part]].mean())
-
-
-def _gap(landmarks: Floats, pair: tuple[int, int]) -> float:
-    return float(np.linalg.norm(landmarks[pair[0]] - landmarks[pair[1]]))
-
-
-def _opening(
-    landmarks: Floats, pairs: Sequence[tuple[int, int]], corners: tuple[int, int]
-) -> float:
-    width = _gap(landmarks, corners)
-    return sum(_gap(landmarks, pair) for pair in pairs) / len(pairs) / width if width > 0 else 0.0
-
-
-def mouth_opening(landmarks: Floats) -> float:
-    """Height between the inner lips over the width of the inner mouth, in 3-D; 0 is shut."""
-    return _opening(landmarks, MOUTH_LIPS, MOUTH_CORNERS)
-
-
-def eye_opening(landmarks: Floats) -> tuple[float, float]:
-    """Height between the lids over the eye's width, in 3-D: (person's left, right).
-
-    The "eye aspect ratio" of Soukupova and Cech, 2016, with three pairs of lid points.
-    """
-    return (
-        _opening(landmarks, LEFT_EYE_LIDS, LEFT_EYE_CORNERS),
-        _opening(landmarks, RIGHT_EYE_LIDS, RIGHT_EYE_CORNERS),
-    )
-
-
-def inter_ocular(landmarks: Floats) -> float:
-    """Distance between the middles of the two eyes in the image, pixels."""
-    points = landmarks[:, :2]
-    left = points[list(LEFT_EYE_CORNERS)].mean(0)
-    right = points[list(RIGHT_EYE_CORNERS)].mean(0)
-    return float(np.linalg.norm(left - right))
 
 
 def landmark_error(landmarks: Floats, reference: Floats) -> float | None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from understudy import files, model_search
-from understudy.drawing import weights_hash
 from understudy.errors import CheckpointError, ConsentError, UnderstudyError
 from understudy.models.checkpoint import checkpoints, load
 from understudy.models.gallery import kept_in
+from understudy.models.hashing import weights_hash
 from understudy.progress import Progress
 from understudy.trust import model_records
 from understudy.trust.consent import Consent

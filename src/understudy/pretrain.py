@@ -24,12 +24,12 @@ from understudy import compute, files
 from understudy.data.augment import planes
 from understudy.data.faceset import Faceset
 from understudy.data.labels import Labels, read_labels
-from understudy.data.sampling import Indices
-from understudy.drawing import weights_hash
+from understudy.data.split import Indices
 from understudy.errors import SettingsError
 from understudy.model_entries import enter_export, on_file
 from understudy.models.checkpoint import load_model
 from understudy.models.figures import Figures, measure
+from understudy.models.hashing import weights_hash
 from understudy.models.modulated import Modulated
 from understudy.models.pretrained import Known, latents, mean_person, read_base, write_base
 from understudy.models.readings import POOR, Readings, fit
@@ -40,7 +40,7 @@ from understudy.settings import TrainSettings
 from understudy.train import TrainReport, train
 
 if TYPE_CHECKING:
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 FEWEST = 8
 """People from whom a base can learn, at least."""
@@ -72,7 +72,7 @@ class PretrainReport:
 
 
 def pretrain(
-    project: Project,
+    project: ProjectFolder,
     people: Sequence[str],
     name: str,
     settings: TrainSettings,
@@ -160,7 +160,7 @@ def pretrain(
     return PretrainReport(trained, output, judged, agreement)
 
 
-def _check_labels(project: Project, found: Labels, people: Sequence[str]) -> None:
+def _check_labels(project: ProjectFolder, found: Labels, people: Sequence[str]) -> None:
     """Raises SettingsError when a frame of somebody's faces has no label."""
     for person in people:
         frames = Faceset.open(project.person(person).faces_folder).frames
@@ -173,7 +173,7 @@ def _check_labels(project: Project, found: Labels, people: Sequence[str]) -> Non
             )
 
 
-def _some(project: Project, person: str, size: int, count: int) -> tuple[Tensor, Indices]:
+def _some(project: ProjectFolder, person: str, size: int, count: int) -> tuple[Tensor, Indices]:
     """So many of somebody's faces, evenly spread, uint8 (N, 4, S', S'), and their frames."""
     faceset = Faceset.open(project.person(person).faces_folder)
     rows = np.linspace(0, len(faceset) - 1, min(len(faceset), count)).astype(int)
@@ -188,7 +188,7 @@ def _truth(found: Labels, frames: Mapping[str, Indices]) -> Tensor:
 
 
 def _checked(
-    project: Project, readings: Readings, network: Swift, found: Labels, people: Sequence[str]
+    project: ProjectFolder, readings: Readings, network: Swift, found: Labels, people: Sequence[str]
 ) -> tuple[Readings, dict[str, float]]:
     """Those that hold for people whom the base has not seen, and how well they do (mean
     correlation); all of them when there is nobody to check with."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from understudy.data.faceset import Faceset
+from understudy.data.split import Indices
 from understudy.models.base import SwapModel
-from understudy.training.rehearsal import Finished
+from understudy.settings import ConvertSettings
 from understudy.types import Image
 
 GAP = 4
@@ -24,6 +29,38 @@ INK = (220, 220, 220)
 
 PEOPLE = 6
 """As whom a face is drawn, at most."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What conversion makes of one person's held-out faces.
+
+    Attributes:
+        comes: whose face was put there.
+        pictures: core crops, RGB uint8 (S, S, 3).
+    """
+
+    comes: str
+    pictures: Sequence[Image]
+
+
+class Rehearses(Protocol):
+    """Draws swaps of held-out faces as a conversion would draw them."""
+
+    @property
+    def people(self) -> list[str]:
+        """Whose faces are drawn over."""
+
+    def draw(self, model: SwapModel, others: Mapping[str, Sequence[str]]) -> dict[str, Finished]:
+        """The swaps by target, with the first of the `others` of each who can be drawn so.
+        Raises CheckpointError when a person's gallery is damaged."""
+
+
+Rehearse = Callable[
+    [Path, Mapping[str, Faceset], Mapping[str, Indices], ConvertSettings, torch.device], Rehearses
+]
+"""Makes one for a model: its folder, the facesets, the rows to show of each, how faces are laid
+over frames, and where to compute. Training is given it, because it comes before conversion."""
 
 
 @torch.no_grad()

@@ -98,6 +98,7 @@ class Project(ProjectFilms):
                 )
             name = "-".join(self.person(person).name for person in people)
         from understudy.train import train
+        from understudy.training.rehearsal import Rehearsal
 
         return train(
             self,
@@ -107,6 +108,7 @@ class Project(ProjectFilms):
             progress or silent(),
             add=add,
             freeze=freeze_encoder,
+            rehearse=Rehearsal,
         )
 
     def pretrain(

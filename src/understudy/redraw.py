@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from understudy import metrics
-from understudy.data.faceset import Faceset, FacesetArrays
-from understudy.data.sampling import Indices
+from understudy.data.faceset import Faceset
+from understudy.data.split import Indices
 from understudy.drawing import BATCH, Swapper
 from understudy.scores import Reconstruction
 from understudy.types import Image
@@ -24,13 +24,6 @@ class Redrawn:
 
     figures: Reconstruction
     pictures: Sequence[tuple[Image, Image]]
-
-
-def cores(arrays: FacesetArrays) -> tuple[Image, Image]:
-    """What a network sees of the pictures: RGB uint8 (N, S, S, 3) and masks uint8 (N, S, S)."""
-    edge = (arrays.images.shape[1] - arrays.size) // 2
-    part = slice(edge, edge + arrays.size)
-    return arrays.images[:, part, part], arrays.masks[:, part, part]
 
 
 def redraw(
@@ -55,7 +48,7 @@ def redraw(
     pictures: list[tuple[Image, Image]] = []
     for first in range(0, len(rows), BATCH):
         batch = rows[first : first + BATCH]
-        images, masks = cores(faceset.load(size, rows=batch.tolist()))
+        images, masks = faceset.load(size, rows=batch.tolist()).core()
         outputs, _ = swapper.draw(list(images))
         drawn = np.rint(outputs * 255).astype(np.uint8)
         for row, true, image, mask in zip(batch, images, drawn, masks, strict=True):

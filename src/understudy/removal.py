@@ -36,7 +36,7 @@ from understudy.models.checkpoint import (
 from understudy.models.people import without_person
 from understudy.person import Person
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.renders import consent_ids, made_with
 from understudy.scan import scan_key
 from understudy.schedule import State
@@ -65,7 +65,7 @@ class RemovalReport:
     elsewhere: tuple[str, ...] = ()
 
 
-def remove_person(project: Project, name: str, progress: Progress) -> RemovalReport:
+def remove_person(project: ProjectFolder, name: str, progress: Progress) -> RemovalReport:
     """Remove everything that the project holds of `name`.
 
     Raises:
@@ -97,7 +97,7 @@ def remove_person(project: Project, name: str, progress: Progress) -> RemovalRep
 class _Removal:
     """A removal under way; each method may be repeated."""
 
-    project: Project
+    project: ProjectFolder
     place: Person
     progress: Progress
     told: list[str] = field(default_factory=list)

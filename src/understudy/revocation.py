@@ -15,7 +15,7 @@ from understudy.consent_exchange import read_record, write_new
 from understudy.consenting import Change, Revoked, revoke
 from understudy.errors import ConsentError
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.trust import consent as consents
 from understudy.trust import consent_record as record_files
 from understudy.trust import signing
@@ -64,7 +64,7 @@ def revoked_by_person(record: Consent) -> bool:
 
 
 def import_revocation(
-    project: Project, file: Path, progress: Progress, *, key: str | None = None
+    project: ProjectFolder, file: Path, progress: Progress, *, key: str | None = None
 ) -> Revoked:
     """Take a consent back because the person signed that; see `consenting.revoke`.
 
@@ -79,7 +79,7 @@ def import_revocation(
     return revoke(project, record.person, None, progress, record)
 
 
-def check_revocation(project: Project, file: Path, *, key: str | None = None) -> Consent:
+def check_revocation(project: ProjectFolder, file: Path, *, key: str | None = None) -> Consent:
     """The record in a file, if the person took the consent on file back.
 
     Args:

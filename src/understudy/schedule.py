@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
-from understudy.models.base import Recipe
+from understudy.models.recipe import Recipe
 
 
 @dataclass

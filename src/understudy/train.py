@@ -43,18 +43,17 @@ from understudy.models.people import only, put_back
 from understudy.models.pretrained import Base
 from understudy.models.together import own_share
 from understudy.outlook import outlook
-from understudy.preview import others_of
+from understudy.preview import Finished, Rehearse, Rehearses, others_of
 from understudy.progress import Progress, Task, silent
 from understudy.schedule import State, learning_rate
 from understudy.sealing import check_ready
 from understudy.settings import ConvertSettings, TrainSettings
 from understudy.training.gallery_choice import make_galleries
-from understudy.training.rehearsal import Finished, Rehearsal
 
 if TYPE_CHECKING:
     from understudy.data.faceset import Faceset
     from understudy.data.labels import Labels
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 DEFAULT_MINUTES, KNOWN_MINUTES = 10.0, 5.0
 """How long to train when nobody says, and where a base knows everybody: there swaps are as good as
@@ -100,7 +99,7 @@ class TrainReport:
 
 
 def train(
-    project: Project,
+    project: ProjectFolder,
     people: Sequence[str],
     name: str,
     settings: TrainSettings,
@@ -109,6 +108,7 @@ def train(
     add: Sequence[str] = (),
     freeze: bool = False,
     labels: Labels | None = None,
+    rehearse: Rehearse | None = None,
 ) -> TrainReport:
     """Train the model `name` on the facesets of `people`, or go on with it.
 
@@ -121,6 +121,8 @@ def train(
         freeze: train only the decoders of those who join. The encoder and all other decoders
             stay as they are, to the bit.
         labels: what is known of the frames of everybody who learns, for networks that can be told.
+        rehearse: draws swaps for the preview sheets, where people have galleries; without it the
+            sheets show what the network alone draws.
 
     Raises:
         UnknownPerson, ConsentError, FacesError, SettingsError: before anything is computed.
@@ -143,8 +145,8 @@ def train(
         run = _Run(course, found, folder, settings, progress, labels)
         learned = {person: found[person] for person in course.learning}
         _keep_galleries(folder, learned, run.state.held_out, settings, progress)
-        if settings.gallery:
-            run.rehearse(project.settings.convert, found)
+        if settings.gallery and rehearse is not None:
+            run.rehearse(rehearse, project.settings.convert, found)
         before = run.state.seconds
         with progress.task(f"train {name}", *run.counted()) as task:
             due = time.monotonic() + settings.report_every
@@ -252,7 +254,7 @@ class _Run:
             self._meet(course.base, progress)
         self._learn_from(snapshot)
         self.journal = Journal(folder, self.state.step)
-        self.rehearsal: Rehearsal | None = None
+        self.rehearsal: Rehearses | None = None
         self.seen = 0
         self.bad = 0
         self.terms: dict[str, float] | None = None
@@ -311,12 +313,14 @@ class _Run:
             f"{saved.seconds / 60:.3g} minutes); give more --minutes or --steps in all."
         )
 
-    def rehearse(self, settings: ConvertSettings, found: Mapping[str, Faceset]) -> None:
+    def rehearse(
+        self, rehearse: Rehearse, settings: ConvertSettings, found: Mapping[str, Faceset]
+    ) -> None:
         """Let preview sheets show swaps as conversion draws them with these settings."""
         kept = self.feed.kept
         shown = shown_of({person: len(rows) for person, rows in kept.items()})
         rows = {person: kept[person][places] for person, places in shown.items()}
-        self.rehearsal = Rehearsal(self.folder, found, rows, settings, self.device)
+        self.rehearsal = rehearse(self.folder, found, rows, settings, self.device)
 
     def _finished(self, average: SwapModel, task: Task) -> dict[str, Finished]:
         """Swaps for a preview sheet, as conversion draws them; none with a damaged gallery, which

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from understudy import metrics
 from understudy.data.faceset import Faceset
 from understudy.data.records import unvectors
-from understudy.data.sampling import Indices
 from understudy.data.scans import LANDMARKS
+from understudy.data.split import Indices
 from understudy.faces.masks import face_mask
-from understudy.redraw import cores
+from understudy.faces.openings import eye_opening, mouth_opening
+from understudy.media.colour import luma
 from understudy.types import Floats, Image, Pose
 
 TRAITS = ("mouth", "eyes", "yaw", "pitch", "brightness", "side light")
@@ -30,9 +30,9 @@ def measure(image: Image, points: Floats, landmarks: Floats, pose: Pose) -> tupl
         landmarks: (468, 3), the mesh in three dimensions, in any unit and place.
         pose: of the head.
     """
-    left, right = metrics.eye_opening(landmarks)
+    left, right = eye_opening(landmarks)
     mask = face_mask(points, image.shape[0], soft=0)
-    grey = metrics.luma(image) / 255
+    grey = luma(image) / 255
     rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
     top, along = points[FOREHEAD, :2], points[CHIN, :2] - points[FOREHEAD, :2]
     across = (rows - top[1]) * along[0] - (columns - top[0]) * along[1]
@@ -42,7 +42,7 @@ def measure(image: Image, points: Floats, landmarks: Floats, pose: Pose) -> tupl
     ]
     brightness = float((grey * mask).sum() / max(float(mask.sum()), 1e-6))
     return (
-        metrics.mouth_opening(landmarks),
+        mouth_opening(landmarks),
         (left + right) / 2,
         pose.yaw,
         pose.pitch,
@@ -62,7 +62,7 @@ def of_faceset(faceset: Faceset, size: int, rows: Indices) -> tuple[Image, Image
         FacesError, MediaError: a picture cannot be read.
     """
     arrays = faceset.load(size, rows=rows.tolist())
-    images, masks = cores(arrays)
+    images, masks = arrays.core()
     edge = (arrays.images.shape[1] - size) // 2
     solid = unvectors(faceset.table["landmarks"]).reshape(-1, LANDMARKS, 3)[rows]
     traits = [

@@ -10,23 +10,25 @@ from typing import Any
 
 from understudy import files
 from understudy.apart import Outcome, Runs
-from understudy.casting import mean_identities
+from understudy.casting import Ask, mean_identities
 from understudy.contest import Contest, Scene, digest
-from understudy.convert import ConvertReport
+from understudy.convert import ConvertReport, convert
 from understudy.data.faceset import Faceset
 from understudy.errors import ProjectError
 from understudy.evaluate import evaluate
-from understudy.matching import EVERYBODY, WARP, match_tracks, require_match
+from understudy.matching import EVERYBODY, WARP, match_tracks, parse_swaps, require_match
 from understudy.media.video import probe
 from understudy.mending import mend
 from understudy.models import network_class
 from understudy.models.checkpoint import checkpoints, load_state
+from understudy.person import Portrait
 from understudy.progress import Progress
-from understudy.project import Project
+from understudy.project_folder import ProjectFolder
 from understudy.scan import film_hash, scan
-from understudy.settings import TrainSettings
+from understudy.settings import GIVEN, TrainSettings, override
 from understudy.targets import Target, check_space
 from understudy.train import TrainReport, train
+from understudy.training.rehearsal import Rehearsal
 
 FILM_FIGURES = (
     *("identity", "expression", "pose", "pose_offset", "pose_wander", "steadiness"),
@@ -35,27 +37,32 @@ FILM_FIGURES = (
 
 
 def train_apart(
-    progress: Progress, project: Project, people: Sequence[str], name: str, settings: TrainSettings
+    progress: Progress,
+    project: ProjectFolder,
+    people: Sequence[str],
+    name: str,
+    settings: TrainSettings,
 ) -> TrainReport:
     """The training of one network; runs in a process of its own."""
-    return train(project, people, name, settings, progress)
+    return train(project, people, name, settings, progress, rehearse=Rehearsal)
 
 
 def convert_apart(
-    progress: Progress, project: Project, scene: Scene, model: str, output: Path
+    progress: Progress, project: ProjectFolder, scene: Scene, model: str, output: Path
 ) -> ConvertReport:
     """The conversion of the film by one model; runs in a process of its own."""
-    return project.convert(
-        scene.film,
-        scene.replace,
-        scene.with_,
-        model,
-        output,
-        progress=progress,
-        face=scene.face if model == WARP else None,
-        side_by_side=False,
-        matte=False,
+    own = project.settings
+    portrait = Portrait.parse(scene.face) if model == WARP and scene.face is not None else None
+    photographed = portrait.name if portrait else None
+    ask = Ask(
+        film=scene.film,
+        swaps=parse_swaps([scene.replace], scene.with_, photographed),
+        model=model,
+        settings=override(own.convert, {"side_by_side": False, "matte": False}, GIVEN),
+        scan=own.scan,
+        portrait=portrait,
     )
+    return convert(project, ask, output, own.encode, progress)
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class Trials:
         apart: runs work in a process of its own.
     """
 
-    project: Project
+    project: ProjectFolder
     contest: Contest
     folder: Path
     progress: Progress

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from understudy.errors import UnderstudyError
-from understudy.evaluation_page import still
 from understudy.filenames import plain
 from understudy.media.images import read_image
 from understudy.media.probe import is_still
+from understudy.media.still import still
 from understudy.media.video import probe
 from understudy.report import Item, Section, Strip, Table, Tone, Words, page
 from understudy.types import Image

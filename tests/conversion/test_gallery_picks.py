@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 
 from turned_heads import gallery, mesh
-from understudy import metrics
 from understudy.conversion.gallery_picks import (
     PARTS,
     FramePicks,
@@ -19,6 +18,7 @@ from understudy.conversion.gallery_picks import (
     openings,
 )
 from understudy.faces.masks import EYES_AND_BROWS, LIPS
+from understudy.faces.openings import eye_opening
 from understudy.faces.triangles import LOWER_LIP
 from understudy.types import Floats
 
@@ -178,7 +178,7 @@ def test_openings_are_1_for_open_eyes_and_follow_the_lids() -> None:
         track[frame] = lids(track[frame], share)
     found = openings(track)
     assert found[[0, 10, 19]] == pytest.approx(1)
-    own, half = (float(np.mean(metrics.eye_opening(track[n]))) for n in (0, 4))
+    own, half = (float(np.mean(eye_opening(track[n]))) for n in (0, 4))
     assert found[4] == found[6] == pytest.approx(half / own)
     assert 0.3 < found[4] < 0.7
     assert found[5] < 0.25

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.data.augment import Augmentation, Color, augment, core, generator, planes
+from understudy.data.augment import augment, core, generator, planes
+from understudy.models.recipe import Augmentation, Color
 
 STILL = Augmentation(rotation=0, zoom=0, shift=0, flip=0, color="none", warp=0)
 

@@ -14,7 +14,7 @@ import pytest
 from understudy.data import records
 from understudy.data.crops import make_crop, sharpness
 from understudy.data.faceset import INDEX, INDEX_NAME, SCHEMA_VERSION, Faceset
-from understudy.data.sampling import split
+from understudy.data.split import split
 from understudy.errors import FacesError, MediaError, ProjectError
 from understudy.faces.align import CORE
 from understudy.faces.masks import face_mask
@@ -145,6 +145,14 @@ def test_pictures_of_different_sizes_load_alike(tmp_path: Path) -> None:
         # A shift of half a pixel between sizes would show as a difference that the edges carry.
         assert np.abs((one.images.astype(int) - two.images).mean((1, 2, 3))).max() < 0.5
         assert (np.abs(one.masks.astype(int) - two.masks) > 127).mean() < 0.01
+
+
+def test_systems_that_bind_no_process_to_cores_load_pictures_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = Faceset.open(folder).load(64).images
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    assert np.array_equal(Faceset.open(folder).load(64).images, expected)
 
 
 def test_chosen_rows_in_their_order(folder: Path) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.data.sampling import sample, split
+from understudy.data.sampling import sample
+from understudy.data.split import split
 
 
 @given(st.integers(0, 2**31), st.integers(1, 60), st.integers(1, 70), st.integers(1, 12))

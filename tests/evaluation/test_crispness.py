@@ -15,7 +15,7 @@ from understudy.evaluation.detail import (
     energies,
 )
 from understudy.evaluation.regions import regions
-from understudy.metrics import luma
+from understudy.media.colour import luma
 from understudy.types import Float64s, Floats, Image
 
 

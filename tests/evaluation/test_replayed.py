@@ -11,7 +11,8 @@ from understudy.evaluation.detail import Crispness, Detail
 from understudy.evaluation.replayed import replayed
 from understudy.evaluation.wording import own_footage
 from understudy.models import SwapModel, build
-from understudy.training.rehearsal import Finished, Rehearsal
+from understudy.preview import Finished
+from understudy.training.rehearsal import Rehearsal
 from understudy.types import Floats, Image
 
 

@@ -697,7 +697,8 @@ def test_nothing_reaches_the_terminal(tmp_path: Path, signer: ClaimSigner) -> No
             data[:spot] + bytes([data[spot] ^ 0x20]) + data[spot + 1 :]
         )
     words = (
-        "import sys; from pathlib import Path; from understudy.trust.credentials import read\n"
+        "import sys; from pathlib import Path\n"
+        "from understudy.trust.credentials import read\n"
         "for path in Path(sys.argv[1]).iterdir(): read(path)"
     )
     done = subprocess.run([sys.executable, "-c", words, tmp_path], capture_output=True, check=True)

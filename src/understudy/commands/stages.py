@@ -207,7 +207,8 @@ def convert(
             given.
         with_: Whose face comes, where --replace does not say: a person that the model knows, or
             whom the photo shows.
-        model: The only model of the project when not given; `warp` is none.
+        model: Of the project, an exported file (.dfm, .onnx), or `warp` for no network; the only
+            model of the project when not given.
         face: Photo whose face comes, for --model warp; PHOTO#2 is its second face from the left.
         swap_faces: Let the two faces in a picture change places, for --model warp.
         preview: Convert nothing: draw a few frames in each colour transfer and with other edges,
@@ -289,8 +290,7 @@ def evaluate(
     """Measure how good a model, and a film made with it, is: numbers and a page with pictures.
 
     Args:
-        model: Of the project, or an exported file (.dfm, .onnx); the only model of the project
-            when not given.
+        model: Of the project; the only model of the project when not given.
         film: The film before conversion.
         swap: The film after conversion.
         replace: Who was replaced in `swap`.

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy import metrics
 from understudy.contact import Row, sheet
 from understudy.conversion.gallery_picks import PARTS, FramePicks
 from understudy.faces.align import CORE
+from understudy.faces.openings import eye_opening, mouth_opening
 from understudy.faces.pose import reference
 from understudy.models.gallery import Gallery
 from understudy.types import Float64s, Floats, Image
@@ -67,8 +67,8 @@ def traits_of(meshes: Floats, poses: Floats | None = None) -> Traits:
     return Traits(
         np.array([turn.yaw for turn in turns]),
         np.array([turn.pitch for turn in turns]),
-        np.array([min(metrics.eye_opening(mesh)) for mesh in flat]),
-        np.array([metrics.mouth_opening(mesh) for mesh in flat]),
+        np.array([min(eye_opening(mesh)) for mesh in flat]),
+        np.array([mouth_opening(mesh) for mesh in flat]),
     )
 
 

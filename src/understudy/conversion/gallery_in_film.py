@@ -37,7 +37,7 @@ from understudy.trust.guard import require
 from understudy.types import Face, Image
 
 if TYPE_CHECKING:
-    from understudy.project import Project
+    from understudy.project_folder import ProjectFolder
 
 MOMENTS = 8
 """Of a film on a sheet, evenly spread."""
@@ -66,7 +66,7 @@ class InFilm:
 
 
 def look_up(
-    project: Project, film: Path, galleries: Mapping[str, Gallery], progress: Progress
+    project: ProjectFolder, film: Path, galleries: Mapping[str, Gallery], progress: Progress
 ) -> tuple[str, list[InFilm]]:
     """What a film takes out of galleries, for everybody of the project who is seen in it and
     everybody else who has a gallery.
@@ -113,7 +113,7 @@ def look_up(
 
 
 def _pair(
-    project: Project,
+    project: ProjectFolder,
     film: Path,
     found: MendedScan,
     comes: tuple[str, Gallery],

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy import metrics
 from understudy.faces.masks import EYES_AND_BROWS, LIPS
+from understudy.faces.openings import eye_opening
 from understudy.faces.triangles import INNER_LIPS
 from understudy.models.gallery import Gallery
 from understudy.types import Floats
@@ -111,7 +111,7 @@ def openings(meshes: Floats) -> Floats:
     Args:
         meshes: float32 (N, 468, 2 or 3), N > 0.
     """
-    found = np.array([np.mean(metrics.eye_opening(mesh)) for mesh in meshes], np.float32)
+    found = np.array([np.mean(eye_opening(mesh)) for mesh in meshes], np.float32)
     return found / np.float32(max(float(np.quantile(found, OPEN_LEVEL)), 1e-3))
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -20,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+from understudy.models.recipe import Augmentation
 
 GRID = 5
 CLAHE_CLIP = 2.0
@@ -29,38 +30,6 @@ CACHED = 450_000
 """Bytes of crops that are worked on together on a processor, so that they stay in its cache."""
 
 Recolor = Callable[[Tensor, slice], Tensor]
-Color = Literal["matrix", "lab", "none"]
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How strongly pictures are varied. All draws are uniform but the warp's, which is normal.
-
-    Attributes:
-        rotation: largest angle, degrees, either way.
-        zoom: largest change of scale, as a share, either way.
-        shift: largest shift along each axis, as a share of the side, either way.
-        flip: probability of mirroring.
-        color: `matrix` varies gain, tint, saturation, offset and gamma, cheaply; `lab` is the
-            field's recipe (lightness +-30 %, a and b +-8 %, and local contrast equalisation
-            with probability one half), slowly; `none` leaves colours alone.
-        strength: scales the variation of `matrix`.
-        warp: standard deviation of the shift of the control points of the input's 5x5 warp
-            grid, as a share of the side.
-        doubles: share of the inputs in which another person stands in; see `doubles.py`.
-        double_eyes: whether something is learned from the eyes of these, too. A double cannot open
-            or shut an eye, nor look elsewhere.
-    """
-
-    rotation: float = 10.0
-    zoom: float = 0.05
-    shift: float = 0.05
-    flip: float = 0.5
-    color: Color = "matrix"
-    strength: float = 1.0
-    warp: float = 5 / 256
-    doubles: float = 0.0
-    double_eyes: bool = True
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from understudy.types import Floats
 
+TOGETHER = 0.2
+"""Tracks that share this part of the shorter one's frames are two people in view at once."""
+
 
 def average_link(
     embeddings: Floats,

@@ -23,12 +23,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy import files
-from understudy.data import records, sampling
-from understudy.data.sampling import Indices
+from understudy.data import records, split
 from understudy.data.scans import LANDMARKS
+from understudy.data.split import Indices
 from understudy.errors import FacesError, ProjectError
 from understudy.faces.align import CORE
 from understudy.media.images import decode_image
+from understudy.processor import usable
 from understudy.types import Floats, Image
 
 SCHEMA_VERSION = 1
@@ -74,7 +75,7 @@ embedding: identity, null where it was not measured.
 
 
 def _threads() -> int:
-    return max(1, min(8, len(os.sched_getaffinity(0))))
+    return min(8, usable().number)
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,13 @@ class FacesetArrays:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def core(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """What a network sees of the pictures: RGB uint8 (N, S, S, 3) and masks uint8 (N, S, S),
+        S being `size`."""
+        edge = (self.images.shape[1] - self.size) // 2
+        part = slice(edge, edge + self.size)
+        return self.images[:, part, part], self.masks[:, part, part]
 
 
 @dataclass(frozen=True)
@@ -219,8 +227,8 @@ class Faceset:
         return records.unvectors(self.table["landmarks"]).reshape(-1, LANDMARKS, 3)
 
     def split(self, held_out: float) -> tuple[Indices, Indices]:
-        """Rows to train on and rows to measure with; see `sampling.split`."""
-        return sampling.split(self.sources, held_out)
+        """Rows to train on and rows to measure with; see `split.split`."""
+        return split.split(self.sources, held_out)
 
     def load(
         self,

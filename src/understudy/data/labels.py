@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from torch import Tensor
 
 from understudy import files
-from understudy.data.sampling import Indices
+from understudy.data.split import Indices
 from understudy.errors import SettingsError
 from understudy.types import Floats
 

@@ -11,15 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from understudy.data import records
-from understudy.data.cluster import average_link
+from understudy.data.cluster import TOGETHER, average_link
 from understudy.data.faceset import Faceset
 from understudy.data.scans import Scan, chunk_file
 from understudy.errors import FacesError
 from understudy.settings import ExtractSettings
 from understudy.types import Floats, Track
-
-TOGETHER = 0.2
-"""Tracks that share this part of the shorter one's frames are two people in view at once."""
 
 Chosen = dict[str, frozenset[int]]
 """Numbers of the person's tracks, by the film's hash."""

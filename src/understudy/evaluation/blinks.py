@@ -43,7 +43,7 @@ def shut(openings: Sequence[float]) -> NDArray[np.bool_]:
     """In which frames of one film the eyes are shut, bool (n,).
 
     Args:
-        openings: height over width of the eyes, one for each frame, see `metrics.eye_opening`.
+        openings: height over width of the eyes, one for each frame, see `openings.eye_opening`.
     """
     values = np.asarray(openings, np.float64)
     return values < SHUT * np.percentile(values, OPEN) if values.size else np.zeros(0, bool)

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from understudy.evaluation.regions import PLACES, Regions
-from understudy.metrics import luma
+from understudy.media.colour import luma
 from understudy.types import Float64s, Floats, Image
 
 DEVIATIONS = (0.6, 1.2, 2.4, 4.8)

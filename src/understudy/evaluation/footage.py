@@ -17,13 +17,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from understudy import metrics
 from understudy.data.faceset import Faceset
 from understudy.data.records import unvectors
 from understudy.evaluation.detail import Three, bands, three
 from understudy.evaluation.regions import Regions, regions
 from understudy.faces.align import alignment, invert, transform_points, warp
-from understudy.metrics import luma
+from understudy.faces.openings import eye_opening, mouth_opening
+from understudy.media.colour import luma
 from understudy.types import Face, Float64s, Floats, Image
 
 ALIKE = 12
@@ -149,8 +149,8 @@ class FootageSum:
 
 def _look(yaw: float, pitch: float, mesh: Floats) -> Float64s:
     """What makes two pictures of a head alike, in units that weigh alike: (4,)."""
-    eyes = sum(metrics.eye_opening(mesh)) / 2
-    mouth = metrics.mouth_opening(mesh)
+    eyes = sum(eye_opening(mesh)) / 2
+    mouth = mouth_opening(mesh)
     return np.array([yaw / TURN, pitch / TURN, mouth / MOUTH, eyes / EYES])
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from understudy.metrics import INSIDE, Mask, luma
+from understudy.media.colour import luma
+from understudy.metrics import INSIDE, Mask
 from understudy.types import Face, Floats, Image
 
 SIDE = 256

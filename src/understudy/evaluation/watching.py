@@ -20,6 +20,7 @@ from understudy.evaluation.retrieval import retrieval
 from understudy.evaluation.seen import Apart, Seen, Steps
 from understudy.faces.align import alignment, core_alignment, transform_points, warp
 from understudy.faces.masks import face_mask
+from understudy.faces.openings import eye_opening
 from understudy.measure import Embed, Shown
 from understudy.types import Face, Floats, Image
 
@@ -188,7 +189,7 @@ def closely(frames: int) -> int:
 
 
 def _lids(face: Face) -> float:
-    return sum(metrics.eye_opening(face.landmarks)) / 2
+    return sum(eye_opening(face.landmarks)) / 2
 
 
 def _apart(pairs: list[tuple[float, float]]) -> tuple[list[float], list[float]]:

@@ -16,7 +16,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.types import Floats
+from understudy.types import Floats, Image
 
 Matrix = Literal["bt601", "bt709", "bt2020", "smpte240m", "fcc"]
 
@@ -28,6 +28,8 @@ SHARES: dict[Matrix, tuple[float, float]] = {
     "smpte240m": (0.212, 0.087),
     "fcc": (0.30, 0.11),
 }
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 UNSPECIFIED_SPACE = 2
 UNSPECIFIED_RANGE = 0
@@ -151,3 +153,8 @@ def yuv_from_rgb(colour: Colour, bits: int) -> Floats:
     linear = np.linalg.inv(forward[:, :3])
     offset = -linear @ forward[:, 3:]
     return np.concatenate([linear, offset], axis=1).astype(np.float32)
+
+
+def luma(image: Image) -> Floats:
+    """BT.601 luma of an RGB picture (h, w, 3), float32 (h, w), 0..255."""
+    return image.astype(np.float32) @ _LUMA

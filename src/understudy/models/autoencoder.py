@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from understudy.models.base import Recipe
+from understudy.models.recipe import Recipe
 from understudy.models.swift import Swift
 
 

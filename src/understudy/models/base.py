@@ -9,14 +9,13 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from understudy.data.augment import Augmentation
 from understudy.errors import SettingsError, UnknownModel
+from understudy.models.recipe import Recipe
 
 COMMON = "common"
 """Whose the only decoder is in a network that cannot swap."""
@@ -28,45 +27,6 @@ NETWORKS = {
     "vae": ("understudy.models.vae", "Vae"),
     "modulated": ("understudy.models.modulated", "Modulated"),
 }
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained unless the settings say otherwise.
-
-    Attributes:
-        batch: faces of each person in a step.
-        at_once: people in a step, where there are more of them; they take turns.
-        learning_rate: peak of the schedule.
-        betas, weight_decay: of Adam with decoupled weight decay (Loshchilov and Hutter,
-            "Decoupled weight decay regularization", 2019); plain Adam when the decay is 0.
-        warmup: steps over which the learning rate rises to its peak.
-        cosine: whether it then falls along a half cosine over the budget, to `floor` of the
-            peak; constant otherwise.
-        bfloat16: whether the network may run in bfloat16 (weights stay in float32).
-        clip: largest norm of the gradient.
-        ema: decay of the moving average of the weights, reached by and by.
-        augmentation: how the pictures are varied.
-        based: factor on the learning rate of the encoder when it began with a base: it has
-            seen more than it will learn.
-        apart: how much of a decoder's step is its own in the end (`together`), when it began with
-            a base that knows everybody's faces.
-    """
-
-    batch: int
-    learning_rate: float
-    betas: tuple[float, float]
-    weight_decay: float = 0.0
-    warmup: int = 0
-    cosine: bool = True
-    floor: float = 0.02
-    bfloat16: bool = True
-    clip: float = 1.0
-    ema: float = 0.999
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    at_once: int | None = None
-    based: float = 1.0
-    apart: float = 1.0
 
 
 class SwapModel(nn.Module, ABC):
@@ -272,3 +232,18 @@ def network_class(network: str) -> type[SwapModel]:
     module, name = NETWORKS[network]
     found: type[SwapModel] = getattr(importlib.import_module(module), name)
     return found
+
+
+def build(network: str, size: int, people: tuple[str, ...]) -> SwapModel:
+    """A new network with random weights (from torch's global generator).
+
+    Args:
+        network: one of `NETWORKS`.
+        size: side of its square image in pixels.
+        people: whose decoders it has, at least one, without repeats.
+
+    Raises:
+        UnknownModel: there is no such network.
+        SettingsError: the network cannot have this size, or the people are not distinct.
+    """
+    return network_class(network)(size, people)

@@ -33,7 +33,7 @@ from torch import Tensor
 from understudy import files
 from understudy.errors import CheckpointError
 from understudy.models.gallery import Gallery, from_tensors, is_part
-from understudy.models.people import digest
+from understudy.models.hashing import digest
 from understudy.trust.consent import Consent
 
 SCHEMAS = (1, 2)
@@ -58,7 +58,7 @@ class Label(BaseModel):
     encoder_sha256: _Hash
     """`people.encoder_digest` of the model that it was taken from."""
     weights_sha256: _Hash
-    """`people.digest` of its own weights."""
+    """`hashing.digest` of its own weights."""
     consent: Consent
     """On what footing the face may be used; the record of the project that it comes from."""
     gallery_sha256: _Hash | None = None

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from understudy.models.base import Recipe
+from understudy.models.recipe import Recipe
 from understudy.models.swift import Decoder, Swift
 
 EMBEDDING = 64

@@ -12,9 +12,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from understudy.data.augment import Augmentation
-from understudy.models.base import Recipe, SwapModel
+from understudy.models.base import SwapModel
 from understudy.models.losses import masked_mse, ssim
+from understudy.models.recipe import Augmentation, Recipe
 
 SLOPE = 0.1
 WIDTHS = (128, 256, 512, 1024)

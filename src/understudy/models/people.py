@@ -7,7 +7,6 @@ bit, and so does what the optimiser remembers of them.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -18,21 +17,13 @@ from understudy.errors import SettingsError
 from understudy.models.base import SwapModel
 from understudy.models.checkpoint import Snapshot
 from understudy.models.figures import measure
+from understudy.models.hashing import digest
 
 Weights = Mapping[str, Tensor]
 First = Literal["alike", "mean", "scratch"]
 
 MEASURED = 24
 """Faces by which the most alike decoder is chosen."""
-
-
-def digest(weights: Weights) -> str:
-    """Hex SHA-256 over the names, kinds, shapes and values of weights."""
-    found = hashlib.sha256()
-    for name, tensor in sorted(weights.items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
 
 
 def encoder_digest(model: SwapModel) -> str:

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from understudy.data.augment import Augmentation
-from understudy.models.base import Recipe, SwapModel
+from understudy.models.base import SwapModel
 from understudy.models.focus import around_eyes, eyes, mouth
 from understudy.models.losses import luma, mask_bce, masked_l1, ssim
+from understudy.models.recipe import Augmentation, Recipe
 from understudy.models.texture import texture
 
 SLOPE = 0.1

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from understudy import weights
 from understudy.data import records
 from understudy.data.faceset import IMAGES_NAME, Faceset
-from understudy.data.sampling import Indices
+from understudy.data.split import Indices
 from understudy.errors import FacesError
 from understudy.faces.align import CORE
 from understudy.faces.masks import EYES_AND_BROWS, LIPS

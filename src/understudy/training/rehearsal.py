@@ -20,12 +20,13 @@ import torch
 
 from understudy.conversion.detailer import Galleries
 from understudy.data.faceset import Faceset
-from understudy.data.sampling import Indices
+from understudy.data.split import Indices
 from understudy.drawing import Trained
 from understudy.faces.align import CORE
 from understudy.media.lay import lay
 from understudy.models.base import SwapModel
 from understudy.models.gallery import path_of, read
+from understudy.preview import Finished
 from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Pose
 
@@ -41,19 +42,6 @@ class _Footage:
     pictures: Sequence[Image]
     faces: Sequence[Face]
     mean: Floats
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What conversion makes of one person's held-out faces.
-
-    Attributes:
-        comes: whose face was put there.
-        pictures: core crops, RGB uint8 (S, S, 3).
-    """
-
-    comes: str
-    pictures: Sequence[Image]
 
 
 class Rehearsal:
