@@ -22,7 +22,7 @@ from types import ModuleType
 
 from benchmarks import conversion, detection, extraction, memory, swap, training
 from benchmarks.common import OUT, Line, machine, parser_for, run, table
-from understudy import files
+from understudy.runtime import files
 
 ALL: dict[str, ModuleType] = {
     "extraction": extraction,

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from av.video.stream import VideoStream
 
-from understudy.marking import Marker
+from understudy.provenance.watermark.frames import Marker
 from understudy.types import Image
 
 Parts = dict[str, list[range]]

@@ -31,7 +31,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import make_base, swap
+from benchmarks import swap
 from benchmarks.common import (
     SHARED,
     Line,
@@ -46,17 +46,19 @@ from benchmarks.common import (
     synthetic,
     telling,
 )
-from understudy import Project, compute, files
-from understudy.course import Course
-from understudy.data.faceset import Faceset
-from understudy.feed import Feed
+from tools import make_base
+from understudy import Project
+from understudy.facesets.faceset import Faceset
 from understudy.media.images import write_image
 from understudy.media.video import VideoReader
 from understudy.models.base import network_class
-from understudy.models.learner import Learner, build_first
-from understudy.models.pretrained import SHIPPED, begin, read_base
 from understudy.progress import silent
-from understudy.train import TrainReport
+from understudy.runtime import devices, files
+from understudy.training.base_weights import SHIPPED, begin, read_base
+from understudy.training.batches import Feed
+from understudy.training.learner import Learner, build_first
+from understudy.training.plan import Course
+from understudy.training.train import TrainReport
 
 PARTS = ("swap", "ben", "few", "real", "cost", "ablation")
 MOVING = ("mouth-open", "closure", "slit", "puller")
@@ -261,7 +263,7 @@ def real(options: argparse.Namespace, folder: Path) -> Result:
 def cost(options: argparse.Namespace, folder: Path) -> Result:
     """Size, time to read, and time of a step with and without."""
     project = studio(folder / "work" / "duo", {one: footage(one) for one in swap.PEOPLE})
-    compute.settle()
+    devices.settle()
     facesets = {one: Faceset.open(project.person(one).faces_folder) for one in swap.PEOPLE}
     recipe = network_class("swift").recipe
     device = torch.device("cpu")
@@ -274,7 +276,7 @@ def cost(options: argparse.Namespace, folder: Path) -> Result:
         start = build_first("swift", 128, swap.PEOPLE, 0, None)
         if name == "shipped":
             begin((start.model, start.average), base)
-        learner = Learner(start, device, bfloat16=compute.bfloat16_pays(device))
+        learner = Learner(start, device, bfloat16=devices.bfloat16_pays(device))
         apart = recipe.apart if name == "shipped" else 1.0
         steps[how] = partial(learner.learn, batches, 1e-6, 1000, apart=apart)
     timed = alternate(steps, 20)

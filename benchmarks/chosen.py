@@ -42,18 +42,18 @@ from benchmarks.common import SHARED, Line, Missing, Result, footage, main, stud
 from benchmarks.swap import PEOPLE
 from benchmarks.whereabouts import CLIPS, owner
 from understudy import Project
-from understudy.casting import Ask, cast_of, look_for, mean_identities, plan
+from understudy.conversion.plan import Ask, cast_of, look_for, mean_identities, plan
+from understudy.conversion.render import swapped
 from understudy.faces.analyser import FaceAnalyser
-from understudy.matching import EVERYBODY, match_tracks
 from understudy.media import planes
-from understudy.media.lay import lay
+from understudy.media.overlay import lay
 from understudy.media.video import VideoReader
-from understudy.mending import mend
-from understudy.orders import NONE, load_orders, write_orders
 from understudy.progress import silent
-from understudy.render import swapped
-from understudy.scan import scan
-from understudy.steadying import Steady
+from understudy.tracks.matching import EVERYBODY, match_tracks
+from understudy.tracks.repair import mend
+from understudy.tracks.scan import scan
+from understudy.tracks.smoothing import Steady
+from understudy.tracks.tracks_file import NONE, load_orders, write_orders
 from understudy.types import Face, Floats, Frame, Image
 
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from benchmarks import untouched
 from benchmarks.common import Line
 from benchmarks.whereabouts import CLIPS, Place, middle, owner
-from understudy.contact import grid, sheet, write_still
 from understudy.faces.analyser import FaceAnalyser
 from understudy.faces.blazeface import overlap
 from understudy.faces.masks import face_mask
-from understudy.matching import mean_identity
+from understudy.media.contact_sheet import grid, sheet, write_still
 from understudy.media.video import VideoReader
+from understudy.tracks.matching import mean_identity
 from understudy.types import Face, Floats, Frame, Image
 
 BESIDE = 0.25

@@ -25,10 +25,11 @@ import av
 import torch
 from av.video.stream import VideoStream
 
-from understudy import Project, files
-from understudy.compute import bfloat16_pays, cores
+from understudy import Project
 from understudy.demo import SAMPLE
 from understudy.progress import Event, Progress
+from understudy.runtime import files
+from understudy.runtime.devices import bfloat16_pays, cores
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from understudy.report import Plot, number, ticks
+from understudy.media.html_report import Plot, number, ticks
 from understudy.types import Image
 
 WIDTH, HEIGHT = 560, 330

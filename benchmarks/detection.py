@@ -18,12 +18,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.common import SHARED, Line, Missing, Result, main, markdown, telling
-from understudy import files
 from understudy.faces.analyser import FaceAnalyser
 from understudy.media.images import read_image
 from understudy.media.video import VideoReader
-from understudy.scan import scan
+from understudy.runtime import files
 from understudy.settings import ScanSettings
+from understudy.tracks.scan import scan
 
 YUNET = {
     "r01": 1.0,

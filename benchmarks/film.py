@@ -49,8 +49,9 @@ from benchmarks.conversion import scene
 from benchmarks.film_seen import lines as seen_lines
 from benchmarks.swap import DIRECTIONS, PEOPLE, Scene, budget, measured, rate
 from benchmarks.untouched import Spared, one_after_the_other, spared
-from understudy import Project, metrics
-from understudy.measure import grey
+from understudy import Project
+from understudy.evaluation import metrics
+from understudy.evaluation.frame_measures import grey
 from understudy.media.video import VideoReader
 
 PLAIN: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What a viewer sees, as rows of the film's table: the gauges of `understudy.evaluation`."""
+"""What a viewer sees, as rows of the film's table: the gauges of `understudy.evaluation.gauges`."""
 
 from __future__ import annotations
 

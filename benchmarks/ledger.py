@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.common import Line, Result, main
-from understudy.trust.home import Home
-from understudy.trust.ledger import Ledger
-from understudy.trust.ledger_export import verify_export
-from understudy.trust.proofs import verify_proof
+from understudy.provenance.ledger.export import verify_export
+from understudy.provenance.ledger.ledger import Ledger
+from understudy.provenance.ledger.proofs import verify_proof
+from understudy.runtime.installation import Home
 
 WRITTEN = 28 << 10
 """Bytes that SQLite writes for one entry: seven pages."""

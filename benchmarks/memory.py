@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.common import Line, Result, clip, footage, main, studio
 from benchmarks.conversion import scene
 from understudy import Project
-from understudy.apart import high_water
+from understudy.runtime.child_process import high_water
 
 MODEL = "memory"
 

@@ -19,21 +19,21 @@ from typing import Any
 
 import cv2
 import numpy as np
+from tools.make_base import PROJECT
+from tools.mask_network.covered import CROP, Bare, Sample, sample, skin_of
+from tools.mask_network.hands import posed_hand
+from tools.mask_network.train import MASK, apart, people
 
-from benchmarks import occluders, worn
 from benchmarks.common import SHARED, Line, Result, main, telling
-from benchmarks.covered import CROP, Bare, Sample, sample, skin_of
-from benchmarks.hands import posed_hand
-from benchmarks.make_base import PROJECT
-from benchmarks.make_mask import MASK, apart, people
+from tools.mask_network import occluders, worn
+from understudy.conversion.compositing.occlusion import certain, covers
 from understudy.faces.align import core_alignment, transform_points
 from understudy.faces.masks import face_mask
 from understudy.faces.occlusion import SIDE, look, read, shipped
-from understudy.in_front import certain, covers
 from understudy.media.images import read_image
 from understudy.media.video import VideoReader
-from understudy.scan import scan
 from understudy.settings import ScanSettings
+from understudy.tracks.scan import scan
 from understudy.types import Face, Floats, Frame
 
 CLEAN = ("r01_*.mp4", "r12_*.mp4", "r15_*.mp4")

@@ -27,17 +27,18 @@ from pathlib import Path
 import torch
 
 from benchmarks.common import Line, Result, main, markdown, studio, synthetic
-from understudy import Project, compute
-from understudy.course import Course
-from understudy.data.faceset import Faceset
-from understudy.feed import Feed
+from understudy import Project
+from understudy.facesets.faceset import Faceset
 from understudy.models.base import network_class
 from understudy.models.checkpoint import Snapshot
-from understudy.models.figures import measure as redraw
-from understudy.models.learner import Learner, build_first
-from understudy.models.people import First, first_decoder, only, put_back, with_person
 from understudy.progress import silent
-from understudy.schedule import State, learning_rate
+from understudy.runtime import devices
+from understudy.training.adding_people import First, first_decoder, only, put_back, with_person
+from understudy.training.batches import Feed
+from understudy.training.held_out_loss import measure as redraw
+from understudy.training.learner import Learner, build_first
+from understudy.training.plan import Course
+from understudy.training.schedule import State, learning_rate
 
 NETWORK = "swift"
 PEOPLE = ("ada", "chen", "ben")
@@ -58,9 +59,9 @@ class _School:
     """Everybody's faces, loaded once, and trainings on some of them."""
 
     def __init__(self, project: Project, size: int) -> None:
-        self.size, self.device = size, compute.choose_device("auto")
+        self.size, self.device = size, devices.choose_device("auto")
         self.recipe = network_class(NETWORK).recipe
-        self.bfloat16 = compute.bfloat16_pays(self.device)
+        self.bfloat16 = devices.bfloat16_pays(self.device)
         found = {name: Faceset.open(project.person(name).faces_folder) for name in PEOPLE}
         course = self.course(PEOPLE)
         self.feed = Feed(

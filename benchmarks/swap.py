@@ -44,14 +44,15 @@ from benchmarks.common import (
     telling,
 )
 from benchmarks.curves import picture
-from understudy import Project, files
+from understudy import Project
 from understudy.demo import SAMPLE
+from understudy.evaluation.scores import MARGIN_DB, MARGIN_SSIM
 from understudy.media.film_sheet import contact_sheet
+from understudy.media.html_report import Curve, Plot, Section, number, page
 from understudy.media.images import write_image
 from understudy.media.video import probe
 from understudy.models.base import network_class
-from understudy.report import Curve, Plot, Section, number, page
-from understudy.scores import MARGIN_DB, MARGIN_SSIM
+from understudy.runtime import files
 
 SCRATCH = "scratch"
 """Instead of a network's name: swift without the base."""

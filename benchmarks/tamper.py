@@ -27,14 +27,14 @@ from av.video.stream import VideoStream
 
 from benchmarks.altered import Parts, boxes, chunks, remuxed
 from benchmarks.common import Line, Result, clip, footage, main, markdown
-from understudy import files
 from understudy.media.images import encode_image, read_image
-from understudy.trust import credential_signing as signing
-from understudy.trust.certificates import ClaimSigner, local_signer
-from understudy.trust.credential_report import State
-from understudy.trust.credentials import media_type, native_context, read
-from understudy.trust.home import Home
-from understudy.trust.manifest import Facts, Mark
+from understudy.provenance.credentials import signing
+from understudy.provenance.credentials.certificates import ClaimSigner, local_signer
+from understudy.provenance.credentials.credentials import media_type, native_context, read
+from understudy.provenance.credentials.manifest import Facts, Mark
+from understudy.provenance.credentials.report import State
+from understudy.runtime import files
+from understudy.runtime.installation import Home
 
 STATES: tuple[State, ...] = ("tampered", "damaged", "none", "unknown signer", "trusted")
 OPEN = ("ftyp", "free", "skip", "mfra")

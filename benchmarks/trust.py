@@ -36,14 +36,14 @@ from benchmarks.altered import (
     scaled,
 )
 from benchmarks.common import Line, Result, clip, footage, markdown, parser_for, run
-from understudy import files
 from understudy.media.images import encode_image, read_image
-from understudy.sealing import Origin, seal
+from understudy.provenance.seal import Origin, seal
+from understudy.provenance.trusted_signers import write_record, write_trust
+from understudy.runtime import files
+from understudy.runtime.installation import VARIABLE, Home
 from understudy.settings import TrustSettings
-from understudy.trust.home import VARIABLE, Home
-from understudy.verdict import Outcome
-from understudy.verify import verify
-from understudy.vouching import write_record, write_trust
+from understudy.verification.verdict import Outcome
+from understudy.verification.verify import verify
 
 NUMBER, PICTURE = 0xC0FFEE42, 0x0000CA4D
 PARTS = {"tamper": tamper, "watermark": watermark, "ledger": ledger}

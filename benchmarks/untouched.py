@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Line
 from understudy import Project
-from understudy.casting import Ask, cast_of, look_for, plan
+from understudy.conversion.plan import Ask, cast_of, look_for, plan
+from understudy.conversion.render import swapped
 from understudy.faces.masks import reach_mask
 from understudy.media import planes
-from understudy.media.lay import lay
+from understudy.media.overlay import lay
 from understudy.media.video import VideoReader
 from understudy.progress import silent
-from understudy.render import swapped
-from understudy.steadying import Steady
+from understudy.tracks.smoothing import Steady
 from understudy.types import Face, Frame, Patch
 
 ROOM = 2

@@ -30,9 +30,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from benchmarks.common import SHARED, Line, Missing, Result, main
-from understudy.trust import mark_reading
-from understudy.trust.mark_reading import THRESHOLD, Reader
-from understudy.trust.watermark import STRENGTH, Embedder
+from understudy.provenance.watermark import reading as mark_reading
+from understudy.provenance.watermark.reading import THRESHOLD, Reader
+from understudy.provenance.watermark.watermark import STRENGTH, Embedder
 
 Frames = list[NDArray[np.uint8]]
 Change = Callable[[Frames], Frames]
@@ -251,7 +251,7 @@ def unmarked(count: int, state: Path) -> Iterator[dict[str, Any]]:
     if not films:
         raise Missing(f"no films under {SHARED}")
     every = max(1.0, 2 * sum(_length(path) for path in films) / count)
-    source = b"".join(path.read_bytes() for path in sorted(READER.glob("mark_*.py")))
+    source = b"".join(path.read_bytes() for path in sorted(READER.glob("*.py")))
     version = hashlib.sha256(source).hexdigest()[:16]
     known: dict[str, dict[str, Any]] = {}
     if state.is_file():

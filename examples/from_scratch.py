@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from understudy import Project
-from understudy.contact import Row, sheet, write_still
-from understudy.data.faceset import Faceset
+from understudy.conversion.finish import marking
 from understudy.demo import SAMPLE
-from understudy.finishing import marking
+from understudy.facesets.faceset import Faceset
+from understudy.media.contact_sheet import Row, sheet, write_still
 
 SIZE, LATENT, BATCH = 64, 128, 16
 

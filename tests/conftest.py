@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from forging import fill
-from understudy.trust.home import Home
+from tests.support.forged_ledgers import fill
+from understudy.runtime.installation import Home
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +55,13 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Models of the kind `swift` are the tiniest there are."""
     from understudy.models import base  # loads torch, which most tests do without
 
-    monkeypatch.setitem(base.NETWORKS, "swift", ("tinynet", "Tiny"))
+    monkeypatch.setitem(base.NETWORKS, "swift", ("tests.support.tiny_network", "Tiny"))
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a project, a model and a scene, as `studio` makes them; for `folder`."""
-    from studio import build  # loads torch
+    from tests.support.studio import build  # loads torch
 
     folder = tmp_path_factory.mktemp("built")
     build(folder)

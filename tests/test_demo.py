@@ -10,13 +10,13 @@ from av.video.stream import VideoStream
 
 from understudy.demo import SAMPLE, demo
 from understudy.errors import ProjectError, WeightsError
-from understudy.measure import grey
+from understudy.evaluation.frame_measures import grey
 from understudy.media.images import read_image
 from understudy.media.video import VideoReader, probe
 from understudy.models import base
 from understudy.progress import Event, Progress
 from understudy.project import Project
-from understudy.verify import verify
+from understudy.verification.verify import verify
 
 LENGTHS = {"ada.mp4": 48, "chen.mp4": 48}
 SCENE = 8
@@ -49,7 +49,7 @@ def little(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.NETWORKS, "swift", ("tinynet", "Tiny"))
+    monkeypatch.setitem(base.NETWORKS, "swift", ("tests.support.tiny_network", "Tiny"))
 
 
 def test_the_sample_is_small_whole_and_has_its_licence() -> None:

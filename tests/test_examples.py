@@ -11,15 +11,15 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-import studio
+from tests.support import studio
 from understudy.media.images import read_image
 
 SCRIPT = Path(__file__).resolve().parents[1] / "examples" / "from_scratch.py"
 TAKEN = {
     "understudy",
-    "understudy.contact",
-    "understudy.finishing",
-    "understudy.data.faceset",
+    "understudy.media.contact_sheet",
+    "understudy.conversion.finish",
+    "understudy.facesets.faceset",
     "understudy.demo",
 }
 

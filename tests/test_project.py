@@ -19,9 +19,9 @@ from understudy.errors import (
 )
 from understudy.person import Footage, Person, check_name
 from understudy.project import Project
+from understudy.safeguards import consent_gate as consents
+from understudy.safeguards.consent_gate import Consent
 from understudy.settings import AllSettings
-from understudy.trust import consent as consents
-from understudy.trust.consent import Consent
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from understudy import commands, weights
+from understudy.cli import commands
+from understudy.faces.weights import store
 from understudy.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,7 +90,7 @@ def test_continuous_integration_runs_what_the_readme_says() -> None:
 
 def test_every_weight_has_its_licence_written_down() -> None:
     table = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
-    for weight in weights.TABLE:
+    for weight in store.TABLE:
         (row,) = re.findall(rf"^\| `{re.escape(weight.name)}` .*$", table, re.M)
         assert weight.licence in row
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.evaluation.retrieval import SHIPPED, write_crowd
+from understudy.evaluation.gauges.retrieval import SHIPPED, write_crowd
 from understudy.faces.analyser import FaceAnalyser
 from understudy.media.video import VideoReader
 from understudy.settings import ScanSettings

@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from understudy.contact import Row, cut_square, sheet, write_still
 from understudy.faces.analyser import FaceAnalyser
+from understudy.media.contact_sheet import Row, cut_square, sheet, write_still
 from understudy.media.video import VideoReader
 from understudy.settings import ScanSettings
 from understudy.types import Image

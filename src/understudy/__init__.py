@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from understudy.person import Footage, Person
     from understudy.progress import Event, Progress, silent
     from understudy.project import Project
+    from understudy.safeguards.consent_gate import Consent
     from understudy.settings import (
         AllSettings,
         ConvertSettings,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
         ScanSettings,
         TrainSettings,
     )
-    from understudy.trust.consent import Consent
 
 __all__ = [
     "AllSettings",

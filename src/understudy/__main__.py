@@ -10,7 +10,7 @@ def main() -> int:
     While the program loads, Ctrl-C ends it at once and in silence: no work has begun.
     """
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from understudy.cli import main as command
+    from understudy.cli.entry import main as command
 
     signal.signal(signal.SIGINT, before)
     return command()

@@ -28,18 +28,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from understudy import files
-from understudy.convert import ConvertReport
+from understudy.conversion.convert import ConvertReport
+from understudy.conversion.finish_drawn import Finisher
 from understudy.errors import ProjectError
-from understudy.finishing_drawn import Finisher
 from understudy.media.film_sheet import contact_sheet
+from understudy.media.html_report import number
 from understudy.models.base import network_class
 from understudy.progress import Progress, silent
 from understudy.project import Project
-from understudy.project_folder import MARKER
-from understudy.report import number
+from understudy.runtime import files
 from understudy.settings import TrainSettings, override
-from understudy.train import TrainReport
+from understudy.training.train import TrainReport
+from understudy.workspace import MARKER
 
 SAMPLE = Path(__file__).parent / "sample"
 MINUTES = 2.0
@@ -91,8 +91,8 @@ def demo(
 
     `report.json` holds what `evaluate` found and, added to it: `train.{network, size, steps,
     minutes, faces_per_second, finished}` (over all runs of the demo), `convert.{frames, swapped,
-    frames_per_second}`, `consents`, `outputs` and `notes` of the sheet (see `finishing_drawn`), and
-    `seconds`, what each stage took in this run.
+    frames_per_second}`, `consents`, `outputs` and `notes` of the sheet (see
+    `conversion.finish_drawn`), and `seconds`, what each stage took in this run.
 
     Args:
         folder: a folder of its own; made when it is not there.

@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from understudy import files
 from understudy.errors import ProjectError
-from understudy.trust.consent import Consent, Footing, read
+from understudy.runtime import files
+from understudy.safeguards.consent_gate import Consent, Footing, read
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NUMBERED = re.compile(r"(.+)#([0-9]{1,4})")

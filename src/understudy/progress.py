@@ -1,7 +1,7 @@
 """One stream of progress events, told to whoever listens: terminal, run log, page.
 
 A stage calls `Progress.step`, `note` and `finish`; it knows nothing of terminals. `silent()`
-is the default in the API, `cli.py` passes a terminal listener.
+is the default in the API, `cli/entry.py` passes a terminal listener.
 """
 
 from __future__ import annotations

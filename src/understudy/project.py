@@ -19,23 +19,23 @@ from understudy.errors import FacesError
 from understudy.person import check_name
 from understudy.progress import Progress, silent
 from understudy.project_films import ProjectFilms
+from understudy.safeguards.consent_gate import Footing
 from understudy.settings import GIVEN, take
-from understudy.trust.consent import Footing
 
 if TYPE_CHECKING:
-    from understudy.collect import AddReport
-    from understudy.compare import CompareReport
-    from understudy.decoders import DecoderReport
-    from understudy.evaluate import EvaluateReport
-    from understudy.exchange.card import Kind
-    from understudy.explain import ExplainReport
-    from understudy.export import ExportReport
-    from understudy.extract import ExtractReport
-    from understudy.imagine import ImagineReport
-    from understudy.import_faces import ImportReport
-    from understudy.pretrain import PretrainReport
-    from understudy.removal import RemovalReport
-    from understudy.train import TrainReport
+    from understudy.evaluation.comparison.compare import CompareReport
+    from understudy.evaluation.evaluate import EvaluateReport
+    from understudy.evaluation.inspection.explain import ExplainReport
+    from understudy.evaluation.inspection.imagine import ImagineReport
+    from understudy.facesets.extract import ExtractReport
+    from understudy.facesets.footage import AddReport
+    from understudy.facesets.imports.import_faces import ImportReport
+    from understudy.models.onnx.card import Kind
+    from understudy.people.decoders import DecoderReport
+    from understudy.people.export import ExportReport
+    from understudy.people.remove import RemovalReport
+    from understudy.training.pretrain import PretrainReport
+    from understudy.training.train import TrainReport
 
 
 class Project(ProjectFilms):
@@ -49,20 +49,20 @@ class Project(ProjectFilms):
         statement: Path | None = None,
         progress: Progress | None = None,
     ) -> AddReport:
-        """Bring in footage of `person`; see `collect.add`."""
+        """Bring in footage of `person`; see `facesets.footage.add`."""
         if person in self.people:
             self.check_not_removed(person)
-        from understudy.collect import add
+        from understudy.facesets.footage import add
 
         return add(self, person, sources, consent, statement, progress or silent())
 
     def extract(self, person: str, progress: Progress | None = None, **given: Any) -> ExtractReport:
-        """Find, follow and align the person's face in the footage; see `extract.extract`.
+        """Find, follow and align the person's face in the footage; see `facesets.extract.extract`.
 
         `given` are fields of ExtractSettings and ScanSettings; they win over `project.toml`.
         """
         scan, own = take(given, GIVEN, self.settings.scan, self.settings.extract)
-        from understudy.extract import extract
+        from understudy.facesets.extract import extract
 
         return extract(self, person, own, scan, progress or silent())
 
@@ -76,7 +76,7 @@ class Project(ProjectFilms):
         freeze_encoder: bool = False,
         **given: Any,
     ) -> TrainReport:
-        """Train a model on the facesets of `people`; see `train.train`.
+        """Train a model on the facesets of `people`; see `training.train.train`.
 
         Args:
             people: when empty those whom the model knows, or everybody with a faceset.
@@ -97,8 +97,8 @@ class Project(ProjectFilms):
                     f"Nobody in {self.folder} has a faceset yet.", "Make them: understudy extract"
                 )
             name = "-".join(self.person(person).name for person in people)
-        from understudy.train import train
-        from understudy.training.rehearsal import Rehearsal
+        from understudy.conversion.rehearsal import Rehearsal
+        from understudy.training.train import train
 
         return train(
             self,
@@ -122,20 +122,20 @@ class Project(ProjectFilms):
         labels: Path | None = None,
         **given: Any,
     ) -> PretrainReport:
-        """Train a base on the facesets of many people; see `pretrain.pretrain`.
+        """Train a base on the facesets of many people; see `training.pretrain.pretrain`.
 
         Args:
             people: everybody with a faceset when empty.
             name: of the model that is trained.
             output: the base; NAME.safetensors in the exports folder when None.
             aside: how many people are kept out, to judge by.
-            labels: what is known of the frames; see `data.labels`.
+            labels: what is known of the frames; see `training.labels`.
             given: fields of TrainSettings; they win over `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.train)
         name = check_name(name, "model")
         output = output or self.exports_folder / f"{name}.safetensors"
-        from understudy.pretrain import pretrain
+        from understudy.training.pretrain import pretrain
 
         return pretrain(self, people, name, own, aside, output, progress, labels)
 
@@ -148,14 +148,14 @@ class Project(ProjectFilms):
         *,
         gallery: bool = True,
     ) -> DecoderReport:
-        """Write a person's decoder as a file; see `decoders.export_person`.
+        """Write a person's decoder as a file; see `people.decoders.export_person`.
 
         Args:
             model: the only model of the project when not given.
             output: a file in the folder `exports` when not given.
             gallery: with the person's gallery, where the model has one.
         """
-        from understudy.decoders import export_person
+        from understudy.people.decoders import export_person
 
         progress = progress or silent()
         return export_person(self, person, self.model(model), output, progress, gallery)
@@ -167,19 +167,20 @@ class Project(ProjectFilms):
         statement: Path | None = None,
         progress: Progress | None = None,
     ) -> DecoderReport:
-        """Take a decoder from such a file into a model; see `decoders.import_person`.
+        """Take a decoder from such a file into a model; see `people.decoders.import_person`.
 
         Args:
             model: the only model of the project when not given.
             statement: the written agreement, for a person new to the project who granted it.
         """
-        from understudy.decoders import import_person
+        from understudy.people.decoders import import_person
 
         return import_person(self, file, self.model(model), statement, progress or silent())
 
     def remove_person(self, person: str, progress: Progress | None = None) -> RemovalReport:
-        """Remove everything that the project holds of a person; see `removal.remove_person`."""
-        from understudy.removal import remove_person
+        """Remove everything that the project holds of a person; see
+        `people.remove.remove_person`."""
+        from understudy.people.remove import remove_person
 
         return remove_person(self, person, progress or silent())
 
@@ -198,7 +199,7 @@ class Project(ProjectFilms):
         baseline: Path | None = None,
         **given: Any,
     ) -> EvaluateReport:
-        """Measure a model, and a swap made with it; see `evaluate.evaluate`.
+        """Measure a model, and a swap made with it; see `evaluation.evaluate.evaluate`.
 
         Args:
             model: the only model of the project when not given.
@@ -211,7 +212,7 @@ class Project(ProjectFilms):
             given: fields of EvaluateSettings; they win over `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.evaluate)
-        from understudy.evaluate import evaluate
+        from understudy.evaluation.evaluate import evaluate
 
         return evaluate(
             self,
@@ -243,8 +244,8 @@ class Project(ProjectFilms):
         progress: Progress | None = None,
         **given: Any,
     ) -> CompareReport:
-        """Hold networks against one another; see `compare.compare`. It starts processes: a
-        program calls this under `if __name__ == "__main__":`.
+        """Hold networks against one another; see `evaluation.comparison.compare.compare`. It starts
+        processes: a program calls this under `if __name__ == "__main__":`.
 
         Args:
             people: whom the networks learn; everybody with a faceset when empty.
@@ -257,7 +258,7 @@ class Project(ProjectFilms):
             given: fields of CompareSettings; they win over `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.compare)
-        from understudy.compare import compare
+        from understudy.evaluation.comparison.compare import compare
 
         return compare(
             self,
@@ -282,7 +283,7 @@ class Project(ProjectFilms):
         progress: Progress | None = None,
         **given: Any,
     ) -> ImagineReport:
-        """Look around in a model's latents; see `imagine.imagine`.
+        """Look around in a model's latents; see `evaluation.inspection.imagine.imagine`.
 
         Args:
             model: the only model of the project when not given.
@@ -291,7 +292,7 @@ class Project(ProjectFilms):
             given: fields of ImagineSettings; they win over `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.imagine)
-        from understudy.imagine import imagine
+        from understudy.evaluation.inspection.imagine import imagine
 
         return imagine(self, self.model(model), person, output, own, progress or silent())
 
@@ -303,7 +304,7 @@ class Project(ProjectFilms):
         film: Path | None = None,
         **given: Any,
     ) -> ExplainReport:
-        """Show a model from inside; see `explain.explain`.
+        """Show a model from inside; see `evaluation.inspection.explain.explain`.
 
         Args:
             model: the only model of the project when not given.
@@ -312,7 +313,7 @@ class Project(ProjectFilms):
             given: fields of ExplainSettings; they win over `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.explain)
-        from understudy.explain import explain
+        from understudy.evaluation.inspection.explain import explain
 
         return explain(self, self.model(model), output, own, progress or silent(), film)
 
@@ -325,7 +326,7 @@ class Project(ProjectFilms):
         output: Path | None = None,
         progress: Progress | None = None,
     ) -> ExportReport:
-        """Write a trained person as one file for other programs; see `export.export`.
+        """Write a trained person as one file for other programs; see `people.export.export`.
 
         Args:
             model: the only model of the project when not given.
@@ -333,7 +334,7 @@ class Project(ProjectFilms):
             replace: whose mask of the face below goes into the file.
             output: a file in the project's folder `exports` when not given.
         """
-        from understudy.export import export
+        from understudy.people.export import export
 
         return export(self, person, self.model(model), kind, replace, output, progress or silent())
 
@@ -346,14 +347,15 @@ class Project(ProjectFilms):
         progress: Progress | None = None,
         **given: Any,
     ) -> ImportReport:
-        """Take faces that were cut out elsewhere into a faceset; see `import_faces.import_faces`.
+        """Take faces that were cut out elsewhere into a faceset; see
+        `facesets.imports.import_faces.import_faces`.
 
         Args:
             sources: pictures and folders of them.
             given: fields of ExtractSettings and ScanSettings; they win over `project.toml`.
         """
         scan, own = take(given, GIVEN, self.settings.scan, self.settings.extract)
-        from understudy.import_faces import import_faces
+        from understudy.facesets.imports.import_faces import import_faces
 
         return import_faces(
             self, person, sources, consent, statement, own, scan, progress or silent()

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.errors import SettingsError
-from understudy.exchange.card import is_exported
+from understudy.models.onnx.card import is_exported
 from understudy.person import Portrait
 from understudy.progress import Progress, silent
-from understudy.project_folder import ProjectFolder
+from understudy.safeguards.consent_gate import Footing
 from understudy.settings import GIVEN, EncodeSettings, take
-from understudy.trust.consent import Footing
+from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
-    from understudy.casting import Ask
-    from understudy.convert import ConvertReport
-    from understudy.previewing import PreviewReport
-    from understudy.tracks import TracksReport
+    from understudy.conversion.convert import ConvertReport
+    from understudy.conversion.list_tracks import TracksReport
+    from understudy.conversion.plan import Ask
+    from understudy.conversion.preview import PreviewReport
 
 
-class ProjectFilms(ProjectFolder):
+class ProjectFilms(Workspace):
     """A project folder whose people can be put into films and pictures."""
 
     def tracks(
@@ -35,7 +35,8 @@ class ProjectFilms(ProjectFolder):
         progress: Progress | None = None,
         **given: Any,
     ) -> TracksReport:
-        """List the tracks of `film` in a file that `convert` obeys; see `tracks.list_tracks`.
+        """List the tracks of `film` in a file that `convert` obeys; see
+        `conversion.list_tracks.list_tracks`.
 
         Args:
             swaps: who goes: who comes; written into the file.
@@ -44,7 +45,7 @@ class ProjectFilms(ProjectFolder):
             given: fields of ScanSettings; they win over `project.toml`.
         """
         (scan,) = take(given, GIVEN, self.settings.scan)
-        from understudy.tracks import list_tracks
+        from understudy.conversion.list_tracks import list_tracks
 
         same_person = self.settings.convert.same_person
         progress = progress or silent()
@@ -67,7 +68,8 @@ class ProjectFilms(ProjectFolder):
         **given: Any,
     ) -> PreviewReport:
         """A few frames of `film` drawn in all the ways there are, as one picture to choose by
-        eye; see `previewing.preview`. Arguments as for `convert`; the film is not converted."""
+        eye; see `conversion.preview.preview`. Arguments as for `convert`; the film is not
+        converted."""
         from understudy.media.probe import check_pages, is_still
 
         check_pages(film)
@@ -78,7 +80,7 @@ class ProjectFilms(ProjectFolder):
             )
         portrait = _portrait(face, consent, statement)
         ask, _ = self._asked(film, replace, with_, model, portrait, start, end, tracks, given)
-        from understudy.previewing import preview
+        from understudy.conversion.preview import preview
 
         return preview(self, ask, output, progress or silent())
 
@@ -98,8 +100,9 @@ class ProjectFilms(ProjectFolder):
         tracks: Path | None = None,
         **given: Any,
     ) -> ConvertReport:
-        """Put other faces in the place of people's faces in `film`; see `convert.convert`. A
-        picture may take the place of the film and becomes a picture; see `stills`.
+        """Put other faces in the place of people's faces in `film`; see
+        `conversion.convert.convert`. A
+        picture may take the place of the film and becomes a picture; see `conversion.still`.
 
         Args:
             replace: who goes: a person, or "any" for every face; or who goes by whom, for
@@ -124,10 +127,10 @@ class ProjectFilms(ProjectFolder):
 
         check_pages(film)
         if is_still(film):
-            from understudy.stills import convert_still
+            from understudy.conversion.still import convert_still
 
             return convert_still(self, ask, output, progress or silent())
-        from understudy.convert import convert
+        from understudy.conversion.convert import convert
 
         return convert(self, ask, output, encode, progress or silent())
 
@@ -139,7 +142,8 @@ class ProjectFilms(ProjectFolder):
         statement: Path | None = None,
         **given: Any,
     ) -> ConvertReport:
-        """Let the two faces in a picture change places, without a model; see `stills.swap_faces`.
+        """Let the two faces in a picture change places, without a model; see
+        `conversion.still.swap_faces`.
 
         Args:
             output: a file in the renders folder when not given.
@@ -148,7 +152,7 @@ class ProjectFilms(ProjectFolder):
             given: fields of ConvertSettings and ScanSettings; they win over `project.toml`.
         """
         scan, own = take(given, GIVEN, self.settings.scan, self.settings.convert)
-        from understudy.stills import swap_faces
+        from understudy.conversion.still import swap_faces
 
         return swap_faces(self, picture, consent, statement, output, own, scan)
 
@@ -167,8 +171,8 @@ class ProjectFilms(ProjectFolder):
         """What is wanted of a film, as said to `convert`, and how films are written."""
         own = self.settings
         scan, encode, settings = take(given, GIVEN, own.scan, own.encode, own.convert)
-        from understudy.casting import Ask
-        from understudy.matching import WARP, parse_swaps
+        from understudy.conversion.plan import Ask
+        from understudy.tracks.matching import WARP, parse_swaps
 
         words = [replace] if isinstance(replace, str) else [f"{a}={b}" for a, b in replace.items()]
         rules = tracks is None or replace not in ("any", {}) or with_ is not None

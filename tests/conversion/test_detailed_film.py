@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from converting import SEGMENT, convert, essence, studio
-from heads import texture
-from painted import Act, film
-from turned_heads import SIDE, gallery
+from tests.support.conversion_project import SEGMENT, convert, essence, studio
+from tests.support.heads import texture
+from tests.support.painted_people import Act, film
+from tests.support.turned_heads import SIDE, gallery
 from understudy.conversion.detailer import Detailer
 from understudy.media.video import VideoReader
 from understudy.models.gallery import Gallery, path_of, write

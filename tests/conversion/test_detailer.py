@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from heads import blurred, texture
-from textured_heads import alike, band
-from turned_heads import SIDE, face, gallery, mesh, points
+from tests.support.heads import blurred, texture
+from tests.support.textured_heads import alike, band
+from tests.support.turned_heads import SIDE, face, gallery, mesh, points
 from understudy.conversion.compositing.gallery_detail import GRID
 from understudy.conversion.detailer import KNOWN, Detailer, Galleries, share_mesh
-from understudy.drawing import Drawer, detail_of
+from understudy.conversion.swapper import Drawer, detail_of
 from understudy.faces.align import CORE, alignment, core_alignment, invert
 from understudy.models import gallery as galleries
 from understudy.models.gallery import Gallery

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from turned_heads import SIDE, face, gallery, points, ramps, stored, wanted
+from tests.support.turned_heads import SIDE, face, gallery, points, ramps, stored, wanted
 from understudy.conversion.compositing.gallery_detail import GRID, Place
 from understudy.conversion.detailer import Detailer, Galleries
 from understudy.conversion.gallery_drawer import GalleryDrawer, GalleryWarp, draw

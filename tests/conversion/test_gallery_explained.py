@@ -7,8 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from turned_heads import gallery, mesh
-from understudy.contact import CAPTION, GAP, TILE
+from tests.support.turned_heads import gallery, mesh
 from understudy.conversion.compositing.gallery_detail import GRID
 from understudy.conversion.gallery_explained import (
     DOWN,
@@ -27,6 +26,7 @@ from understudy.conversion.gallery_picks import PARTS, FramePicks, Pick
 from understudy.faces.align import CORE
 from understudy.faces.masks import EYES_AND_BROWS
 from understudy.faces.triangles import LOWER_LIP
+from understudy.media.contact_sheet import CAPTION, GAP, TILE
 from understudy.types import Floats, Image
 
 YAWS = (-8, -4, 0, 4, 8)

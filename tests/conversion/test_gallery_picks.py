@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from turned_heads import gallery, mesh
+from tests.support.turned_heads import gallery, mesh
 from understudy.conversion.gallery_picks import (
     PARTS,
     FramePicks,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesets import write_faceset
+from tests.support.noise_facesets import write_faceset
 from understudy.conversion.own_gallery import cached_path, gallery_from_faceset, own_galleries
 from understudy.errors import FacesError
 from understudy.models.gallery import read

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from heads import blurred, face, texture
-from understudy.evaluation.detail import Crispness, Detail
+from tests.support.heads import blurred, face, texture
+from understudy.conversion.rehearsal import Rehearsal
+from understudy.evaluation.gauges.detail import Crispness, Detail
+from understudy.evaluation.gauges.wording import own_footage
 from understudy.evaluation.replayed import replayed
-from understudy.evaluation.wording import own_footage
-from understudy.models import SwapModel, build
-from understudy.preview import Finished
-from understudy.training.rehearsal import Rehearsal
+from understudy.models.base import SwapModel, build
+from understudy.training.preview_sheet import Finished
 from understudy.types import Floats, Image
 
 

@@ -17,7 +17,7 @@ from understudy.errors import WeightsError
 from understudy.faces.analyser import FaceAnalyser
 from understudy.faces.blazeface import Detection, anchors, merge, overlap
 from understudy.faces.detect import tiles
-from understudy.faces.runtime import TfliteNetwork
+from understudy.faces.tflite import TfliteNetwork
 from understudy.settings import ScanSettings
 from understudy.types import Image
 

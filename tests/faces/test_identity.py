@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from understudy import weights
 from understudy.errors import WeightsError
 from understudy.faces.align import transform_points
 from understudy.faces.detect import Detector
@@ -23,6 +22,7 @@ from understudy.faces.dlib_format import LEVELS, SIDE, read_dlib
 from understudy.faces.identity import CHIP_POINTS, IdentityNet, chip_alignment, face_chips
 from understudy.faces.mesh import Mesh
 from understudy.faces.pose import reference
+from understudy.faces.weights import store
 from understudy.types import Floats, Image
 
 MEAN = (122.75, 117.0, 104.25)
@@ -174,7 +174,7 @@ def written() -> Writer:
 @pytest.fixture(scope="module")
 def real_file() -> Path:
     try:
-        return weights.path("dlib_face_recognition_resnet_model_v1.dat")
+        return store.path("dlib_face_recognition_resnet_model_v1.dat")
     except WeightsError as error:
         pytest.skip(str(error))
 
@@ -311,11 +311,11 @@ def test_chip_shows_the_face_at_every_size() -> None:
 
 def test_people_are_told_apart(shared_data: Path, real_file: Path) -> None:
     detector = Detector(
-        weights.path("face_detection_short_range.tflite"),
-        weights.path("face_detection_full_range_sparse.tflite"),
+        store.path("face_detection_short_range.tflite"),
+        store.path("face_detection_full_range_sparse.tflite"),
         32,
     )
-    mesh = Mesh(weights.path("face_landmark.tflite"), reference())
+    mesh = Mesh(store.path("face_landmark.tflite"), reference())
     net = IdentityNet(real_file)
     films = [f"real/grid_raw/{name}.mpg" for name in ("lbax4n", "swiz3n", "sbia1a", "bbaf2n")]
     films += [f"synthetic/test1_{name}.mp4" for name in ("ada", "ben", "chen")]

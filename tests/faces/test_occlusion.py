@@ -27,7 +27,7 @@ from understudy.faces.occlusion import (
 )
 from understudy.faces.pose import reference
 from understudy.media.video import VideoReader
-from understudy.quantised import SCALE
+from understudy.runtime.quantized_weights import SCALE
 from understudy.types import Floats, Image
 
 FRAME = 30

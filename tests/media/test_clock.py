@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
-from clips import HEIGHT, WIDTH, number, painting
 
+from tests.support.clips import HEIGHT, WIDTH, number, painting
 from understudy.media.video import SegmentWriter, VideoReader, join, probe
 from understudy.settings import EncodeSettings
 

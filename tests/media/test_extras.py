@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
-from clips import HEIGHT, WIDTH, painting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.clips import HEIGHT, WIDTH, painting
 from understudy.media.extras import extras_of, later
 from understudy.media.video import SegmentWriter, VideoReader, join, probe
 from understudy.settings import EncodeSettings

@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clips import painting
 
+from tests.support.clips import painting
 from understudy.errors import MediaError
 from understudy.media.images import decode_image, encode_image, read_image, write_image
 

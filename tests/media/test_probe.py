@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 from av.audio.stream import AudioStream
-from clips import make_film, painting, set_display_matrix
 
+from tests.support.clips import make_film, painting, set_display_matrix
 from understudy.errors import MediaError
 from understudy.media.images import write_image
 from understudy.media.probe import natural_key

@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import HEIGHT, WIDTH, make_film, number, painting
 
+from tests.support.clips import HEIGHT, WIDTH, make_film, number, painting
 from understudy.media.images import write_image
 from understudy.media.video import VideoReader, probe
 

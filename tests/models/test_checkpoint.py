@@ -15,9 +15,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tinynet import Tiny
+from tests.support.tiny_network import Tiny
 from understudy.errors import CheckpointError, StorageError
-from understudy.files import sha256
 from understudy.models import base
 from understudy.models.checkpoint import (
     Snapshot,
@@ -28,13 +27,14 @@ from understudy.models.checkpoint import (
     load_state,
     save,
 )
+from understudy.runtime.files import sha256
 
 PEOPLE = ("ada", "chen")
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.NETWORKS, "swift", ("tinynet", "Tiny"))
+    monkeypatch.setitem(base.NETWORKS, "swift", ("tests.support.tiny_network", "Tiny"))
 
 
 def snapshot(seed: int = 0, **state: Any) -> Snapshot:

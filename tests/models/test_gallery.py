@@ -11,7 +11,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from galleries import made
+from tests.support.galleries import made
 from understudy.errors import CheckpointError
 from understudy.models.gallery import (
     Gallery,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from understudy.errors import SettingsError
-from understudy.models import build
+from understudy.models.base import build
 from understudy.models.vae import BETA, CODE, WARMUP, Vae, divergence, unevenness, weight
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from understudy.errors import SettingsError, UnknownModel
-from understudy.models import build
+from understudy.models.base import build
 from understudy.models.original import Original
 
 

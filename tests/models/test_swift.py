@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from understudy.models import build
+from understudy.models.base import build
 from understudy.models.focus import around_eyes
 from understudy.models.swift import Swift
 

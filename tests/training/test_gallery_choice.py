@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facesets import ME, OTHER, write_faceset
-from understudy.data.faceset import Faceset
+from tests.support.noise_facesets import ME, OTHER, write_faceset
 from understudy.errors import FacesError, MediaError
+from understudy.facesets.faceset import Faceset
 from understudy.models.gallery import is_made_from, path_of, read
 from understudy.progress import Event, Progress, silent
 from understudy.training import gallery_choice

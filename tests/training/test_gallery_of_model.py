@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from painted import Act, film
-from studio import CONVERT, TRAIN, build, command
-from understudy.casting import galleries_of
+from tests.support.painted_people import Act, film
+from tests.support.studio import CONVERT, TRAIN, build, command
+from understudy.conversion.plan import galleries_of
 from understudy.errors import CheckpointError
 from understudy.models.gallery import kept_in, path_of, read
 from understudy.project import Project

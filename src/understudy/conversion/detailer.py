@@ -11,7 +11,6 @@ from functools import cached_property
 
 import numpy as np
 
-from understudy import weights
 from understudy.conversion.compositing.gallery_detail import (
     GRID,
     QUARTER,
@@ -21,7 +20,8 @@ from understudy.conversion.compositing.gallery_detail import (
 )
 from understudy.conversion.gallery_picks import FramePicks, calm, choose, openings
 from understudy.faces.align import CORE, alignment, core_alignment, transform_points
-from understudy.gaze import Gaze
+from understudy.faces.gaze import Gaze
+from understudy.faces.weights import store
 from understudy.models.gallery import Gallery
 from understudy.types import Face, Floats, Image
 
@@ -89,7 +89,7 @@ class Detailer:
 
     @cached_property
     def _gaze(self) -> Gaze:
-        return Gaze(weights.path("iris_landmark.tflite"))
+        return Gaze(store.path("iris_landmark.tflite"))
 
     def follow(self, faces: Iterable[tuple[int, Face]], tracks: Collection[int]) -> None:
         """Choose the pictures for some tracks of a film.

@@ -19,18 +19,18 @@ import cv2
 import numpy as np
 import torch
 
-from understudy.compute import bfloat16_pays
 from understudy.conversion.compositing.gallery_detail import GRID, Place, bent
 from understudy.conversion.detailer import Detailer, Galleries
 from understudy.conversion.gallery_picks import FramePicks
-from understudy.drawing import Drawer
+from understudy.conversion.swapper import Drawer
 from understudy.errors import SettingsError
 from understudy.faces.align import CORE, transform_points
 from understudy.faces.masks import face_mask
 from understudy.faces.occlusion import shown_in
-from understudy.matching import WARP
 from understudy.models.gallery import Gallery
+from understudy.runtime.devices import bfloat16_pays
 from understudy.settings import ConvertSettings
+from understudy.tracks.matching import WARP
 from understudy.types import Face, Floats, Image
 
 FINE, COARSE = 1.5, 10.0

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.contact import Row, sheet
 from understudy.conversion.gallery_picks import PARTS, FramePicks
 from understudy.faces.align import CORE
 from understudy.faces.openings import eye_opening, mouth_opening
 from understudy.faces.pose import reference
+from understudy.media.contact_sheet import Row, sheet
 from understudy.models.gallery import Gallery
 from understudy.types import Float64s, Floats, Image
 

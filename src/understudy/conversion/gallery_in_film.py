@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from understudy.casting import mean_identities
 from understudy.conversion.compositing.gallery_detail import GRID
 from understudy.conversion.detailer import Detailer
 from understudy.conversion.gallery_explained import (
@@ -21,23 +20,24 @@ from understudy.conversion.gallery_explained import (
     used,
     wanted_mesh,
 )
-from understudy.data.faceset import Faceset
+from understudy.conversion.plan import mean_identities
 from understudy.errors import FacesError
 from understudy.faces.align import alignment, warp
-from understudy.looking import guarded
-from understudy.matching import match_tracks
-from understudy.mended import MendedScan
-from understudy.mending import mend
+from understudy.facesets.faceset import Faceset
+from understudy.facesets.permission import permit
 from understudy.models.gallery import Gallery
-from understudy.permission import permit
-from understudy.picking import frames_at
 from understudy.progress import Progress
-from understudy.scan import scan
-from understudy.trust.guard import require
+from understudy.provenance.inspect import guarded
+from understudy.safeguards.content_guard.guard import require
+from understudy.tracks.frames import frames_at
+from understudy.tracks.matching import match_tracks
+from understudy.tracks.repair import mend
+from understudy.tracks.repaired_scan import MendedScan
+from understudy.tracks.scan import scan
 from understudy.types import Face, Image
 
 if TYPE_CHECKING:
-    from understudy.project_folder import ProjectFolder
+    from understudy.workspace import Workspace
 
 MOMENTS = 8
 """Of a film on a sheet, evenly spread."""
@@ -66,7 +66,7 @@ class InFilm:
 
 
 def look_up(
-    project: ProjectFolder, film: Path, galleries: Mapping[str, Gallery], progress: Progress
+    project: Workspace, film: Path, galleries: Mapping[str, Gallery], progress: Progress
 ) -> tuple[str, list[InFilm]]:
     """What a film takes out of galleries, for everybody of the project who is seen in it and
     everybody else who has a gallery.
@@ -113,7 +113,7 @@ def look_up(
 
 
 def _pair(
-    project: ProjectFolder,
+    project: Workspace,
     film: Path,
     found: MendedScan,
     comes: tuple[str, Gallery],

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from understudy.conversion.detailer import Galleries
-from understudy.data.faceset import Faceset
 from understudy.errors import CheckpointError
+from understudy.facesets.faceset import Faceset
 from understudy.models.gallery import Gallery, is_made_from, path_of, read, write
 from understudy.progress import Progress
-from understudy.project_folder import ProjectFolder
 from understudy.training.gallery_choice import COUNT, LOOKED_AT, gallery_of
 from understudy.types import Floats
+from understudy.workspace import Workspace
 
 FOLDER = "galleries"
 """Of the project's cache."""
@@ -30,13 +30,13 @@ def cached_path(cache_folder: Path, person: str) -> Path:
     return path_of(cache_folder / FOLDER, person)
 
 
-def gallery_from_faceset(project: ProjectFolder, person: str, progress: Progress) -> Gallery:
+def gallery_from_faceset(project: Workspace, person: str, progress: Progress) -> Gallery:
     """A gallery of all of a person's faces, from the cache while the faceset is the same.
 
     A cached gallery that is damaged is made again. The caller has asked for the consent.
 
     Args:
-        person: has a faceset; see `ProjectFolder.people_with_faces`.
+        person: has a faceset; see `Workspace.people_with_faces`.
 
     Raises:
         UnknownPerson: there is no such person.
@@ -60,7 +60,7 @@ def gallery_from_faceset(project: ProjectFolder, person: str, progress: Progress
     return gallery
 
 
-def shapes_of(project: ProjectFolder, people: Iterable[str]) -> dict[str, Floats]:
+def shapes_of(project: Workspace, people: Iterable[str]) -> dict[str, Floats]:
     """Mean meshes (float32 (468, 2), as `Gallery.mean`) of those of `people` who have a faceset.
 
     Raises:
@@ -75,9 +75,7 @@ def shapes_of(project: ProjectFolder, people: Iterable[str]) -> dict[str, Floats
     return found
 
 
-def own_galleries(
-    project: ProjectFolder, swaps: Mapping[str, str], progress: Progress
-) -> Galleries:
+def own_galleries(project: Workspace, swaps: Mapping[str, str], progress: Progress) -> Galleries:
     """Galleries of everybody who comes and has faces here, and the shapes of those who go.
 
     Args:

@@ -1,26 +1,2 @@
-"""What a viewer sees in a swap, in figures.
-
-PSNR and SSIM reward blur: a smooth mean face lies nearer to a crisp one than another crisp face a
-pixel off. The gauges of this package ask other questions, one module each:
-
-    regions      where face, eyes and mouth are in a frame, as weights
-    detail       how much fine detail a swap has, and how much of it is in the right place
-    footage      how much it has beside the person's own footage, where no truth is known
-    likeness     whom it looks like, and by what margin
-    retrieval    whether its person is found among many others
-    perceptual   how far it is from the truth for a network that knows pictures
-    blinks       whether its eyes shut when the film's do
-    jumps        whether it jumps from frame to frame
-
-`watching` runs them over the frames of a film, `seen` holds the figures, `wording` says them in
-words and `table` shows them as a table.
-"""
-
-from __future__ import annotations
-
-from understudy.evaluation.seen import Seen
-from understudy.evaluation.table import tables
-from understudy.evaluation.watching import Means, Subject, Watcher, closely
-from understudy.evaluation.wording import sentences
-
-__all__ = ["Means", "Seen", "Subject", "Watcher", "closely", "sentences", "tables"]
+"""How good is a model, and a film made with it: the stage `evaluate`, its figures and its page.
+What a viewer sees is measured in `evaluation.gauges`."""

@@ -7,10 +7,10 @@ detail as in a film, have one: the pictures. What is lost there is lost in every
 
 from __future__ import annotations
 
-from understudy.evaluation.detail import Detail, DetailSum
-from understudy.evaluation.regions import regions
+from understudy.conversion.rehearsal import Rehearsal
+from understudy.evaluation.gauges.detail import Detail, DetailSum
+from understudy.evaluation.gauges.regions import regions
 from understudy.models.base import SwapModel
-from understudy.training.rehearsal import Rehearsal
 
 MOST = 24
 """Pictures of each person that are drawn again, evenly spaced."""

@@ -6,12 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
-from understudy import weights
 from understudy.faces.blazeface import Detection, overlap
 from understudy.faces.detect import FIRM, Detector
 from understudy.faces.identity import IdentityNet, face_chips
 from understudy.faces.mesh import Mesh
 from understudy.faces.pose import reference
+from understudy.faces.weights import store
 from understudy.settings import ScanSettings
 from understudy.types import Face, Floats, Image
 
@@ -42,15 +42,15 @@ class FaceAnalyser:
     def __init__(self, settings: ScanSettings) -> None:
         self.settings = settings
         self._detector = Detector(
-            weights.path("face_detection_short_range.tflite"),
-            weights.path("face_detection_full_range_sparse.tflite"),
+            store.path("face_detection_short_range.tflite"),
+            store.path("face_detection_full_range_sparse.tflite"),
             settings.min_face,
         )
-        self._mesh = Mesh(weights.path("face_landmark.tflite"), reference())
+        self._mesh = Mesh(store.path("face_landmark.tflite"), reference())
 
     @cached_property
     def _identity(self) -> IdentityNet:
-        return IdentityNet(weights.path("dlib_face_recognition_resnet_model_v1.dat"))
+        return IdentityNet(store.path("dlib_face_recognition_resnet_model_v1.dat"))
 
     def detect(self, image: Image, thorough: bool = True) -> list[Detection]:
         """Faces in a picture, surest first; not all of them need have a sound mesh.

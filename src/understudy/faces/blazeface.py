@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.faces.runtime import TfliteNetwork
+from understudy.faces.tflite import TfliteNetwork
 from understudy.types import Box, Floats, Image
 
 LOGIT_LIMIT = 100.0

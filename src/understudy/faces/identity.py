@@ -39,7 +39,7 @@ class IdentityNet:
     """The network, ready to run.
 
     Args:
-        path: `dlib_face_recognition_resnet_model_v1.dat`, see `understudy.weights`.
+        path: `dlib_face_recognition_resnet_model_v1.dat`, see `understudy.faces.weights.store`.
         device: where to compute.
 
     Raises:

@@ -15,7 +15,7 @@ import numpy as np
 
 from understudy.faces.blazeface import Detection
 from understudy.faces.pose import Reference
-from understudy.faces.runtime import TfliteNetwork
+from understudy.faces.tflite import TfliteNetwork
 from understudy.types import Face, Floats, Image
 
 POINTS = 468

@@ -5,7 +5,8 @@ laid over them by a program, so that the truth is known to the pixel; docs/masks
 The mesh does not help: it is drawn through a hand as if that were not there.
 
 The network is a U-Net (Ronneberger, Fischer and Brox, "U-Net: convolutional networks for biomedical
-image segmentation", 2015) with sums in place of concatenations. Its file is as `quantised` writes
+image segmentation", 2015) with sums in place of concatenations. Its file is as
+`runtime.quantized_weights` writes
 them, with what it is under "occlusion" in the metadata, as JSON (schema 1).
 """
 
@@ -22,10 +23,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from understudy import quantised
 from understudy.errors import WeightsError
 from understudy.faces.align import core_alignment, transform_points, warp
 from understudy.faces.masks import face_mask, visible_mask
+from understudy.runtime import quantized_weights
 from understudy.types import Floats, Image
 
 SHIPPED = Path(__file__).with_name("occlusion.safetensors")
@@ -99,7 +100,7 @@ def write(path: Path, net: OcclusionNet, training: dict[str, Any]) -> None:
         StorageError
     """
     about = {"schema_version": SCHEMA, "training": training}
-    quantised.write(path, "occlusion", quantised.quantised(net.state_dict()), about)
+    quantized_weights.write(path, "occlusion", quantized_weights.quantised(net.state_dict()), about)
 
 
 def read(path: Path) -> tuple[OcclusionNet, dict[str, Any]]:
@@ -115,11 +116,11 @@ def read(path: Path) -> tuple[OcclusionNet, dict[str, Any]]:
             "Install understudy anew.",
         )
 
-    tensors, about = quantised.read(path, "occlusion", SCHEMA, unfit)
+    tensors, about = quantized_weights.read(path, "occlusion", SCHEMA, unfit)
     with torch.random.fork_rng(devices=[]):
         net = OcclusionNet()
     try:
-        net.load_state_dict(quantised.restored(tensors))
+        net.load_state_dict(quantized_weights.restored(tensors))
     except (KeyError, RuntimeError) as error:
         raise unfit("it does not fit this version") from error
     return net.eval().requires_grad_(False), dict(about["training"])

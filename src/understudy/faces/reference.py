@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy import weights
 from understudy.faces.detect import Detector
 from understudy.faces.mesh import Mesh
 from understudy.faces.pose import STABLE, Reference, rotation, similarity
-from understudy.files import write_bytes
+from understudy.faces.weights import store
 from understudy.media.address import open_input
+from understudy.runtime.files import write_bytes
 from understudy.types import Float64s, Floats, Image, Pose
 
 
@@ -71,11 +71,11 @@ def mean_head(meshes: Sequence[Floats], poses: Sequence[Pose], rounds: int = 5) 
 
 def main(truth: Path, folder: Path, destination: Path, every: int = 6) -> None:
     detector = Detector(
-        weights.path("face_detection_short_range.tflite"),
-        weights.path("face_detection_full_range_sparse.tflite"),
+        store.path("face_detection_short_range.tflite"),
+        store.path("face_detection_full_range_sparse.tflite"),
         min_face=32,
     )
-    mesh = Mesh(weights.path("face_landmark.tflite"), Reference(np.eye(468, 3, dtype=np.float32)))
+    mesh = Mesh(store.path("face_landmark.tflite"), Reference(np.eye(468, 3, dtype=np.float32)))
     meshes: list[Floats] = []
     poses: list[Pose] = []
     for person in json.loads(truth.read_text(encoding="utf-8"))["identities"]:

@@ -19,11 +19,11 @@ from av.video.stream import VideoStream
 
 from understudy.errors import MediaError
 from understudy.media import colour as colours
-from understudy.media import planes, shape
+from understudy.media import pixel_shape, planes
 from understudy.media.clock import Clock, jumps
-from understudy.media.fitting import fitted
 from understudy.media.info import MediaInfo
-from understudy.media.lay import lay
+from understudy.media.overlay import lay
+from understudy.media.resize import fitted
 from understudy.types import Frame, Patch
 
 _MOST_THREADS = 8
@@ -184,7 +184,7 @@ class Decoding:
         self.packets = self.failed = self.lost = self.marred = self.repaired = 0
         self.reached = Fraction(0)
         self.failure = ""
-        self.to_rgb = shape.rgb_of(info.pixel_aspect)
+        self.to_rgb = pixel_shape.rgb_of(info.pixel_aspect)
         self.resized = 0
         self.sizes: dict[str, Fraction] = {}
         stream.thread_type = "AUTO"
@@ -295,7 +295,7 @@ class Decoding:
 
     def _aspect(self) -> Fraction:
         """Width over height of the pixels of the picture decoded last, upright."""
-        own = shape.believed(self.stream.codec_context.sample_aspect_ratio)
+        own = pixel_shape.believed(self.stream.codec_context.sample_aspect_ratio)
         if own == self.info.coded_aspect:
             return self.info.pixel_aspect
         return 1 / own if self.info.turn.transpose else own

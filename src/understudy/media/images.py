@@ -15,12 +15,12 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
-from understudy import files
 from understudy.errors import MediaError
 from understudy.media.heif import read_heif
 from understudy.media.kinds import kind_of_data, refusal
 from understudy.media.png_text import with_packet
 from understudy.media.xmp import JPEG_HEAD
+from understudy.runtime import files
 from understudy.types import Image
 
 IMAGE_SUFFIXES = frozenset(
@@ -87,7 +87,7 @@ def encode_image(rgb: Image, suffix: str, quality: int = 95, packet: bytes | Non
         rgb: uint8 (h, w, 3), or (h, w) for grey.
         suffix: ".png" (lossless), ".webp" or ".jpg".
         quality: 1..100 for webp and jpg; above 100 makes webp lossless.
-        packet: what is said about the picture, see `media.xmp`.
+        packet: what is said about the picture, see `xmp`.
 
     Raises:
         MediaError: the format is unknown or cannot hold this image.

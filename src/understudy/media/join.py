@@ -17,7 +17,6 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from understudy import files
 from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media.address import open_input, open_output
@@ -28,6 +27,7 @@ from understudy.media.info import MediaInfo
 from understudy.media.probe import media_errors, probe
 from understudy.media.sound import add_tracks, sound_packets
 from understudy.media.writer import FORMATS
+from understudy.runtime import files
 from understudy.settings import EncodeSettings
 
 _CONTAINERS = {suffix: name for suffix, name in FORMATS.items() if name != "nut"}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from understudy import files
 from understudy.media.tiff import IMAGE_FORMATS, first_tags
+from understudy.runtime import files
 
 What = Literal["picture", "animation", "film", "raw", "unread", "sound", "other"]
 

@@ -18,9 +18,8 @@ from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
-from understudy import files
 from understudy.errors import MediaError
-from understudy.media import clock, planes, shape
+from understudy.media import clock, pixel_shape, planes
 from understudy.media import colour as colours
 from understudy.media.address import open_input
 from understudy.media.colour import Tags
@@ -29,6 +28,7 @@ from understudy.media.info import AudioTrack, MediaInfo
 from understudy.media.kinds import kind_of, refusal
 from understudy.media.pages import Pages, pages_of
 from understudy.media.planes import Turn
+from understudy.runtime import files
 from understudy.types import Image
 
 # Frames a second of a folder of images when nobody says otherwise.
@@ -288,7 +288,7 @@ def _describe(
     if not frames and duration and rate:
         frames = max(1, round(duration * rate))
     first = stream.start_time if stream.start_time is not None else (frame.pts or 0)
-    aspect = shape.believed(stream.sample_aspect_ratio or context.sample_aspect_ratio)
+    aspect = pixel_shape.believed(stream.sample_aspect_ratio or context.sample_aspect_ratio)
     form = planes.form_of(simple)
     return MediaInfo(
         path=path,
@@ -309,7 +309,7 @@ def _describe(
         bit_depth=form.bits if form else 8,
         tags=tags,
         colour=colours.resolve(tags, simple, width, height),
-        coded_aspect=shape.believed(context.sample_aspect_ratio),
+        coded_aspect=pixel_shape.believed(context.sample_aspect_ratio),
         stereo="stereo_mode" in stream.metadata
         or any(data.type == SideDataType.STEREO3D for data in _side_data(frame)),
         audio=tuple(

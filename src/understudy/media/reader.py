@@ -19,11 +19,11 @@ from understudy.media import colour as colours
 from understudy.media import planes
 from understudy.media.clock import Clock
 from understudy.media.decoding import Decoding, Index, from_key, in_order, survey
-from understudy.media.fitting import fitted
 from understudy.media.images import read_image
 from understudy.media.info import MediaInfo
 from understudy.media.pages import Pages
 from understudy.media.probe import image_files, is_still, open_video, pages_in, probe
+from understudy.media.resize import fitted
 from understudy.types import Frame, Image
 
 PREFETCH = 4

@@ -3,7 +3,7 @@
 from understudy.media.encoders import available_encoders
 from understudy.media.info import AudioTrack, MediaInfo
 from understudy.media.join import check_destination, join
-from understudy.media.lay import lay
+from understudy.media.overlay import lay
 from understudy.media.planes import to_rgb
 from understudy.media.probe import probe
 from understudy.media.reader import VideoReader

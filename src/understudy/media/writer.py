@@ -15,15 +15,15 @@ import av.error
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from understudy import files
 from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media import planes
 from understudy.media.address import open_output
 from understudy.media.encoders import THREADS, encoder_for, pixel_format_for
 from understudy.media.info import MediaInfo
-from understudy.media.lay import lay
+from understudy.media.overlay import lay
 from understudy.media.probe import media_errors
+from understudy.runtime import files
 from understudy.settings import EncodeSettings
 from understudy.types import Frame, Image, Patch
 
@@ -160,7 +160,8 @@ class SegmentWriter:
             raise
 
     def write(self, frame: Frame, patches: Sequence[Patch] = ()) -> None:
-        """Write a frame, with patches laid over its picture as it is stored (see `shape.stored`);
+        """Write a frame, with patches laid over its picture as it is stored (see
+        `pixel_shape.stored`);
         without any it is passed on as it is."""
         self._encode(lay(frame.picture, patches), frame.time)
 

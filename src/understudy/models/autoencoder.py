@@ -3,7 +3,7 @@
 What goes in comes out, through a bottleneck of 256 numbers. Nothing in it knows who is who, so
 what it redraws stays the same person: it is here to learn from (what does a bottleneck keep?),
 as a contrast to `vae`, and as a first step on faces of many people, whose encoder the networks
-with a decoder for each person can take over (`models/takeover.py`). Encoder and decoder are
+with a decoder for each person can take over (`training/takeover.py`). Encoder and decoder are
 those of `swift`, so that nothing but the number of decoders differs.
 """
 

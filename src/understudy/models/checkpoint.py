@@ -31,9 +31,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from understudy import files
 from understudy.errors import CheckpointError, UnderstudyError
 from understudy.models.base import SwapModel, network_class
+from understudy.runtime import files
 
 SCHEMA = 2
 _READABLE = (1, 2)

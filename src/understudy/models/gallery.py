@@ -31,9 +31,9 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from understudy import files
 from understudy.errors import CheckpointError, MediaError
 from understudy.media.images import decode_image
+from understudy.runtime import files
 from understudy.types import Floats, Image
 
 MOST = 300
@@ -70,8 +70,8 @@ class Gallery:
         meshes: float32 (N, 468, 3): landmarks as shares of the picture's side, from its edge; z in
             the same scale.
         masks: uint8 (N, M, M), 0..255: where the face shows in the picture, without hair or hands.
-        gazes: float32 (N, 2): how far aside the eyes at image left and right look, see `gaze.Gaze`;
-            not a number where that could not be measured.
+        gazes: float32 (N, 2): how far aside the eyes at image left and right look, see
+            `faces.gaze.Gaze`; not a number where that could not be measured.
         mean: float32 (468, 2): mean landmarks of all of the person's pictures, as `meshes`.
     """
 

@@ -12,7 +12,7 @@ which weigh too little in a picture to be found by redrawing alone.
 
 Gain and shift act on what a convolution gives, so they can be worked into its weights: a person of
 a modulated network is a decoder of `swift`, which is how `swift` begins with what this network has
-learned (`models/pretrained.py`).
+learned (`training/base_weights.py`).
 """
 
 from __future__ import annotations

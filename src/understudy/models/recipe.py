@@ -23,7 +23,7 @@ class Augmentation:
         strength: scales the variation of `matrix`.
         warp: standard deviation of the shift of the control points of the input's 5x5 warp
             grid, as a share of the side.
-        doubles: share of the inputs in which another person stands in; see `doubles.py`.
+        doubles: share of the inputs in which another person stands in; see `training/doubles.py`.
         double_eyes: whether something is learned from the eyes of these, too. A double cannot open
             or shut an eye, nor look elsewhere.
     """
@@ -58,8 +58,8 @@ class Recipe:
         augmentation: how the pictures are varied.
         based: factor on the learning rate of the encoder when it began with a base: it has
             seen more than it will learn.
-        apart: how much of a decoder's step is its own in the end (`together`), when it began with
-            a base that knows everybody's faces.
+        apart: how much of a decoder's step is its own in the end (`decoder_tying`), when it began
+            with a base that knows everybody's faces.
     """
 
     batch: int

@@ -12,14 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy import weights
-from understudy.data import records
-from understudy.data.faceset import IMAGES_NAME, Faceset
-from understudy.data.split import Indices
 from understudy.errors import FacesError
 from understudy.faces.align import CORE
+from understudy.faces.gaze import Gaze
 from understudy.faces.masks import EYES_AND_BROWS, LIPS
-from understudy.gaze import Gaze
+from understudy.faces.weights import store as weights
+from understudy.facesets.faceset import IMAGES_NAME, Faceset
+from understudy.facesets.split import Indices
 from understudy.media.images import decode_image, encode_image
 from understudy.models.gallery import (
     MASK_SIDE,
@@ -30,6 +29,7 @@ from understudy.models.gallery import (
     write,
 )
 from understudy.progress import Progress
+from understudy.runtime import parquet
 from understudy.types import Floats
 
 COUNT = 200
@@ -151,7 +151,7 @@ def _bytes(faceset: Faceset, name: str) -> bytes:
 def _meshes(faceset: Faceset) -> Floats:
     """float32 (N, 468, 3), shares of the pictures' sides."""
     sides = np.asarray(faceset.table["size"].to_numpy(), np.float32)[:, None]
-    matrices = records.unvectors(faceset.table["matrix"]).reshape(-1, 2, 3)
+    matrices = parquet.unvectors(faceset.table["matrix"]).reshape(-1, 2, 3)
     scale = np.sqrt(np.abs(np.linalg.det(matrices[..., :2].astype(np.float64))))[:, None]
     meshes = np.empty((len(faceset), POINTS, 3), np.float32)
     meshes[..., :2] = faceset.shapes
@@ -162,7 +162,7 @@ def _meshes(faceset: Faceset) -> Floats:
 def _own(faceset: Faceset) -> NDArray[np.bool_]:
     """Which faces are the person's own, as far as they were measured: (N,). A track is judged by
     the mean of its measurements."""
-    vectors, present = records.optional_vectors(faceset.table["embedding"].combine_chunks())
+    vectors, present = parquet.optional_vectors(faceset.table["embedding"].combine_chunks())
     own = np.ones(len(faceset), np.bool_)
     if not present.any():
         return own

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from heads import blurred, texture
-from textured_heads import Scene, alike, band, sample
-from turned_heads import mesh, wanted
+from tests.support.heads import blurred, texture
+from tests.support.textured_heads import Scene, alike, band, sample
+from tests.support.turned_heads import mesh, wanted
 from understudy.conversion.compositing import gallery_detail
 from understudy.conversion.compositing.gallery_detail import (
     BROAD,
@@ -21,7 +21,7 @@ from understudy.conversion.compositing.gallery_detail import (
     with_detail,
 )
 from understudy.faces.align import CORE
-from understudy.gaze import EYES
+from understudy.faces.gaze import EYES
 from understudy.models.gallery import MASK_SIDE
 from understudy.types import Floats, Image
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from turned_heads import mesh
+from tests.support.turned_heads import mesh
 from understudy.conversion.compositing.face_parts import FaceParts
 from understudy.conversion.compositing.shine import (
     DARK,

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from understudy.conversion.compositing.face_parts import FaceParts
 from understudy.conversion.compositing.shine import below, ceiling, luma, sheen, whitening
-from understudy.gaze import EYES
+from understudy.faces.gaze import EYES
 from understudy.types import Floats, Image
 
 GRID = 128
@@ -125,8 +125,8 @@ class Sample:
         small, tiny: the same picture, about the size of the grid and of a quarter of it.
         mesh: float32 (468, 2), as shares of the side.
         mask: uint8 (M, M), 0..255, where the face shows.
-        gaze: how far aside the eyes at image left and right look, see `gaze.Gaze`; not a number
-            where that is unknown.
+        gaze: how far aside the eyes at image left and right look, see `faces.gaze.Gaze`; not a
+            number where that is unknown.
         part: "whole", "eyes" or "mouth": where the picture counts.
         weight: 0..1, how much it counts against others.
         lids: 0..1, how well its lids fit; where they do not, its eyes hardly count.

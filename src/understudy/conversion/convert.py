@@ -1,0 +1,156 @@
+"""Stage 5: a film and a model in, the film with the other face out.
+
+    understudy convert FILM --replace B --with A
+    understudy convert FILM --replace ben=ada --replace eva=chen
+    understudy convert FILM --replace B --model warp --face PHOTO --with A
+    understudy convert FILM --replace B --model a.dfm --with A
+
+Two passes: the film is scanned for faces (cached), then rendered segment by segment. Decoding,
+the network and encoding overlap; memory does not grow with the film. A stopped or killed
+conversion goes on after its last finished segment when the same command is given again, and
+comes out the same to the byte, but for the signature and its time.
+
+    renders/FILM-A-for-B.mp4          the film (FILM-A-for-B-and-C-for-D.mp4, ...)
+    renders/FILM-A-for-B.json         what went into it
+    renders/.work/KEY/                finished segments, until the film is joined
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.conversion.finish import Work, finish
+from understudy.conversion.outputs import Target, check, check_space, choose
+from understudy.conversion.plan import Ask, cast_of, look_for, plan, record_of
+from understudy.conversion.render import MATTE, SIDE
+from understudy.media.video import SEGMENT_SUFFIX, SegmentWriter
+from understudy.progress import Progress
+from understudy.provenance.seal import Origin, clear_leftovers, record_number
+from understudy.runtime import files
+from understudy.settings import EncodeSettings
+from understudy.tracks.matching import Match, in_name
+from understudy.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ConvertReport:
+    """What a conversion did.
+
+    Attributes:
+        output: the film; `side_by_side` and `matte` when they were asked for.
+        record: JSON file with what went into the film.
+        frames: in the film; `swapped` of these were changed.
+        seconds: that this run took, everything included.
+        frames_per_second: of the frames that this run rendered, with decoding and encoding and
+            without the scan; 0 when nothing was left to render.
+        matches: what every track of the film was taken for.
+        notes: what the user should know, for example that sound was encoded anew.
+    """
+
+    output: Path
+    side_by_side: Path | None
+    matte: Path | None
+    record: Path
+    frames: int
+    swapped: int
+    seconds: float
+    frames_per_second: float
+    matches: tuple[Match, ...]
+    notes: tuple[str, ...]
+
+
+def convert(
+    project: Workspace,
+    ask: Ask,
+    output: Path | None,
+    encode: EncodeSettings,
+    progress: Progress,
+) -> ConvertReport:
+    """Put other faces in the place of people's faces in a film.
+
+    Args:
+        ask: which film, who goes and who comes.
+        output: film to write; named after film and people in the renders folder when None.
+
+    Raises:
+        UnknownPerson, UnknownModel, ProjectError: no such person or model.
+        ConsentError: somebody who goes or comes may not be used.
+        CheckpointError: the model is damaged or has no checkpoint.
+        SettingsError: the model was not trained on who comes, or settings contradict each other.
+        MediaError: the film cannot be read, or the output cannot be what its name says.
+        FacesError: somebody who goes was not found in the film, or the portrait does not show
+            one face.
+        ProjectLocked: another process makes the same film.
+        StorageError: the output cannot be written or the disk is too small.
+        KeyboardInterrupt: finished segments are kept.
+    """
+    began = time.monotonic()
+    film, settings, start, end = ask.film, ask.settings, ask.start, ask.end
+    planned = plan(project, ask, progress)
+    swaps, info, trust = planned.swaps, planned.info, project.settings.trust
+    target = Target.named(project.renders_folder, film, in_name(swaps), output, settings, encode)
+    check(target, film)
+    with files.storage_errors(project.renders_folder):
+        project.renders_folder.mkdir(exist_ok=True)
+    check_space(target, project.renders_folder, info, start, end)
+    notes = SegmentWriter(target.film.with_suffix(SEGMENT_SUFFIX), info, encode).notes
+
+    seen = look_for(project, planned, progress)
+    found = seen.found
+    job = record_of(project, planned, seen)
+    job["settings"]["encode"] = encode.model_dump(mode="json")
+    key = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:32]
+    folder = project.renders_folder / ".work" / key
+    with files.only_writer(folder.with_suffix(".lock"), f"the conversion of {film.name}"):
+        target = choose(target, key, given=output is not None)
+        files.write_json(folder / "job.json", {"output": str(target.film), **job})
+        origin = Origin(
+            record_number(key),
+            film,
+            found.sha256,
+            job["model"].get("weights_sha256"),
+            seen.consents,
+            settings.label,
+            planned.reason,
+            trust.strength,
+        )
+        work = Work(
+            folder,
+            film,
+            info,
+            found,
+            cast_of(planned.drawers, seen.matches, seen.found),
+            start,
+            end,
+            target,
+            origin,
+            settings,
+            encode,
+            trust,
+        )
+        rendering = time.monotonic()
+        lock = hashlib.sha256(os.fsencode(target.film.absolute())).hexdigest()[:32]
+        with files.only_writer(folder.with_name(f"{lock}.lock"), str(target.film)):
+            for path in (*target.outputs.values(), target.record):
+                clear_leftovers(path)
+            finished = finish(work, {**job, "key": key}, [*seen.notes, *notes], progress)
+        elapsed = time.monotonic() - rendering
+        shutil.rmtree(folder)
+    return ConvertReport(
+        output=target.film,
+        side_by_side=target.outputs.get(SIDE),
+        matte=target.outputs.get(MATTE),
+        record=target.record,
+        frames=finished.frames,
+        swapped=finished.swapped,
+        seconds=time.monotonic() - began,
+        frames_per_second=finished.rendered / elapsed if finished.rendered else 0.0,
+        matches=seen.matches,
+        notes=finished.notes,
+    )

@@ -1,0 +1,239 @@
+"""Consent travels: to the person who signs it, back, and from project to project.
+
+understudy consent request ada --until 2027-12-31        a form without a signature
+understudy consent sign ada-consent-request.json --agree on the person's own machine
+understudy consent import ada-consent-signed.json        back in the project
+understudy consent export ada                            for another project
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from understudy.errors import ConsentError, StorageError, UnknownPerson
+from understudy.people.consent import Change, installation, put
+from understudy.person import check_name
+from understudy.runtime import files, keys
+from understudy.runtime.installation import Home
+from understudy.safeguards import consent_gate as consents
+from understudy.safeguards import consent_record as record_files
+from understudy.safeguards.consent_gate import Consent, Statement
+from understudy.workspace import Workspace
+
+
+def request(person: str, output: Path, **terms: Any) -> Change:
+    """Write a form that the person can read and sign with `sign`.
+
+    Raises:
+        ConsentError: the terms contradict each other, or there is another file.
+        ProjectError, StorageError
+    """
+    name = check_name(person, "person")
+    record = consents.draft(name, "granted", None, **{**terms, "stated_by": "subject"})
+    return write_new(output, record)
+
+
+def sign(file: Path, key: Callable[[], Ed25519PrivateKey], output: Path) -> Change:
+    """Sign a form as the person whose face it is, who thereby agrees and declares to be of age.
+
+    Args:
+        key: gives their key; asked only when there is something to sign.
+
+    Raises:
+        ConsentError: the file is no form that waits for that, or there is another output.
+        StorageError
+    """
+    form = read_record(file)
+    if form.schema_version == 1 or form.stated_by != "subject":
+        raise ConsentError(
+            f"{file} is no form for the person to sign.",
+            "Have one made: understudy consent request NAME",
+        )
+    if form.signature is not None or form.revoked_at is not None:
+        raise ConsentError(f"{file} is signed already.", "Sign the form as it was sent to you.")
+    stated = form.model_copy(update={"stated_at": record_files.now()})
+    if stated.expires_at is not None and stated.expires_at <= stated.stated_at:
+        raise ConsentError(
+            f"What {file} asks for ended on {stated.expires_at:%Y-%m-%d}.",
+            "Ask for a form with a later end.",
+        )
+    return write_new(output, stated.signed(key()))
+
+
+def import_record(
+    project: Workspace,
+    file: Path,
+    statement: Path | None = None,
+    *,
+    key: str | None = None,
+    replace: bool = False,
+) -> Change:
+    """Take a signed record into the project.
+
+    Args:
+        statement: the evidence that it speaks of; looked for beside `file` when None.
+        key: id of the key that it must be signed with, as the person told it.
+        replace: take the place of the record on file, which is kept.
+
+    Raises:
+        ConsentError: it is damaged, not signed, was changed, taken back, signed with another
+            key, or there is another record already, or the evidence is missing.
+        UnknownPerson: the person was removed, and the record is older than that.
+        ProjectError, StorageError
+    """
+    record = read_record(file)
+    place = project.place_of(record.person)
+    _check_incoming(file, record, key)
+    _check_not_taken_back(project, record)
+    if record.statement is not None:
+        statement = statement or _evidence_beside(file, record.statement)
+        if consents.evidence(statement).sha256 != record.statement.sha256:
+            raise ConsentError(
+                f"{statement} is not the evidence that the consent of {record.person} speaks of.",
+                "Give the very file with --statement FILE.",
+            )
+    elif statement is not None:
+        raise ConsentError(
+            f"The consent in {file} speaks of no evidence.", "Leave --statement out."
+        )
+    return put(place, record, statement, replace)
+
+
+def _check_incoming(file: Path, record: Consent, key: str | None) -> None:
+    if record.schema_version == 1:
+        raise ConsentError(
+            f"{file} is of an earlier version, which did not sign, so nothing shows whose it is.",
+            f"State it here: understudy consent grant {record.person}",
+        )
+    if record.revoked_at is not None:
+        raise ConsentError(
+            f"The consent in {file} was taken back on {record.revoked_at:%Y-%m-%d}.",
+            f"Leave {record.person} out.",
+        )
+    consents.check_signature(record)
+    assert record.signature is not None
+    if key is not None and record.signature.key_id != key.lower():
+        raise ConsentError(
+            f"{file} is signed with the key {record.signature.key_id}, not {key}.",
+            "Ask the person for their key's id, by another way than the file came.",
+        )
+    own = Home.from_environment()
+    if (
+        record.stated_by == "subject"
+        and (own.keys / keys.OPERATOR).exists()
+        and record.signature.key_id == keys.key_id(installation().public_key())
+    ):
+        raise ConsentError(
+            f"{file} says that {record.person} signed it, but it was this installation's key.",
+            f"Let {record.person} sign with a key of their own, or state it: understudy consent "
+            f"grant {record.person}",
+        )
+
+
+def _check_not_taken_back(project: Workspace, record: Consent) -> None:
+    """An old record must not bring somebody back who was removed since."""
+    for proof in sorted(project.revoked_folder.glob("*/consent.json")):
+        known = record_files.read(proof)
+        if known is not None and known.id == record.id:
+            raise ConsentError(
+                f"This very consent of {record.person} was taken back before.",
+                f"Only with a new one: understudy consent request {record.person}",
+            )
+    removal = project.removed.get(record.person)
+    if removal is None or record.person in project.people:
+        return
+    if not removal.finished or record.stated_at < removal.at:
+        raise UnknownPerson(
+            f"{record.person} was removed from this project on {removal.at:%Y-%m-%d}, after this "
+            "consent was stated.",
+            f"Only with a new one: understudy consent request {record.person}",
+        )
+
+
+def export_record(project: Workspace, person: str, output: Path) -> Change:
+    """Write the record of a person, with its evidence beside it, for another project.
+
+    Raises:
+        UnknownPerson: no such person.
+        ConsentError: there is none, it was changed after it was signed, the evidence is not
+            what it was, or another file is in the way.
+        StorageError
+    """
+    place = project.person(person)
+    record = place.consent
+    if record is None:
+        raise ConsentError(
+            f"{person} has no consent on file.", f"State it: understudy consent grant {person}"
+        )
+    consents.check_signature(record)
+    if record.statement is not None:
+        source = place.folder / record.statement.file
+        if consents.evidence(source).sha256 != record.statement.sha256:
+            raise ConsentError(
+                f"{source} is not the evidence that the consent of {person} speaks of.",
+                "Put the file back that it was stated with.",
+            )
+        target = output.with_name(_beside(output, record.statement))
+        if target.exists() and files.sha256(target) != record.statement.sha256:
+            raise _in_the_way(target)
+        with files.atomic(target) as temporary:
+            shutil.copyfile(source, temporary)
+    return write_new(output, record)
+
+
+def read_record(file: Path) -> Consent:
+    """The record in a file. Raises ConsentError when there is none."""
+    record = record_files.read(file)
+    if record is None:
+        raise ConsentError(f"There is no file {file}.", "Check the path.")
+    return record
+
+
+def _beside(file: Path, statement: Statement) -> str:
+    return f"{file.stem}.{statement.file}"
+
+
+def _evidence_beside(file: Path, statement: Statement) -> Path:
+    """The evidence beside an exported record. Raises ConsentError when it is not there."""
+    found = file.with_name(_beside(file, statement))
+    if not found.is_file():
+        raise ConsentError(
+            f"The consent in {file} speaks of evidence, and there is no {found.name} beside it.",
+            "Give it with --statement FILE.",
+        )
+    return found
+
+
+def write_new(output: Path, record: Consent) -> Change:
+    """Write a record to a file that is not there yet, or holds the same.
+
+    Raises:
+        ConsentError: the file is there and holds something else.
+        StorageError
+    """
+    if output.exists():
+        try:
+            same = record_files.read(output) == record
+        except ConsentError:
+            same = False
+        if not same:
+            raise _in_the_way(output)
+        return Change(record, output, new=False)
+    try:
+        consents.write(output, record)
+    except OSError as error:
+        raise StorageError(
+            f"{output} cannot be written ({error.strerror}).", "Name another place with --output."
+        ) from error
+    return Change(record, output)
+
+
+def _in_the_way(path: Path) -> ConsentError:
+    return ConsentError(
+        f"{path} is there already and is something else.", "Name another file with --output."
+    )

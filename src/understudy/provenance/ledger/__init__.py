@@ -1,0 +1,2 @@
+"""The ledger: an append-only log in SQLite, the Merkle tree over it, signed checkpoints, proofs
+and audits."""

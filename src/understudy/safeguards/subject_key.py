@@ -1,0 +1,66 @@
+"""The key of somebody who signs their own consent: an Ed25519 key in a PEM file of theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from understudy.errors import ConsentError, StorageError, TrustError
+from understudy.runtime import files
+from understudy.runtime.keys import PRIVATE, read_private
+
+
+def subject_key(path: Path, *, make: bool = True) -> Ed25519PrivateKey:
+    """The key in a file; only its owner may read it.
+
+    Args:
+        make: make one when there is none.
+
+    Raises:
+        ConsentError: it holds another kind of key, or there is none.
+        TrustError: it is damaged, or others may read it.
+        StorageError: it cannot be written.
+    """
+    if not path.exists():
+        if not make:
+            raise ConsentError(
+                f"There is no key {path}.", "Name the one that you signed with: --key FILE"
+            )
+        _make(path)
+    try:
+        key = read_private(path)
+    except TrustError as error:
+        # What to do differs: this key is no installation's, and none is made in its place.
+        raise TrustError(error.problem, _remedy(error, path)) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConsentError(
+            f"{path} is not an Ed25519 key.",
+            "Name another file with --key; one that is not there yet is made.",
+        )
+    return key
+
+
+def _remedy(error: TrustError, path: Path) -> str:
+    if error.remedy.startswith("Run: chmod"):
+        return error.remedy
+    return f"Restore {path} from a copy, or name another file with --key."
+
+
+def _make(path: Path) -> None:
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"No key can be made in {path.parent} ({error.strerror}).",
+            "Name another file with --key.",
+        ) from error
+    with files.atomic(path) as temporary:
+        temporary.chmod(PRIVATE)
+        temporary.write_bytes(pem)

@@ -1,0 +1,199 @@
+"""Who learns in a training, and from whose faces.
+
+Usually everybody of a model learns together: the encoder and one decoder each. When people are
+added on a frozen encoder, only their decoders learn; the others then lend pictures that stand in
+for the new faces (doubles), and nothing of theirs is run or changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from understudy.errors import ConsentError, FacesError, SettingsError, UnknownModel, UnknownPerson
+from understudy.facesets.faceset import Faceset
+from understudy.facesets.permission import permit
+from understudy.models.base import check_size, network_class
+from understudy.models.checkpoint import Tell, load_state
+from understudy.models.swift import Swift
+from understudy.runtime import devices
+from understudy.settings import TrainSettings
+from understudy.training.adding_people import check_decoders
+from understudy.training.base_weights import SHIPPED, SHIPPED_SIZE, Base, read_base
+
+if TYPE_CHECKING:
+    from understudy.workspace import Workspace
+
+MIN_FACES = 32
+"""Faces of a person below which training is refused; some hundred are better."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is to be trained.
+
+    Attributes:
+        network, size: of the model.
+        people: whose decoders it has or will have, in order.
+        learning: of these, whose decoders learn.
+        frozen: whether the encoder stays as it is.
+        base: what a new model begins with.
+    """
+
+    network: str
+    size: int
+    people: tuple[str, ...]
+    learning: tuple[str, ...]
+    frozen: bool
+    base: Base | None = None
+
+    @property
+    def alone(self) -> list[str]:
+        """Who learns on a frozen encoder; empty when all learn together."""
+        return list(self.learning) if self.frozen else []
+
+
+def plan(
+    project: Workspace,
+    people: Sequence[str],
+    folder: Path,
+    settings: TrainSettings,
+    add: Sequence[str] = (),
+    freeze: bool = False,
+) -> Course:
+    """Decide who learns, and find everything that can be wrong before the first picture is read.
+
+    Args:
+        people: who the model is to know; when empty those whom it knows, or everybody with a
+            faceset when it is new.
+        folder: of the model.
+        add: who joins a model that exists; `people` is empty then.
+        freeze: whether only those learn.
+
+    Raises:
+        UnknownPerson, UnknownModel, ConsentError, FacesError, SettingsError, CheckpointError
+    """
+    known = load_state(folder)
+    if known is None and settings.encoder_from:
+        project.model(settings.encoder_from)
+    if add or freeze:
+        course = _joined(known, people, folder, add, freeze)
+    else:
+        course = _together(project, known, people, folder, settings)
+    for person in course.learning:
+        permit(project, person, "train")
+    for person in course.learning:
+        faceset = Faceset.open(project.person(person).faces_folder)
+        if len(faceset) < MIN_FACES:
+            raise FacesError(
+                f"{person} has {len(faceset)} faces; training needs at least {MIN_FACES} of each "
+                "person, and some hundred to be good.",
+                f"Add more footage of {person} and extract it: understudy add {person} FILES...",
+            )
+    devices.choose_device(settings.device)
+    return course if known else replace(course, base=_base(course, settings))
+
+
+def _base(course: Course, settings: TrainSettings) -> Base | None:
+    """The base that the settings name, where it fits; the shipped one need not fit."""
+    if settings.base == "none" or settings.encoder_from:
+        return None
+    if settings.base == "shipped":
+        fits = network_class(course.network) is Swift and course.size == SHIPPED_SIZE
+        return read_base(SHIPPED) if fits else None
+    base = read_base(Path(settings.base))
+    if network_class(course.network) is not Swift or course.size != base.model.size:
+        raise SettingsError(
+            f"The base {settings.base} is for swift at {base.model.size} px; {course.network} at "
+            f"{course.size} px cannot begin with it.",
+            f"Train swift with --size {base.model.size}, or with --base none.",
+        )
+    return base
+
+
+def _distinct(people: Sequence[str]) -> None:
+    if not people or len(set(people)) != len(people):
+        raise SettingsError(
+            "Training needs people, each named once.",
+            "Extract somebody's faces first, then: understudy train PERSON PERSON",
+        )
+
+
+def _together(
+    project: Workspace,
+    known: dict[str, Any] | None,
+    people: Sequence[str],
+    folder: Path,
+    settings: TrainSettings,
+) -> Course:
+    people = tuple(people or (known["people"] if known else project.people_with_faces))
+    _distinct(people)
+    for person in people:
+        project.person(person)
+    network = network_class(settings.network)
+    size = network.sizes[0] if len(network.sizes) == 1 else settings.size
+    check_size(network, size)
+    if known:
+        same = (known["network"], known["size"]) == (settings.network, size)
+        if not same or set(known["people"]) != set(people):
+            raise SettingsError(
+                f"The model {folder.name} exists with other settings: {known['network']}, "
+                f"{known['size']} px, {' and '.join(known['people'])}; not {settings.network}, "
+                f"{size} px, {' and '.join(people)}.",
+                f"Choose another name with --name, remove {folder}, or let somebody join with "
+                "--add-person.",
+            )
+        people = tuple(known["people"])
+    return Course(settings.network, size, people, people, frozen=False)
+
+
+def _joined(
+    known: dict[str, Any] | None,
+    people: Sequence[str],
+    folder: Path,
+    add: Sequence[str],
+    freeze: bool,
+) -> Course:
+    if not add:
+        raise SettingsError(
+            "On a frozen encoder only people who are added learn.",
+            "Name them: understudy train --add-person NAME --freeze-encoder",
+        )
+    _distinct(add)
+    if people:
+        raise SettingsError(
+            f"{' and '.join(people)} cannot be chosen while {' and '.join(add)} joins a model.",
+            "Name only who joins; the others are those whom the model knows.",
+        )
+    if known is None:
+        raise UnknownModel(
+            f"There is no trained model {folder.name} that {' and '.join(add)} could join.",
+            f"Train it first: understudy train PERSON PERSON --name {folder.name}",
+        )
+    check_decoders(network_class(known["network"]))
+    new = [person for person in add if person not in known["people"]]
+    everybody = (*known["people"], *new)
+    learning = tuple(name for name in everybody if name in add) if freeze else everybody
+    return Course(known["network"], known["size"], everybody, learning, freeze)
+
+
+def facesets(project: Workspace, course: Course, tell: Tell) -> dict[str, Faceset]:
+    """The facesets of who learns, and of those among the others who may and can lend pictures,
+    in the model's order.
+
+    Args:
+        tell: gets a sentence about each of the others who cannot.
+    """
+    found = {}
+    for person in course.people:
+        if person in course.learning:
+            found[person] = Faceset.open(project.person(person).faces_folder)
+            continue
+        try:
+            permit(project, person, "train")
+            found[person] = Faceset.open(project.person(person).faces_folder)
+        except (UnknownPerson, ConsentError, FacesError) as error:
+            tell(f"{person} lends no pictures: {error.problem}")
+    return found

@@ -1,1 +1,0 @@
-"""Why a face may be used, and later: how a film says what was done to it."""

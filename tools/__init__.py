@@ -1,0 +1,1 @@
+"""Programs that make the files that are shipped, and pictures of the documents."""
