@@ -15,6 +15,7 @@ import pytest
 
 from tests.support import small_files
 from tests.support.small_files import gradient
+from tests.support.studio import CONVERT, command
 from understudy.errors import MediaError
 from understudy.media.images import IMAGE_SUFFIXES, read_image
 from understudy.media.kinds import kind_of
@@ -248,3 +249,16 @@ def test_every_suffix_of_pictures_is_known_by_its_content_too(tmp_path: Path) ->
         shutil.copyfile(tmp_path / f"a{suffix}", tmp_path / "a.mp4")
         assert kind_of(tmp_path / "a.mp4").name == name
         assert probe(tmp_path / "a.mp4").kind == "images"
+
+
+def test_a_signed_film_under_a_picture_s_name_is_a_source(folder: Path) -> None:
+    """Its credentials come along, as with its own name."""
+    project = folder / "project"
+    assert command(project, "convert", folder / "scene.mp4", *CONVERT) == 0
+    (made,) = project.joinpath("renders").glob("*.mp4")
+    source = made.rename(folder / "signed.png")
+    assert verify(source).credentials.state == "trusted"
+    assert command(project, "convert", source, *CONVERT) == 0
+    (again,) = project.joinpath("renders").glob("signed-*.mp4")
+    (ingredient,) = verify(again).credentials.ingredients
+    assert ingredient.state == "trusted"

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.clips import HEIGHT, WIDTH, painting
-from understudy.media.extras import extras_of, later
+from understudy.media.extras import doubled, extras_of, later
 from understudy.media.video import SegmentWriter, VideoReader, join, probe
 from understudy.settings import EncodeSettings
 
@@ -189,6 +189,10 @@ def test_time_code_adds_up(one: int, other: int, mark: str) -> None:
     first = later(zero, one, rate)
     assert first is not None
     assert later(first, other, rate) == later(zero, one + other, rate)
+
+
+def test_the_numbers_of_twice_the_rate() -> None:
+    assert doubled("01:02:03;14") == "01:02:03;28"
 
 
 def test_what_is_no_time_code() -> None:

@@ -21,6 +21,7 @@ from understudy.errors import MediaError
 from understudy.media import colour as colours
 from understudy.media import pixel_shape, planes
 from understudy.media.clock import Clock, jumps
+from understudy.media.fields import Fields
 from understudy.media.info import MediaInfo
 from understudy.media.overlay import lay
 from understudy.media.resize import fitted
@@ -58,8 +59,13 @@ def _hidden(packet: Packet[Any], codec: str) -> bool:
     return codec == "vp8" and packet.size > 0 and not bytes(packet)[0] & 0x10
 
 
-def survey(container: InputContainer, stream: VideoStream, target: int) -> Index | None:
+def survey(
+    container: InputContainer, stream: VideoStream, target: int, *, lead: bool = False
+) -> Index | None:
     """Count the frames before `target` by reading packets without decoding them.
+
+    Args:
+        lead: whether frames before the target are needed too.
 
     Nothing that comes after a packet with a decoding time at or after `target` can be shown
     before it. None when packets carry no times.
@@ -75,7 +81,7 @@ def survey(container: InputContainer, stream: VideoStream, target: int) -> Index
                 continue
             if packet.pts is None or packet.dts is None:
                 return None
-            if packet.is_keyframe and packet.pts <= target:
+            if packet.is_keyframe and packet.pts <= target - lead:
                 key = packet.dts, packet.pts
             if packet.dts >= target:
                 break
@@ -195,8 +201,8 @@ class Decoding:
         delivered = 0
         try:
             with closing(self._decoded(packets)) as pictures:
-                for picture in pictures:
-                    frame = self._frame(picture)
+                for number, picture in self._numbered(pictures):
+                    frame = self._frame(number, picture)
                     if end is not None and frame.time >= end:
                         self.waiting.clear()
                         return
@@ -212,7 +218,28 @@ class Decoding:
                 "Copy or download it again, or choose another part.",
             )
 
-    def _decoded(self, packets: Timed) -> Generator[av.VideoFrame, None, None]:
+    def _numbered(
+        self, pictures: Iterator[av.VideoFrame | None]
+    ) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Pictures with their numbers; of an interlaced film one for each field."""
+        info = self.info
+        if not info.fields or info.rate is None:
+            for picture in pictures:
+                if picture is not None:
+                    self.marred += picture.is_corrupt
+                    yield self._number(picture.pts), picture
+            return
+        fields = Fields(info.fields, 2 * info.time_base, info.rate / 2)
+        for picture in pictures:
+            if picture is None:
+                yield from fields.rest()
+            else:
+                self.marred += picture.is_corrupt
+                yield from fields.add(picture, self._number(picture.pts))
+        yield from fields.rest()
+
+    def _decoded(self, packets: Timed) -> Generator[av.VideoFrame | None, None, None]:
+        """The pictures; None where a part of the file ends."""
         codec = self.stream.codec_context.name
         packets = iter(packets)
         while True:
@@ -232,6 +259,7 @@ class Decoding:
             self.packets += 1
             if part != self.part:
                 yield from self._end_part(part)
+                yield None
             if packet.pts is None:
                 self.timed = False
             elif not _hidden(packet, codec) and (self.target is None or packet.pts >= self.target):
@@ -261,10 +289,7 @@ class Decoding:
             self.failure = error.strerror or type(error).__name__
             return []
 
-    def _frame(self, picture: av.VideoFrame) -> Frame:
-        if picture.is_corrupt:
-            self.marred += 1
-        index = self._number(picture.pts)
+    def _frame(self, index: int, picture: av.VideoFrame) -> Frame:
         base = self.info.time_base
         step = 1 / self.info.rate if self.info.rate else base
         if picture.pts is None:

@@ -215,3 +215,10 @@ def later(timecode: str, frames: int, rate: Fraction) -> str | None:
     total, number = divmod(count, nominal)
     hours, minutes, seconds = total // 3600 % 24, total // 60 % 60, total % 60
     return f"{hours:02}:{minutes:02}:{seconds:02}{match[4]}{number:02}"
+
+
+def doubled(timecode: str) -> str:
+    """The time code of a film at twice the rate at the same moment."""
+    match = _CODE.fullmatch(timecode)
+    assert match is not None
+    return f"{timecode[: match.start(5)]}{2 * int(match[5]):02}"

@@ -9,6 +9,7 @@ from typing import Literal
 
 from understudy.media import colour as colours
 from understudy.media.colour import Colour, Tags
+from understudy.media.fields import Order
 from understudy.media.planes import Turn
 from understudy.types import shown_size
 
@@ -37,6 +38,8 @@ class MediaInfo:
         pixel_aspect: width over height of one upright pixel; 1 when square or unknown.
         coded_aspect: the same as the codec alone says it of the first stored picture; a container
             may say otherwise, and has the last word.
+        fields: how the film is interlaced, "" when it is not. What is said of its frames and
+            times is then of fields, which are read as pictures of their own.
         rate: frames a second on average; None for a single image.
         time_base: the unit of the file's time stamps, seconds.
         start: time stamp of the first frame, seconds; `Frame.time` counts from here.
@@ -70,6 +73,7 @@ class MediaInfo:
     tags: Tags
     colour: Colour
     coded_aspect: Fraction = Fraction(1)
+    fields: Order = ""
     stereo: bool = False
     audio: tuple[AudioTrack, ...] = ()
     subtitles: int = 0

@@ -22,7 +22,7 @@ from understudy.media import colour as colours
 from understudy.media.address import open_input, open_output
 from understudy.media.clock import STEADY
 from understudy.media.encoders import encoder_for
-from understudy.media.extras import Extras, cut_chapters, extras_of, later
+from understudy.media.extras import Extras, cut_chapters, doubled, extras_of, later
 from understudy.media.info import MediaInfo
 from understudy.media.probe import media_errors, probe
 from understudy.media.sound import add_tracks, sound_packets
@@ -169,6 +169,11 @@ def _further_notes(
     exact = all((time * 1000).denominator == 1 for time in timing.shown)
     if container in ("matroska", "webm") and not exact:
         notes.append("Matroska and WebM keep times to the millisecond; frame times were rounded.")
+    if info.fields and info.rate:
+        notes.append(
+            f"{info.path.name} is interlaced; each of its fields became a picture, "
+            f"{float(info.rate):.5g} a second."
+        )
     if info.subtitles:
         notes.append(f"{info.subtitles} subtitle tracks of {info.path.name} were left out.")
     if not keep_sound and info.audio:
@@ -192,7 +197,12 @@ def _carry(
         container.set_chapters(chapters)
     if extras.timecode is None:
         return
-    code = later(extras.timecode, round(first * info.rate), info.rate) if info.rate else None
+    code = None
+    if info.rate:
+        coded = info.rate / 2 if info.fields else info.rate
+        code = later(extras.timecode, int(first * coded + Fraction(1, 4)), coded)
+        # Two pictures of a film of fields have one number of the source: numbers count in pairs.
+        code = doubled(code) if code is not None and info.fields else code
     if code is None or container.format.name == "webm":
         notes.append(f"The film's time code, {extras.timecode} at its beginning, was left out.")
     else:

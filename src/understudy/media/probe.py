@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,7 @@ from understudy.media import clock, pixel_shape, planes
 from understudy.media import colour as colours
 from understudy.media.address import open_input
 from understudy.media.colour import Tags
+from understudy.media.fields import HEIGHTS, LOOKED_AT, Order, order_of
 from understudy.media.images import IMAGE_SUFFIXES, read_image
 from understudy.media.info import AudioTrack, MediaInfo
 from understudy.media.kinds import kind_of, refusal
@@ -202,8 +204,13 @@ def probe(path: Path | str, rate: Fraction | None = None) -> MediaInfo:
     if is_images(path):
         return _probe_images(path, rate or IMAGE_RATE)
     with open_video(path) as (container, stream):
-        frame = _first_frame(path, container, stream)
+        pictures = _frames(path, container, stream)
+        frame = next(pictures)
+        looked_at = stream.codec_context.height in HEIGHTS or frame.interlaced_frame
         info = _describe(path, container, stream, frame)
+        if looked_at and info.rate:
+            order = order_of([frame, *islice(pictures, LOOKED_AT - 1)])
+            info = _fielded(info, order) if order else info
         jumping = clock.jumps(container)
     return _by_size(info) if jumping else info
 
@@ -246,19 +253,34 @@ def _probe_images(path: Path, rate: Fraction) -> MediaInfo:
     )
 
 
-def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
-    reason = "it ends before its first frame"
+def _fielded(info: MediaInfo, order: Order) -> MediaInfo:
+    """The description of a film whose fields are read as pictures."""
+    return replace(
+        info,
+        fields=order,
+        rate=None if info.rate is None else 2 * info.rate,
+        frames=None if info.frames is None else 2 * info.frames,
+        time_base=info.time_base / 2,
+    )
+
+
+def _frames(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    """Pictures from the film's beginning; at least one, else MediaError is raised."""
+    reason, found = "it ends before its first frame", False
     try:
         for count, packet in enumerate(container.demux(stream)):
             try:
                 for frame in packet.decode():
-                    return frame
+                    found = True
+                    yield frame
             except av.error.FFmpegError as error:
                 reason = error.strerror or type(error).__name__
-            if count > _PATIENCE:
+            if count > _PATIENCE and not found:
                 break
     except av.error.FFmpegError as error:
         reason = error.strerror or type(error).__name__
+    if found:
+        return
     raise MediaError(
         f"No frame of {path} can be decoded ({stream.codec_context.name}: {reason}).",
         "Copy or download it again; if it plays elsewhere, convert it to H.264 first.",
@@ -344,6 +366,7 @@ def _by_size(info: MediaInfo) -> MediaInfo:
         return info
     size = info.path.stat().st_size
     frames = count if whole else round(count * Fraction(size, at))
+    frames *= 2 if info.fields else 1
     told = info.frames
     if told and frames / _ROUGHLY <= told <= frames * _ROUGHLY and not whole:
         return info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Iterator
@@ -169,7 +170,8 @@ class VideoReader:
         index = None
         if self.start is not None:
             with open_video(self.path) as (container, stream):
-                index = survey(container, stream, self._ticks(self.start))
+                interlaced = bool(self.info.fields)
+                index = survey(container, stream, self._ticks(self.start), lead=interlaced)
         if index is not None and index.key is not None:
             with open_video(self.path) as (container, stream):
                 clock = Clock(container)
@@ -189,8 +191,11 @@ class VideoReader:
         return Decoding(self.info, *part, self.damage, container, stream, index, clock)
 
     def _ticks(self, time: Fraction) -> int:
-        """The first time stamp at or after `time`."""
+        """The first time stamp at or after `time`; of the picture that a field at `time` is in."""
         exact = (time + self.info.start) / self.info.time_base
+        if self.info.fields:
+            # The second field is half a picture later than its picture's own time.
+            return math.ceil(exact / 2 - 1 / (self.info.rate or 1) / self.info.time_base / 2)
         return -(-exact.numerator // exact.denominator)
 
 

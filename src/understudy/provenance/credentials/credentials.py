@@ -46,6 +46,14 @@ EMBEDDING = {
     ".webp": "image/webp",
 }
 """Media types of the files that hold their credentials, by suffix."""
+_STARTS = (
+    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
+    (b"\xff\xd8\xff", 0, "image/jpeg"),
+    (b"WEBP", 8, "image/webp"),
+    (b"AVI ", 8, "video/avi"),
+)
+"""What files of these kinds begin with, and where."""
+_STILL_BRANDS = (b"heic", b"heix", b"mif1", b"avif", b"avis", b"crx ")
 OPAQUE = "application/octet-stream"
 SIDECAR = ".c2pa"
 _REMAINS = (
@@ -195,8 +203,18 @@ def embeds(path: Path) -> bool:
 
 
 def media_type(path: Path) -> str | None:
-    """What the library is told about a file; None makes it look itself."""
-    return EMBEDDING.get(path.suffix.lower())
+    """What the library is told about a file, by its content where that tells; None makes it look
+    itself. Raises OSError."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+    named = EMBEDDING.get(path.suffix.lower())
+    for start, at, kind in _STARTS:
+        if head[at:].startswith(start) and head.startswith(b"RIFF" if at == 8 else b""):
+            return kind
+    if head[4:8] == b"ftyp" and head[8:12] not in _STILL_BRANDS:
+        own = "video/quicktime" if head[8:12] == b"qt  " else "video/mp4"
+        return named if named is not None and named.startswith("video/") else own
+    return named
 
 
 def _has_remains(path: Path) -> bool:
