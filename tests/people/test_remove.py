@@ -128,6 +128,7 @@ def test_whoever_asks_for_them_is_answered(
     file = project.export_person("eva", "trio", tmp_path / "eva.safetensors").file
     project.remove_person("eva")
     film = tmp_path / "x.mp4"
+    film.write_bytes(b"\0" * 64)
     for ask in (
         lambda: project.train(["ada", "eva"], "new", steps=1),
         lambda: project.train(add=["eva"], name="trio", steps=1),
