@@ -21,10 +21,10 @@ from understudy.types import Floats
 DARK = np.float32(8)
 """Added to code values before their logarithm is taken, so that black and noise stay bounded."""
 
-ROOM = 1.15
+ROOM = 1.3
 """A highlight may be so many times as strong as the film's."""
 
-FLOOR = 0.06
+FLOOR = 0.1
 """What every skin may show where the film's has no highlight: natural logarithm of the ratio to the
 light around it."""
 
@@ -44,7 +44,7 @@ BROADEST = 0.05
 WIDEST = 0.08
 """The same for highlights that are laid over a face: forehead and cheeks shine broadly."""
 
-SHEEN = 0.15
+SHEEN = 0.18
 """Highlights of the film that are laid over a face are stronger than this, natural logarithm."""
 
 SHARE = 0.8
@@ -60,7 +60,7 @@ WHITE = 0.85
 FEW = 12.0
 """Pixels of an opening at which its white counts half."""
 
-SLACK = 0.2
+SLACK = 0.25
 """Whites may differ by so much, natural logarithm: another eye shows more or less of them."""
 
 DARKER, BRIGHTER = 0.9, 0.4
