@@ -107,6 +107,9 @@ class Face:
             while unknown.
         embedding: float32 (128,) identity embedding, or None where it was not measured.
             Distances are Euclidean; below about 0.6 two faces are likely the same person.
+        share: 0..1, how much of what shows there is this track's person; below 1 where one
+            person turns into another in a dissolve or a morph. Such a face is there twice, once
+            for each track.
     """
 
     box: Box
@@ -115,6 +118,7 @@ class Face:
     pose: Pose
     track: int = -1
     embedding: Floats | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -146,3 +146,49 @@ def test_two_faces_in_a_frame_have_grain_of_their_own() -> None:
     for got, wanted in zip(drawn(1, 5), (one, other), strict=True):
         np.testing.assert_array_equal(got, wanted)
     assert not np.array_equal(drawn(1, 6)[0], one)
+
+
+class Shares:
+    """Draws patches that say how much shows of a face, as alpha."""
+
+    def patches(
+        self, frames: Sequence[tuple[Frame, Sequence[Face]]], around: Around | None = None
+    ) -> list[list[Patch]]:
+        image = np.zeros((1, 1, 3), np.uint8)
+        return [
+            [Patch(0, face.track, image, np.full((1, 1), face.share, np.float32)) for face in faces]
+            for _, faces in frames
+        ]
+
+
+def test_of_two_people_in_one_face_each_comes_out_with_the_share_of_the_one_below() -> None:
+    def face(track: int, share: float, x: float = 0) -> Face:
+        points = np.zeros((468, 3), np.float32)
+        return Face((x, 0, x + 1, 1), points, 1.0, Pose(0, 0, 0), track, share=share)
+
+    image = np.zeros((2, 2, 3), np.uint8)
+    frame = Frame(0, Fraction(0), av.VideoFrame(2, 2, "gray"), lambda picture: image)
+    both = [face(0, 0.7), face(1, 0.3), face(2, 1.0, x=5)]
+
+    def alphas(cast: Cast) -> dict[int, float]:
+        (laid,) = cast.patches([(frame, both)])
+        return {patch.y: round(float(patch.alpha[0, 0]), 6) for patch in laid}
+
+    assert alphas(Cast({0: Shares()})) == {0: 0.7}
+    assert alphas(Cast({1: Shares(), 2: Shares()})) == {1: 0.3, 2: 1.0}
+    one, two = Shares(), Shares()
+    # The first is laid whole; the second, over it, leaves 0.7 of it.
+    assert alphas(Cast({0: one, 1: two})) == {0: 1.0, 1: 0.3}
+    assert alphas(Cast({1: one, 0: two})) == {0: 0.7, 1: 1.0}
+
+
+def test_a_swap_has_the_share_of_its_face() -> None:
+    image = np.full((160, 160, 3), 90, np.uint8)
+    points = (reference().points * 40 + np.array([80, 80, 0])).astype(np.float32)
+    frame = Frame(0, Fraction(0), av.VideoFrame(2, 2, "gray"), lambda picture: image)
+
+    def alpha(share: float) -> Floats:
+        one = Face((40, 40, 120, 120), points, 1.0, Pose(0, 0, 0), 0, share=share)
+        return Smooth(0).patches([(frame, [one])])[0][0].alpha
+
+    np.testing.assert_allclose(alpha(0.25), 0.25 * alpha(1.0), rtol=1e-6)

@@ -140,7 +140,10 @@ def test_index_columns(clips: Path, tmp_path: Path) -> None:
         assert (x0, y0) == pytest.approx(tuple(points[:, :2].min(0)))
         assert (x1, y1) == pytest.approx(tuple(points[:, :2].max(0)))
         assert row["sharpness"] > 0
-        assert (row["embedding"] is None) == (row["frame"] % 3 != 0)
+        # By the tracker, and where chunks of the scan begin and end.
+        measured = row["frame"] % 3 == 0 or row["frame"] % 8 in (0, 7) or row["frame"] == FRAMES - 1
+        assert measured or row["embedding"] is None
+        assert row["embedding"] is not None or row["frame"] % 3 != 0
         assert (place.faces_folder / "images" / row["image"]).stat().st_size == row["bytes"]
     moved = faces.landmarks
     assert moved.shape == (FRAMES, 468, 2)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
@@ -85,8 +86,8 @@ def studio(folder: Path) -> Project:
     return project
 
 
-def _scan(*given: Any) -> Scan:
-    return scan(*given, make_tracker=ColourTracker)
+def _scan(*given: Any, tracker: Callable[[], ColourTracker] = ColourTracker) -> Scan:
+    return scan(*given, make_tracker=tracker)
 
 
 def faces_of(project: Project, source: Path, index: int) -> list[Face]:
@@ -109,6 +110,7 @@ def convert(
     with_: str | None = "green",
     progress: Progress | None = None,
     plain: bool = True,
+    tracker: Callable[[], ColourTracker] = ColourTracker,
     **given: Any,
 ) -> ConvertReport:
     """Convert with the inverter and the painted people's tracker; `given` as for `Project`.
@@ -120,7 +122,7 @@ def convert(
         values = {**UNLABELLED, **values}
     with (
         unmarked() if plain else nullcontext(),
-        mock.patch.object(stage, "scan", _scan),
+        mock.patch.object(stage, "scan", partial(_scan, tracker=tracker)),
         mock.patch.object(stage, "load_model", return_value=Inverter(PEOPLE)),
     ):
         return project.convert(source, replace, with_, "duo", progress=progress, **values)

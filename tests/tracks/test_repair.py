@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from understudy.faces.pose import reference
 from understudy.runtime import files, parquet
-from understudy.tracks.repair import mend, voted
+from understudy.tracks.measurements import voted
+from understudy.tracks.repair import mend
 from understudy.tracks.repaired_scan import MendedScan
 from understudy.tracks.scan_store import (
     SCHEMA_VERSION,

@@ -250,7 +250,7 @@ def _seen(found: MendedScan, track: Track, place: int) -> int:
     for away in range(last - first + 1):
         for near in (place - away, place + away):
             if first <= near <= last and any(
-                face.track == track.number and face.score > 0
+                face.track == track.number and face.score > 0 and face.share == 1
                 for face in found.faces(found.indices[near])
             ):
                 return found.indices[near]

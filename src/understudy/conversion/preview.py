@@ -309,7 +309,7 @@ def _moments(planned: Plan, seen: Seen) -> list[Moment]:
             largest: dict[str, Face] = {}
             for face in seen.found.faces(index):
                 who = goes.get(face.track)
-                if who is not None and face.score > 0:
+                if who is not None and face.score > 0 and face.share == 1:
                     other = largest.get(who)
                     largest[who] = face if other is None or _size(face) > _size(other) else other
             for who, face in largest.items():

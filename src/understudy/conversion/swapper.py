@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Protocol
 
@@ -78,6 +79,7 @@ class Cast:
         """For every frame what to lay over it, given all faces in it, and what the frames lie
         among."""
         result: list[list[Patch]] = [[] for _ in frames]
+        frames = [(frame, self._in_turn(faces)) for frame, faces in frames]
         around = around or Around()
         for drawer in self._drawers:
             own = self._faces_for(drawer, frames)
@@ -89,6 +91,32 @@ class Cast:
                 for laid, patches in zip(result, drawer.patches(own, among), strict=True):
                     laid += patches
         return result
+
+    def _in_turn(self, faces: Sequence[Face]) -> list[Face]:
+        """The faces with the alpha that they are laid with as their share: where two people show
+        in one face and both are replaced, one is laid over the other, and each must come out with
+        the share of the person below."""
+        if all(face.share == 1 for face in faces):
+            return list(faces)
+        turns = {
+            n: (self._drawers.index(self._by_track[face.track]), n)
+            for n, face in enumerate(faces)
+            if self.replaces(face)
+        }
+
+        def alpha(number: int) -> float:
+            face = faces[number]
+            over = sum(
+                faces[n].share
+                for n, turn in turns.items()
+                if turn > turns[number] and faces[n].box == face.box
+            )
+            return min(face.share / max(1 - over, 1e-6), 1.0)
+
+        return [
+            replace(face, share=alpha(n)) if n in turns and face.share < 1 else face
+            for n, face in enumerate(faces)
+        ]
 
     def _faces_for(
         self, drawer: Draws, frames: Sequence[tuple[Frame, Sequence[Face]]]

@@ -380,7 +380,8 @@ def _measure(
     tracks = {match.track for match in matches if match.chosen}
 
     def in_film(index: int) -> Face | None:
-        faces = [face for face in source.faces(index) if face.track in tracks]
+        # Where one person turns into another there is no telling what should be seen.
+        faces = [f for f in source.faces(index) if f.track in tracks and f.share == 1]
         return max(faces, key=lambda face: face.box[2] - face.box[0], default=None)
 
     def alongside(other: Scan | None, index: int, face: Face) -> Face | None:

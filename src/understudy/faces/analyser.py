@@ -108,8 +108,13 @@ class FaceAnalyser:
         Args:
             image: RGB uint8 (height, width, 3), the picture in which the face was measured.
         """
-        embedding: Floats = self._identity.embed(face_chips(image, [face.landmarks]))[0]
+        embedding: Floats = self.identify(face_chips(image, [face.landmarks]))[0]
         return embedding
+
+    def identify(self, chips: Image) -> Floats:
+        """Identity embeddings, float32 (N, 128), of faces that `face_chips` cut out of their
+        pictures: RGB uint8 (N, 150, 150, 3)."""
+        return self._identity.embed(chips)
 
 
 def covered(face: Face, others: list[Face], limit: float = SAME_FACE) -> bool:

@@ -29,6 +29,7 @@ from understudy.facesets.writer import store, tidy
 from understudy.progress import Progress
 from understudy.runtime import files
 from understudy.settings import ExtractSettings, ScanSettings
+from understudy.tracks.division import divide
 from understudy.tracks.scan import FollowsFaces, film_hash, scan, scan_key, trackers
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def _look_through(
             notes.append(f"{path.name} was left out. {error}")
             continue
         notes += found.damage
-        films.append(Film(path.name, sha256, found, crops, settings))
+        films.append(Film(path.name, sha256, found, crops, settings, divide(found)))
     return films
 
 

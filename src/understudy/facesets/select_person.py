@@ -15,6 +15,7 @@ from understudy.facesets.faceset import Faceset
 from understudy.runtime import parquet
 from understudy.settings import ExtractSettings
 from understudy.tracks.clustering import TOGETHER, average_link
+from understudy.tracks.division import Division
 from understudy.tracks.scan_store import Scan, chunk_file
 from understudy.types import Floats, Track
 
@@ -45,6 +46,7 @@ class Film:
     Attributes:
         name, sha256: of the film.
         scan: of the whole film.
+        division: of the scan's tracks, each of one person.
         crops: folder with a crop of every face, chunk by chunk as in the scan.
         settings: that the crops were made with.
     """
@@ -54,6 +56,7 @@ class Film:
     scan: Scan
     crops: Path
     settings: ExtractSettings
+    division: Division
 
     @property
     def batch(self) -> str:
@@ -66,18 +69,39 @@ class Film:
         crops with the columns of `CROPS`, row by row. Raises DamagedTable."""
         faces, crops = self.scan.table(chunk), parquet.read(chunk_file(self.crops, chunk))
         due = np.asarray(faces["frame"].to_numpy()) % self.settings.every == 0
-        faces = faces.filter(pa.array(due))
-        ours = pa.array([track in tracks for track in faces["track"].to_pylist()], pa.bool_())
+        faces = self._numbered(faces.filter(pa.array(due)))
+        ours = self._ours(crops, tracks)
         return faces.filter(ours), crops.filter(ours)
+
+    def _numbered(self, faces: Any) -> Any:
+        """A table of faces with the numbers of their tracks as they were divided."""
+        if not self.division.parts:
+            return faces
+        at = faces.column_names.index("track")
+        pairs = zip(faces["track"].to_pylist(), faces["frame"].to_pylist(), strict=True)
+        numbers = [self.division.number(track, frame) for track, frame in pairs]
+        return faces.set_column(at, faces.schema.field(at), pa.array(numbers, pa.int32()))
+
+    def _ours(self, crops: Any, tracks: frozenset[int]) -> Any:
+        """Which crops are of some tracks, an Arrow array of bools. What shows two people at once
+        is nobody's."""
+        pairs = zip(crops["track"].to_pylist(), crops["frame"].to_pylist(), strict=True)
+        division = self.division
+        return pa.array(
+            [
+                division.number(track, frame) in tracks and not division.mixed(track, frame)
+                for track, frame in pairs
+            ],
+            pa.bool_(),
+        )
 
     def counts(self, tracks: frozenset[int]) -> list[int]:
         """Per chunk, how many crops there are of some tracks."""
         return [
             sum(
-                track in tracks
-                for track in parquet.read(chunk_file(self.crops, chunk), ["track"])[
-                    "track"
-                ].to_pylist()
+                self._ours(
+                    parquet.read(chunk_file(self.crops, chunk), ["track", "frame"]), tracks
+                ).to_pylist()
             )
             for chunk in range(self.scan.chunks)
         ]
@@ -116,7 +140,7 @@ def whose(
     Raises:
         FacesError: no face at all, or none whose identity could be measured.
     """
-    tracks = [(film, track) for film in films for track in film.scan.tracks]
+    tracks = [(film, track) for film in films for track in film.division.tracks]
     seen = [_Seen(f, t, t.embedding) for f, t in tracks if t.embedding is not None]
     embeddings = [item.embedding for item in seen]
     weights = [float(item.track.faces) for item in seen]

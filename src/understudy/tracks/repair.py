@@ -3,28 +3,30 @@
 While a film is scanned, a face that is lost for a while, or moves too fast, comes back as another
 track. Here both ends of every piece are known, so pieces of one face are joined by where they
 lie and whom they show, short gaps between them are filled by motion, and the identity of a track
-is voted on by every measurement in it. Cuts are never crossed. The scan on disk stays as it is.
+is voted on by every measurement in it. A track that shows one person after another becomes several
+(`division`); where one turns into the other, the face belongs to both. Cuts are never crossed.
+The scan on disk stays as it is.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.runtime import parquet
 from understudy.tracks.clustering import TOGETHER
+from understudy.tracks.division import Division, Mixture, divide
+from understudy.tracks.measurements import Rows, read_rows
 from understudy.tracks.repaired_scan import Gap, MendedScan, Stretch
-from understudy.tracks.scan_store import Scan, chunk_file
+from understudy.tracks.scan_store import Scan
 from understudy.types import Float64s, Floats, Track
 
-MENDING = 2
+MENDING = 3
 """Goes up when the same scan comes to give other tracks."""
 
 FILL = Fraction(35, 100)
@@ -55,96 +57,54 @@ for it is there before and after, too, only not found."""
 BORDER = 0.5
 """Widths of a face within which it may have come over the border of the picture."""
 
-FULL_WIDTH = 80
-"""Pixels: a wider face is not measured any better."""
-
-FAR = 1.75
-"""Measurements that lie further from the mean than this many times the median are left out."""
-
-_COLUMNS = ("frame", "track", "score", "yaw", "pitch", "x0", "y0", "x1", "y1", "embedding")
-
-
-def voted(embeddings: Float64s, quality: Float64s) -> Floats:
-    """One identity out of many measurements: their mean by quality, without what lies far off.
-
-    Args:
-        embeddings: (n, 128), n > 0.
-        quality: (n,), above 0.
-
-    Returns:
-        float32 (128,)
-    """
-    mean = np.average(embeddings, axis=0, weights=quality)
-    if len(embeddings) > 2:
-        away = np.linalg.norm(embeddings - mean, axis=1)
-        near = away <= max(FAR * float(np.median(away)), 1e-6)
-        mean = np.average(embeddings[near], axis=0, weights=quality[near])
-    return mean.astype(np.float32)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """All faces of a scan without their landmarks; row by row."""
-
-    place: NDArray[np.int64]
-    track: NDArray[np.int64]
-    box: Float64s
-    embedding: Floats
-    measured: NDArray[np.bool_]
-    quality: Float64s
-
 
 @dataclass(frozen=True)
 class _Piece:
-    """A scanned track without a gap: rows in order, and whom they show."""
+    """A part of a scanned track without a gap: rows in order, and whom they show. `number` is the
+    part's, see `Division`."""
 
     track: int
+    number: int
     rows: NDArray[np.int64]
     identity: Floats | None
 
 
-def _read(scan: Scan) -> _Rows:
-    tables = [
-        parquet.read(chunk_file(scan.folder, chunk), _COLUMNS) for chunk in range(scan.chunks)
-    ]
-    parts: dict[str, NDArray[Any]] = {
-        name: np.concatenate([table[name].to_numpy() for table in tables])
-        for name in _COLUMNS
-        if name != "embedding"
-    }
-    vectors = [parquet.optional_vectors(table["embedding"]) for table in tables]
-    box = np.stack([parts[side] for side in ("x0", "y0", "x1", "y1")], axis=1)
-    turned = np.cos(np.radians(parts["yaw"])) * np.cos(np.radians(parts["pitch"]))
-    size = np.minimum((box[:, 2] - box[:, 0]) / FULL_WIDTH, 1)
-    return _Rows(
-        place=np.searchsorted(np.asarray(scan.indices), parts["frame"]),
-        track=parts["track"].astype(np.int64),
-        box=box,
-        embedding=np.concatenate([values for values, _ in vectors]),
-        measured=np.concatenate([present for _, present in vectors]),
-        quality=np.maximum(parts["score"] * turned * size, 1e-3),
-    )
+@dataclass(frozen=True)
+class _Whose:
+    """Row by row, the number of the part that a face belongs to, and whether nobody else shows."""
+
+    number: NDArray[np.int64]
+    pure: NDArray[np.bool_]
+
+    def identity(self, rows: Rows, chosen: NDArray[np.int64]) -> Floats | None:
+        """Whom some of the rows show; what shows two people counts only where nothing else does."""
+        alone = rows.identity(chosen[self.pure[chosen]])
+        return rows.identity(chosen) if alone is None else alone
 
 
-def _identity(rows: _Rows, chosen: NDArray[np.int64]) -> Floats | None:
-    own = chosen[rows.measured[chosen]]
-    if not len(own):
-        return None
-    return voted(rows.embedding[own].astype(np.float64), rows.quality[own])
+def _whose(scan: Scan, rows: Rows, division: Division) -> _Whose:
+    number, pure = rows.track.copy(), np.ones(len(rows.track), bool)
+    for row in np.flatnonzero(np.isin(rows.track, list(division.parts))):
+        track, index = int(rows.track[row]), scan.indices[rows.place[row]]
+        number[row] = division.number(track, index)
+        pure[row] = not division.mixed(track, index)
+    return _Whose(number, pure)
 
 
-def _pieces(rows: _Rows) -> list[_Piece]:
-    """Tracks broken where their face was missed, in the order in which they begin."""
+def _pieces(rows: Rows, whose: _Whose) -> list[_Piece]:
+    """Tracks broken where their face was missed or became another's, in the order in which they
+    begin."""
     pieces = []
-    order = np.lexsort((rows.place, rows.track))
-    place, track = rows.place[order], rows.track[order]
-    breaks = np.flatnonzero((np.diff(place) > 1) | (np.diff(track) != 0)) + 1
+    number = whose.number
+    order = np.lexsort((rows.place, number))
+    breaks = np.flatnonzero((np.diff(rows.place[order]) > 1) | (np.diff(number[order]) != 0)) + 1
     for part in np.split(order, breaks) if len(order) else ():
-        pieces.append(_Piece(int(rows.track[part[0]]), part, _identity(rows, part)))
-    return sorted(pieces, key=lambda piece: (rows.place[piece.rows[0]], piece.track))
+        first, identity = part[0], whose.identity(rows, part)
+        pieces.append(_Piece(int(rows.track[first]), int(number[first]), part, identity))
+    return sorted(pieces, key=lambda piece: (rows.place[piece.rows[0]], piece.number))
 
 
-def _cost(scan: Scan, rows: _Rows, one: _Piece, two: _Piece) -> float | None:
+def _cost(scan: Scan, rows: Rows, one: _Piece, two: _Piece) -> float | None:
     """How unlike it is that `two` goes on where `one` ends; None when it does not."""
     last, first = int(rows.place[one.rows[-1]]), int(rows.place[two.rows[0]])
     if first <= last or scan.shots[last] != scan.shots[first]:
@@ -153,7 +113,7 @@ def _cost(scan: Scan, rows: _Rows, one: _Piece, two: _Piece) -> float | None:
     apart = None
     if one.identity is not None and two.identity is not None:
         apart = float(np.linalg.norm(one.identity - two.identity))
-    if one.track == two.track:
+    if one.number == two.number:
         return None if apart is not None and apart > OTHER else 0.0
     if gap > JOIN or (apart is None and gap > FILL) or (apart is not None and apart > ALIKE):
         return None
@@ -168,7 +128,7 @@ def _cost(scan: Scan, rows: _Rows, one: _Piece, two: _Piece) -> float | None:
     return (ALIKE if apart is None else apart) + moved / reach
 
 
-def _chains(scan: Scan, rows: _Rows, pieces: Sequence[_Piece]) -> list[list[_Piece]]:
+def _chains(scan: Scan, rows: Rows, pieces: Sequence[_Piece]) -> list[list[_Piece]]:
     """Pieces of one face, in order; the likeliest are joined first."""
     found = []
     for here, one in enumerate(pieces):
@@ -196,7 +156,7 @@ def _chains(scan: Scan, rows: _Rows, pieces: Sequence[_Piece]) -> list[list[_Pie
     return chains
 
 
-def _together(rows: _Rows, chains: Mapping[int, NDArray[np.int64]]) -> frozenset[tuple[int, int]]:
+def _together(rows: Rows, chains: Mapping[int, NDArray[np.int64]]) -> frozenset[tuple[int, int]]:
     places = {number: rows.place[own] for number, own in chains.items()}
     ordered = sorted(places, key=lambda number: int(places[number][0]))
     pairs = set()
@@ -210,10 +170,60 @@ def _together(rows: _Rows, chains: Mapping[int, NDArray[np.int64]]) -> frozenset
     return frozenset(pairs)
 
 
-def _is_brief(scan: Scan, rows: _Rows, own: NDArray[np.int64], lengths: Mapping[int, int]) -> bool:
+def _mixtures(
+    scan: Scan, rows: Rows, division: Division, counts: Sequence[tuple[_Piece, int]]
+) -> tuple[Mixture, ...]:
+    """The mixtures of parts as those of tracks.
+
+    Args:
+        counts: every piece, and the track that it counts as.
+    """
+
+    def near(number: int, index: int) -> int | None:
+        away = [
+            (
+                max(scan.indices[rows.place[piece.rows[0]]] - index, 0)
+                + max(index - scan.indices[rows.place[piece.rows[-1]]], 0),
+                track,
+            )
+            for piece, track in counts
+            if piece.number == number
+        ]
+        return min(away)[1] if away else None
+
+    found = []
+    for mixture in division.mixtures:
+        middle = min(mixture.shares, key=lambda index: abs(mixture.shares[index] - 0.5))
+        before, after = near(mixture.before, middle), near(mixture.after, middle)
+        if before is not None and after is not None and before != after:
+            found.append(Mixture(before, after, mixture.shares))
+    return tuple(found)
+
+
+def _stretched(track: Track, mixtures: Sequence[Mixture]) -> Track:
+    """A track with the frames in which it shows less than another, into which it turns."""
+    first, last, faces = track.first, track.last, track.faces
+    for mixture in mixtures:
+        if track.number in (mixture.before, mixture.after):
+            ours = [
+                index
+                for index, share in mixture.shares.items()
+                if (share > 0.5) == (track.number == mixture.before)
+            ]
+            first, last = min([first, *ours]), max([last, *ours])
+            faces += len(ours)
+    return replace(track, first=first, last=last, faces=faces)
+
+
+def _is_brief(
+    scan: Scan, rows: Rows, own: NDArray[np.int64], lengths: Mapping[int, int], turns: bool
+) -> bool:
     """Whether a face shows too shortly, and its shot, of so many frames, goes on for longer.
 
     Only frames count in which it was truly found: what is filled in between shows nothing.
+
+    Args:
+        turns: whether it turns into somebody else's, or comes from one: it was not missed there.
     """
     places = rows.place[own]
     first, last = int(places[0]), int(places[-1])
@@ -228,7 +238,9 @@ def _is_brief(scan: Scan, rows: _Rows, own: NDArray[np.int64], lengths: Mapping[
         not 0 <= place < scan.frames or scan.shots[place] != scan.shots[first]
         for place in (first - 1, last + 1)
     )
-    return found < FLEETING and not cut and not _crosses(scan, rows.box[own[[0, -1]]])
+    if cut or turns:
+        return False
+    return found < FLEETING and not _crosses(scan, rows.box[own[[0, -1]]])
 
 
 def _crosses(scan: Scan, ends: Float64s) -> bool:
@@ -251,19 +263,24 @@ def mend(scan: Scan) -> MendedScan:
 
     A track keeps the number of its first piece, unless that is another track's already.
     """
-    rows = _read(scan)
+    rows = read_rows(scan)
+    division = divide(scan, rows)
+    whose = _whose(scan, rows, division)
     own: dict[int, NDArray[np.int64]] = {}
     stretches: dict[int, list[Stretch]] = {}
     gaps: list[Gap] = []
     filled: Counter[int] = Counter()
     lengths = Counter(scan.shots)
-    fresh = int(rows.track.max(initial=-1)) + 1
-    for chain in _chains(scan, rows, _pieces(rows)):
-        number = chain[0].track
+    counts: list[tuple[_Piece, int]] = []
+    pieces = _pieces(rows, whose)
+    fresh = max((piece.number for piece in pieces), default=-1) + 1
+    for chain in _chains(scan, rows, pieces):
+        number = chain[0].number
         if number in own:
             number, fresh = fresh, fresh + 1
         own[number] = np.concatenate([piece.rows for piece in chain])
         for piece in chain:
+            counts.append((piece, number))
             first, last = (scan.indices[rows.place[piece.rows[end]]] for end in (0, -1))
             stretches.setdefault(piece.track, []).append(Stretch(first, last, number))
         for one, two in pairwise(chain):
@@ -271,18 +288,23 @@ def mend(scan: Scan) -> MendedScan:
             if end > start + 1 and scan.times[end] - scan.times[start] <= FILL:
                 gaps.append(Gap(number, scan.indices[start], scan.indices[end]))
                 filled[number] += end - start - 1
+    mixtures = _mixtures(scan, rows, division, counts)
+    turns = {number for mixture in mixtures for number in (mixture.before, mixture.after)}
     mended = []
     for number in sorted(own):
         at = rows.place[own[number]]
         first, last = (scan.indices[int(at[end])] for end in (0, -1))
         shot, faces = scan.shots[int(at[0])], len(at) + filled[number]
-        mended.append(Track(number, shot, first, last, faces, _identity(rows, own[number])))
+        identity = whose.identity(rows, own[number])
+        track = Track(number, shot, first, last, faces, identity)
+        mended.append(_stretched(track, mixtures))
     return MendedScan(
         folder=scan.folder,
         meta=scan.meta,
         mended=tuple(mended),
         stretches={track: tuple(own) for track, own in stretches.items()},
         gaps=tuple(gaps),
-        brief=frozenset(n for n, r in own.items() if _is_brief(scan, rows, r, lengths)),
+        brief=frozenset(n for n, r in own.items() if _is_brief(scan, rows, r, lengths, n in turns)),
         together=_together(rows, own),
+        mixtures=mixtures,
     )

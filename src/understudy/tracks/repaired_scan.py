@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from understudy.faces.analyser import covered
+from understudy.tracks.division import Mixture
 from understudy.tracks.scan_store import FrameRow, Scan
 from understudy.types import Face, Floats, Pose, Track
 
@@ -54,6 +55,8 @@ class MendedScan(Scan):
         brief: numbers of tracks too short to be anything but a flash.
         together: pairs of tracks, lower number first, that are in view at the same time.
         cuts: frames in which a track counts as another one after all, by its number.
+        mixtures: where the face of one track turns into that of another. There it is given twice,
+            once for each, with its `share`.
     """
 
     mended: tuple[Track, ...] = ()
@@ -62,6 +65,7 @@ class MendedScan(Scan):
     brief: frozenset[int] = frozenset()
     together: frozenset[tuple[int, int]] = frozenset()
     cuts: Mapping[int, tuple[Stretch, ...]] = field(default_factory=dict)
+    mixtures: tuple[Mixture, ...] = ()
 
     @cached_property
     def tracks(self) -> list[Track]:
@@ -79,6 +83,14 @@ class MendedScan(Scan):
                 found.setdefault(self.indices[place], []).append(gap)
         return found
 
+    @cached_property
+    def _mixed_at(self) -> dict[int, list[Mixture]]:
+        found: dict[int, list[Mixture]] = {}
+        for mixture in self.mixtures:
+            for index in mixture.shares:
+                found.setdefault(index, []).append(mixture)
+        return found
+
     def faces(self, index: int) -> list[Face]:
         """Faces of the frame with this index, filled ones last; none outside of the scan."""
         found = [
@@ -89,6 +101,8 @@ class MendedScan(Scan):
             face = self._filled(gap, index)
             if not covered(face, found, HIDES):
                 found.append(face)
+        for mixture in self._mixed_at.get(index, ()):
+            found = [half for face in found for half in _halves(face, mixture, index)]
         if not self.cuts:
             return found
         return [replace(f, track=_number(self.cuts, f.track, index)) for f in found]
@@ -132,6 +146,15 @@ class MendedScan(Scan):
             self.times[place + away] - self.times[place]
         )
         return speed * np.float32(length)
+
+
+def _halves(face: Face, mixture: Mixture, index: int) -> list[Face]:
+    """A face once for each of the two people who show in it; as it is if it is another one."""
+    if face.track not in (mixture.before, mixture.after):
+        return [face]
+    share = mixture.shares[index]
+    shares = {mixture.before: 1 - share, mixture.after: share}
+    return [replace(face, track=track, share=part) for track, part in shares.items()]
 
 
 def _middle(face: Face) -> Floats:

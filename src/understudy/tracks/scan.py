@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -38,11 +38,12 @@ from understudy.tracks.scan_store import (
     write_frames,
     write_tracks,
 )
-from understudy.types import Face, Frame
+from understudy.types import Face, Floats, Frame, Image
 
 if TYPE_CHECKING:
     from understudy.faces.analyser import FaceAnalyser
     from understudy.tracks.backtrack import Waiting
+    from understudy.tracks.face_changes import Late
 
 __all__ = ["Observer", "Scan", "film_hash", "scan", "scan_key", "trackers"]
 
@@ -64,6 +65,7 @@ class FollowsFaces(Protocol):
     def back(self, frame: Frame, face: Face) -> Face | None: ...
     def state(self) -> dict[str, Any]: ...
     def restore(self, state: dict[str, Any]) -> None: ...
+    def identify(self, chips: Image) -> Floats: ...
 
 
 class Observer(Protocol):
@@ -254,11 +256,14 @@ def _look_through(
     # Torch and the networks take seconds to import; what was scanned before needs none of it.
     from understudy.runtime.devices import few_threads
     from understudy.tracks.backtrack import Entrances
+    from understudy.tracks.face_changes import Changes
     from understudy.tracks.tracker import THOROUGH_EVERY
 
     if done.tracker is not None:
         tracker.restore(done.tracker)
     entrances = Entrances(tracker, THOROUGH_EVERY * every)
+    changes = Changes(tracker)
+    late: list[Late] = []
     rows = list(done.rows)
     chunk = done.chunks
     after = rows[-1] if rows else None
@@ -266,13 +271,15 @@ def _look_through(
     storing: Future[None] | None = None
 
     def finish() -> None:
-        nonlocal chunk, held, storing
+        nonlocal chunk, held, storing, late
+        late += changes.rest()
         if storing is not None:
             storing.result()
         keep = None if observer is None else observer.commit(chunk)
-        storing = writer.submit(_store, folder, chunk, held, tracker.state(), keep)
+        whole = _with_late(held, late)
+        storing = writer.submit(_store, folder, chunk, whole, tracker.state(), keep)
         rows.extend(FrameRow(row.index, row.time, row.shot, ()) for row in held)
-        held = []
+        held, late = [], []
         chunk += 1
 
     def hold(ready: Iterable[Waiting]) -> None:
@@ -292,6 +299,7 @@ def _look_through(
         ):
             for frame in frames:
                 faces = tracker.update(frame)
+                late += changes.add(frame, faces)
                 hold(entrances.add(frame, tracker.shot, faces))
                 # Nothing waits from one chunk to the next, so that a scan can go on in between.
                 if len(held) + len(entrances) == CHUNK:
@@ -305,6 +313,24 @@ def _look_through(
             if storing is not None:
                 storing.result()
     return rows
+
+
+def _with_late(rows: Sequence[FrameRow], late: Sequence[Late]) -> list[FrameRow]:
+    """The rows with what was measured of their faces after they had been found."""
+    known = {(one.index, one.track): one.embedding for one in late}
+    frames = {one.index for one in late}
+    return [
+        replace(
+            row,
+            faces=[
+                replace(face, embedding=known.get((row.index, face.track), face.embedding))
+                for face in row.faces
+            ],
+        )
+        if row.index in frames
+        else row
+        for row in rows
+    ]
 
 
 def _store(

@@ -43,7 +43,7 @@ is not that face any more: real heads, in the fastest of pans, were seen to reac
 slid off a face at the border of the picture 0.28."""
 
 STRANGER = 0.75
-"""Embedding distance from which a track has slipped onto another person."""
+"""Embedding distance from which a face that is found where one was lost is another person's."""
 
 FAST = 0.1
 """Shares of its width that a face moves in a frame from which the mesh, which looks where the face
@@ -55,8 +55,19 @@ SETTLED = 0.05
 LOOKS = 4
 """Most further looks of a mesh at a face that moves fast."""
 
-EMBEDDINGS = 12
-"""Most embeddings measured in one track."""
+FIRST = 3
+"""The first embeddings of a track are measured `SOON` frames apart."""
+
+SOON = 5
+
+STEADILY = 20
+"""Frames between two embeddings of a track after that: who it shows may change without a cut."""
+
+PATIENCE = 2
+"""So many times as long a good view is waited for; then a poor one is measured."""
+
+LATELY = 3
+"""Embeddings that count in whom a track shows now."""
 
 
 class Analyses(Protocol):
@@ -65,11 +76,13 @@ class Analyses(Protocol):
     def detect(self, image: Image, thorough: bool = True) -> list[Detection]: ...
     def mesh(self, image: Image, start: Detection | Face) -> Face | None: ...
     def embed(self, image: Image, face: Face) -> Floats: ...
+    def identify(self, chips: Image) -> Floats: ...
 
 
 @dataclass
 class _Live:
-    """A face being followed. `index` and `time` are those of the frame it was last seen in."""
+    """A face being followed. `index` and `time` are those of the frame it was last seen in, `mean`
+    is whom it showed lately."""
 
     face: Face
     first: int
@@ -117,7 +130,7 @@ class Tracker:
         for live in self._live:
             if live.index == frame.index:
                 if self.wants_embedding(live.face, frame):
-                    self._embed(live, image, frame)
+                    self._embed(live, image)
                 faces.append(live.face)
         self._previous = frame.index
         return faces
@@ -224,51 +237,40 @@ class Tracker:
         if nearest is None:
             return None
         live = nearest[1]
+        embedding = None
         if live.mean is not None:
             embedding = self._analyser.embed(image, face)
             if float(np.linalg.norm(embedding - live.mean)) > STRANGER:
                 return None
         live.face = replace(face, track=live.face.track)
         live.index, live.time = frame.index, frame.time
+        if embedding is not None:
+            _learn(live, embedding)
         return live
 
     def wants_embedding(self, face: Face, frame: Frame) -> bool:
         """Whether the identity of this face, of the last frame, is worth measuring.
 
-        The first good views of a track are, then one now and then; a track that has none after
-        ten frames takes what there is. Good means: towards the camera and wholly in the frame.
+        The first good views of a track are, then one now and then, for as long as it lasts; when
+        no view is good for long, a poor one is. What a track is then taken for is found out when
+        all of it is known, see `division`.
         """
         live = next((live for live in self._live if live.face.track == face.track), None)
-        if live is None or live.embeddings >= EMBEDDINGS:
+        if live is None or live.face.embedding is not None:
             return False
-        if live.embeddings:
-            apart = 5 if live.embeddings < 3 else 60
-            if frame.index - live.embedded < apart:
-                return False
-        height, width = frame.image.shape[:2]
-        x0, y0, x1, y1 = face.box
-        good = (
-            abs(face.pose.yaw) < 35
-            and abs(face.pose.pitch) < 25
-            and face.score > 0.9
-            and min(x0, y0) >= 0
-            and x1 < width
-            and y1 < height
-        )
-        return good or (live.embeddings == 0 and frame.index - live.first >= 10)
+        if live.embeddings == 0:
+            return frame.index - live.first >= 2 * SOON or good_view(face, frame.image)
+        since = frame.index - live.embedded
+        if since < (SOON if live.embeddings < FIRST else STEADILY):
+            return False
+        return since >= PATIENCE * STEADILY or good_view(face, frame.image)
 
-    def _embed(self, live: _Live, image: Image, frame: Frame) -> None:
-        """Measure the identity; a track that has become another person's gets a new number."""
-        embedding = self._analyser.embed(image, live.face)
-        if live.mean is not None and float(np.linalg.norm(embedding - live.mean)) > STRANGER:
-            live.face = replace(live.face, track=self._next)
-            live.first, live.embeddings, live.mean = frame.index, 0, None
-            self._next += 1
-        live.face = replace(live.face, embedding=embedding)
-        known = np.zeros_like(embedding) if live.mean is None else live.mean * live.embeddings
-        live.embeddings += 1
-        live.mean = ((known + embedding) / live.embeddings).astype(np.float32)
-        live.embedded = frame.index
+    def _embed(self, live: _Live, image: Image) -> None:
+        _learn(live, self._analyser.embed(image, live.face))
+
+    def identify(self, chips: Image) -> Floats:
+        """Identity embeddings, float32 (N, 128), of faces cut out earlier, see `face_chips`."""
+        return self._analyser.identify(chips)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on after the last frame, as plain JSON values."""
@@ -293,6 +295,34 @@ class Tracker:
         self._fast = bool(state["fast"])
         self._shots.restore(state["shots"])
         self._live = [_unpack(values) for values in state["live"]]
+
+
+def good_view(face: Face, image: Image) -> bool:
+    """Whether a face is seen well enough to tell who it is: towards the camera and wholly in the
+    picture."""
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = face.box
+    return (
+        abs(face.pose.yaw) < 35
+        and abs(face.pose.pitch) < 25
+        and face.score > 0.9
+        and min(x0, y0) >= 0
+        and x1 < width
+        and y1 < height
+    )
+
+
+def _learn(live: _Live, embedding: Floats) -> None:
+    """Take in what was measured of a face in the frame that it was last seen in."""
+    live.face = replace(live.face, embedding=embedding)
+    live.embeddings += 1
+    if live.mean is None:
+        live.mean = embedding
+    else:
+        # The mean follows, so that a face that was lost is held against whom it showed last.
+        weight = np.float32(1 / min(live.embeddings, LATELY))
+        live.mean = live.mean + weight * (embedding - live.mean)
+    live.embedded = live.index
 
 
 def _overlap(a: Face, b: Face) -> float:

@@ -169,7 +169,8 @@ def swap_patch(
 
     Returns:
         The patch, no larger than the face and within the frame; None where the face lies
-        outside the frame. Its alpha is 0 outside of that bound.
+        outside the frame. Its alpha is 0 outside of that bound, and no more than the face's
+        `share`.
     """
     side = output.shape[0]
     height, width = image.shape[:2]
@@ -232,4 +233,6 @@ def swap_patch(
     elif settings.blend == "auto" and crisp is not None:
         near_edge = _resample(crisp, to_crop, size, cv2.INTER_LINEAR)
         laid, alpha = banded(laid, under, alpha, np.asarray(near_edge, np.float32))
+    if face.share < 1:
+        alpha = alpha * np.float32(face.share)
     return Patch(x=x0, y=y0, image=laid, alpha=alpha)
