@@ -107,7 +107,7 @@ _HOMES = {
     "ExtractSettings": "settings",
     "ScanSettings": "settings",
     "TrainSettings": "settings",
-    "Consent": "trust.consent",
+    "Consent": "safeguards.consent_gate",
 }
 
 
