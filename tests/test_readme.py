@@ -15,7 +15,7 @@ from understudy.project import Project
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -25,7 +25,8 @@ def typed() -> list[str]:
     found = []
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
-        blocks = re.findall(r"^```(?:sh|bash)?\n(.*?)^```", text, re.M | re.S)
+        fenced = re.findall(r"^```(.*)\n((?:.*\n)*?)^```$", text, re.M)
+        blocks = [block for kind, block in fenced if kind in ("", "sh", "bash")]
         blocks += re.findall(r"^(?: {4}.*\n)+", text, re.M)
         lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
         found += [part.strip() for line in lines for part in line.split("&&")]
@@ -70,7 +71,7 @@ def test_the_library_example_uses_what_is_there() -> None:
         assert hasattr(Project, method), method
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8")):
         if "://" not in target:
@@ -82,6 +83,7 @@ def test_continuous_integration_runs_what_the_readme_says() -> None:
     assert "\nset -e\n" in script
     assert re.findall(r"^make .*$", script, re.M) == [
         "make lint",
+        "make docs",
         "make test",
         "make test-long",
     ]
@@ -89,7 +91,7 @@ def test_continuous_integration_runs_what_the_readme_says() -> None:
 
 
 def test_every_weight_has_its_licence_written_down() -> None:
-    table = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
+    table = (ROOT / "docs" / "reference" / "weights.md").read_text(encoding="utf-8")
     for weight in store.TABLE:
         (row,) = re.findall(rf"^\| `{re.escape(weight.name)}` .*$", table, re.M)
         assert weight.licence in row
