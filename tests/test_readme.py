@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -102,5 +103,7 @@ def test_constraints_pin_every_dependency() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (block,) = re.findall(r"^dependencies = \[\n(.*?)^\]", project, re.M | re.S)
     wanted = re.findall(r'^ +"([a-z0-9-]+)', block, re.M)
+    groups = tomllib.loads(project)["dependency-groups"]
+    wanted += [re.split(r"[<>=]", one)[0] for name in ("dev", "docs") for one in groups[name]]
     assert len(wanted) > 5
     assert set(wanted) <= pinned
