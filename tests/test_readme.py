@@ -79,6 +79,19 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert (document.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_are_named_exist(document: Path) -> None:
+    """Files of the repository, and modules named from the package on, as `media/clock.py`."""
+    packages = [one.name for one in (ROOT / "src" / "understudy").iterdir() if one.is_dir()]
+    roots = dict.fromkeys(packages, ROOT / "src" / "understudy")
+    roots |= dict.fromkeys(("src", "tests", "tools", "benchmarks", "examples", "docs"), ROOT)
+    text = document.read_text(encoding="utf-8")
+    for name in re.findall(r"`([a-z_]+/[a-z_/-]+\.(?:py|md|safetensors))`", text):
+        top = name.split("/")[0]
+        if top in roots:
+            assert (roots[top] / name).exists(), name
+
+
 def test_continuous_integration_runs_what_the_readme_says() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "\nset -e\n" in script
