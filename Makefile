@@ -6,6 +6,7 @@
 #   make test-long  the long ones: whole ways, killed and resumed, full disks
 #   make test-all   both
 #   make check    lint, types and tests
+#   make docs     the documentation as web pages, into out/docs/
 #   make bench    the table of measurements
 #   make bench-trust  what marks, signatures, the ledger and `verify` withstand
 #   make bench-film   how good the film itself is: truth, seams, steadiness, the actor
@@ -20,11 +21,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 WEIGHTS := $(VENV)/.weights-fetched
+DOCS_STAMP := $(VENV)/.docs-set-up
 CODE := src tests benchmarks examples tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup weights demo test test-long test-all lint format check bench bench-trust bench-film bench-base clean
+.PHONY: help setup weights demo test test-long test-all lint format check docs bench bench-trust bench-film bench-base clean
 
 help:
 	@sed -n '1,/^$$/s/^#\{1,\} \{0,1\}//p' Makefile
@@ -76,16 +78,28 @@ test-all: $(WEIGHTS)
 	$(PYTEST) $(ARGS)
 
 lint: $(STAMP)
-	$(BIN)/ruff check $(CODE)
-	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE) docs/conf.py
+	$(BIN)/ruff format --check $(CODE) docs/conf.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(STAMP)
-	$(BIN)/ruff check --fix $(CODE)
-	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE) docs/conf.py
+	$(BIN)/ruff format $(CODE) docs/conf.py
 
 check: lint test-all
+
+$(DOCS_STAMP): $(STAMP)
+	@$(BIN)/python -c "import tomllib; groups = tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']; print(*groups['docs'], sep='\n')" > $(VENV)/docs.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet \
+	  --constraint constraints.txt --requirement $(VENV)/docs.txt
+	@touch $@
+
+# A broken link or a name that is not there is an error. Nothing is fetched while it builds.
+docs: $(DOCS_STAMP)
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet \
+	  --doctree-dir out/docs-doctrees docs out/docs
+	@echo "Open out/docs/index.html"
 
 bench: $(WEIGHTS)
 	$(BIN)/python -m benchmarks

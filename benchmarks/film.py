@@ -13,7 +13,8 @@ each channel, faces where they were found, nothing else) and with the default se
 - steadiness: what is left from frame to frame of the aligned face, over that of the film;
 - openings of mouth and eyes and gaze against the film's (correlation), and yaw (median error);
 - what a viewer sees: detail, and how much of it is found in the right place, in three bands for
-  face, eyes and mouth; likeness, retrieval, perceptual distance, blinks and jumps (docs/film.md);
+  face, eyes and mouth; likeness, retrieval, perceptual distance, blinks and jumps
+  (docs/research/film.md);
 - samples of the picture's planes that changed outside of the face, before encoding, and changed
   frames without the person: none may. The scene is shown after one of somebody else for that;
 - what the settings cost: processor time of a whole conversion at 512x512, in turns.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from understudy.project import Project
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -25,7 +26,8 @@ def typed() -> list[str]:
     found = []
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
-        blocks = re.findall(r"^```(?:sh|bash)?\n(.*?)^```", text, re.M | re.S)
+        fenced = re.findall(r"^```(.*)\n((?:.*\n)*?)^```$", text, re.M)
+        blocks = [block for kind, block in fenced if kind in ("", "sh", "bash")]
         blocks += re.findall(r"^(?: {4}.*\n)+", text, re.M)
         lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
         found += [part.strip() for line in lines for part in line.split("&&")]
@@ -70,11 +72,24 @@ def test_the_library_example_uses_what_is_there() -> None:
         assert hasattr(Project, method), method
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_are_named_exist(document: Path) -> None:
+    """Files of the repository, and modules named from the package on, as `media/clock.py`."""
+    packages = [one.name for one in (ROOT / "src" / "understudy").iterdir() if one.is_dir()]
+    roots = dict.fromkeys(packages, ROOT / "src" / "understudy")
+    roots |= dict.fromkeys(("src", "tests", "tools", "benchmarks", "examples", "docs"), ROOT)
+    text = document.read_text(encoding="utf-8")
+    for name in re.findall(r"`([a-z_]+/[a-z_/-]+\.(?:py|md|safetensors))`", text):
+        top = name.split("/")[0]
+        if top in roots:
+            assert (roots[top] / name).exists(), name
 
 
 def test_continuous_integration_runs_what_the_readme_says() -> None:
@@ -82,6 +97,7 @@ def test_continuous_integration_runs_what_the_readme_says() -> None:
     assert "\nset -e\n" in script
     assert re.findall(r"^make .*$", script, re.M) == [
         "make lint",
+        "make docs",
         "make test",
         "make test-long",
     ]
@@ -89,7 +105,7 @@ def test_continuous_integration_runs_what_the_readme_says() -> None:
 
 
 def test_every_weight_has_its_licence_written_down() -> None:
-    table = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
+    table = (ROOT / "docs" / "reference" / "weights.md").read_text(encoding="utf-8")
     for weight in store.TABLE:
         (row,) = re.findall(rf"^\| `{re.escape(weight.name)}` .*$", table, re.M)
         assert weight.licence in row
@@ -100,5 +116,7 @@ def test_constraints_pin_every_dependency() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (block,) = re.findall(r"^dependencies = \[\n(.*?)^\]", project, re.M | re.S)
     wanted = re.findall(r'^ +"([a-z0-9-]+)', block, re.M)
+    groups = tomllib.loads(project)["dependency-groups"]
+    wanted += [re.split(r"[<>=]", one)[0] for name in ("dev", "docs") for one in groups[name]]
     assert len(wanted) > 5
     assert set(wanted) <= pinned

@@ -4,7 +4,7 @@
 
 Their films are added and extracted into a project in out/base/, where `understudy pretrain` then
 trains on all but six; all of it can be stopped and run again. The base goes to
-src/understudy/training/base.safetensors; docs/base.md tells how the shipped one was made.
+src/understudy/training/base.safetensors; docs/research/base.md tells how the shipped one was made.
 """
 
 from __future__ import annotations

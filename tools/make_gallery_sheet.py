@@ -1,4 +1,4 @@
-"""Make the picture of docs/how-it-works.md that shows what a gallery adds.
+"""Make the picture of docs/concepts/how-it-works.md that shows what a gallery adds.
 
     python tools/make_gallery_sheet.py FILM DRAWN DETAILED TRUTH [OUTPUT] [--frames 20 30 ...]
 

@@ -166,7 +166,7 @@ def test_the_shipped_base_reads_mouth_and_lids() -> None:
 
 
 def test_the_shipped_base_is_the_one_that_its_card_is_about() -> None:
-    card = Path(__file__).resolve().parents[2] / "docs" / "base.md"
+    card = Path(__file__).resolve().parents[2] / "docs" / "research" / "base.md"
     assert files.sha256(SHIPPED) in card.read_text(encoding="utf-8")
 
 

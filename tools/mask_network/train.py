@@ -6,8 +6,8 @@ The people's films are added and extracted into a project in out/base/ (as `make
 faces, with the exact masks that come with the renders, are kept in out/mask/. Six people are kept
 aside. Over the others' faces things are laid (see `covered`), seeded by the number of the step.
 The training is saved every few hundred steps and goes on from there when it is run again. The
-network goes to src/understudy/faces/occlusion.safetensors; docs/masks.md tells how the shipped one
-was made.
+network goes to src/understudy/faces/occlusion.safetensors; docs/research/masks.md tells how the
+shipped one was made.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What lies in front of a face, and where it shows: a small network that looks at aligned crops.
 
 It was trained on synthetic faces alone, with hands, microphones, hair, glasses and other things
-laid over them by a program, so that the truth is known to the pixel; docs/masks.md is its card.
+laid over them by a program, so that the truth is known to the pixel; docs/research/masks.md is its
+card.
 The mesh does not help: it is drawn through a hand as if that were not there.
 
 The network is a U-Net (Ronneberger, Fischer and Brox, "U-Net: convolutional networks for biomedical

@@ -54,7 +54,7 @@ STEP = 32
 FINER = 1.25
 """Pixels of a stored picture to one of the film, along a line. A picture that was turned and moved
 between pixels needs a few more of them to keep the detail of the film; with 1.5 it would be half
-as large again for half a decibel. docs/benchmarks.md has the figures."""
+as large again for half a decibel. docs/research/benchmarks.md has the figures."""
 
 SUFFIXES = {"webp": ".webp", "png": ".png"}
 

@@ -9,7 +9,7 @@ image and video super-resolution using an efficient sub-pixel convolutional neur
 2016).
 
 It learns from pictures of everybody as everybody's double (`training/doubles.py`). What was tried
-and measured on the way is in `docs/lab.md`.
+and measured on the way is in `docs/research/lab.md`.
 """
 
 from __future__ import annotations

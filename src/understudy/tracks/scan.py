@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Observer", "Scan", "film_hash", "scan", "scan_key", "trackers"]
 
 FRAMES_AHEAD = 8
-TRACKING = 4
+TRACKING = 5
 """Goes up when the same film and settings come to give other faces or tracks; only then are the
 scans of earlier versions made anew."""
 

@@ -45,7 +45,7 @@ def test_a_highlight_goes_where_the_films_skin_is_matt() -> None:
 def test_a_highlight_stays_where_the_film_has_one_nearby() -> None:
     face = skin(160, 80)
     assert shown(face, skin(150, 80, at=(63, 66))).max() > 225
-    assert shown(face, skin(150, 80, at=(20, 20))).max() < 190
+    assert shown(face, skin(150, 80, at=(20, 20))).max() < 200
 
 
 def test_shadows_and_brows_are_left_alone() -> None:

@@ -405,7 +405,7 @@ def test_real_weights_are_what_the_table_says() -> None:
 
 
 def test_every_weight_of_the_package_is_in_the_licence_table() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "weights.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "weights.md").read_text()
     for weight in TABLE:
         row = next(line for line in text.splitlines() if line.startswith(f"| `{weight.name}`"))
         assert f"| {weight.size:,} |" in row

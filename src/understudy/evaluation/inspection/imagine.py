@@ -75,7 +75,7 @@ BELIEVED = 0.2
 class ImagineReport:
     """Attributes:
     folder: where everything is.
-    figures: what `figures.json` holds, see `docs/imagine.md`.
+    figures: what `figures.json` holds, see `docs/guides/imagine.md`.
     """
 
     folder: Path

