@@ -49,9 +49,8 @@ from understudy.media import planes
 from understudy.media.overlay import lay
 from understudy.media.video import VideoReader
 from understudy.progress import silent
-from understudy.tracks.matching import EVERYBODY, match_tracks
-from understudy.tracks.repair import mend
-from understudy.tracks.scan import scan
+from understudy.tracks.identify import Search, identify
+from understudy.tracks.matching import EVERYBODY
 from understudy.tracks.smoothing import Steady
 from understudy.tracks.tracks_file import NONE, load_orders, write_orders
 from understudy.types import Face, Floats, Frame, Image
@@ -132,16 +131,10 @@ class Conversions:
     def chosen_tracks(self, names: set[str], known: Mapping[str, Floats]) -> dict[int, str]:
         """Tracks that are taken for one of `names`, as `convert --replace` decides."""
         own = self.project.settings
-        found = mend(scan(self.clip.path, self.project.cache_folder, own.scan, silent()))
-        matches = match_tracks(
-            found.tracks,
-            {**mean_identities(self.project, []), **known},
-            names,
-            own.convert.same_person,
-            together=found.together,
-            brief=found.brief,
-        )
-        return {match.track: match.as_ for match in matches if match.as_ is not None}
+        people = {**mean_identities(self.project, []), **known}
+        search = Search(self.project.cache_folder, own.scan, own.convert.same_person)
+        found = identify(self.clip.path, people, names, search, silent())
+        return {match.track: match.as_ for match in found.matches if match.as_ is not None}
 
     def tracks_file(self, persons: Mapping[int, str]) -> Path:
         """A tracks file in which these persons come in these tracks, and nobody else does."""

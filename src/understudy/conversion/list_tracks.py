@@ -27,10 +27,9 @@ from understudy.runtime import files
 from understudy.runtime.filenames import decodable, safe_stem
 from understudy.settings import ScanSettings
 from understudy.tracks.frames import frames_at
-from understudy.tracks.matching import CLOSE, Match, check_swaps, match_tracks, named
-from understudy.tracks.repair import mend
+from understudy.tracks.identify import Search, identify
+from understudy.tracks.matching import CLOSE, Match, check_swaps, named
 from understudy.tracks.repaired_scan import MendedScan
-from understudy.tracks.scan import scan
 from understudy.tracks.tracks_file import (
     AUTO,
     NONE,
@@ -134,20 +133,14 @@ def list_tracks(
     file = output or folder / f"{files.fitting(safe_stem(film), ENDING, folder)}{ENDING}"
     if file.suffix.lower() != ".toml":
         raise SettingsError(f"{file} is no name for a tracks file.", "Let it end in .toml.")
-    found = mend(scan(film, project.cache_folder, settings, progress, start, end))
+    search = Search(project.cache_folder, settings, same_person, start, end)
+    seen = identify(film, identities, swaps, search, progress)
+    found = seen.scan
     if not found.tracks:
         raise FacesError(
             f"No face was found in {film.name}.",
             "Choose a film or a part of it with a face; lower `min_face` if faces are small.",
         )
-    matches = match_tracks(
-        found.tracks,
-        identities,
-        swaps,
-        same_person,
-        together=found.together,
-        brief=found.brief,
-    )
     orders = Orders(
         film=decodable(film.name),
         sha256=found.sha256,
@@ -157,11 +150,11 @@ def list_tracks(
         scan=settings,
         track=tuple(
             _order(found, track, match, swaps, same_person)
-            for track, match in zip(found.tracks, matches, strict=True)
+            for track, match in zip(found.tracks, seen.matches, strict=True)
         ),
     )
     orders, kept = _with_earlier(file, orders)
-    listed = tuple(map(Listed, orders.track, matches))
+    listed = tuple(map(Listed, orders.track, seen.matches))
     picture = file.with_suffix(".png")
     write_still(picture, draw(film, found, listed, progress), {})
     write_orders(file, orders)

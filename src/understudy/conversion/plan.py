@@ -41,20 +41,19 @@ from understudy.runtime.devices import choose_device
 from understudy.safeguards.consent_gate import Consent, Role
 from understudy.safeguards.content_guard.guard import require
 from understudy.settings import ConvertSettings, ScanSettings
+from understudy.tracks.identify import Search, identify
 from understudy.tracks.matching import (
     WARP,
     Match,
     check_swaps,
-    match_tracks,
     mean_identity,
     named,
     require_match,
     summary,
 )
-from understudy.tracks.repair import mend
 from understudy.tracks.repaired_scan import MendedScan
-from understudy.tracks.scan import film_hash, scan
-from understudy.tracks.tracks_file import Orders, Wanted, obey, read_orders
+from understudy.tracks.scan import film_hash
+from understudy.tracks.tracks_file import Orders, Wanted, read_orders
 from understudy.types import Floats
 from understudy.workspace import Workspace
 
@@ -179,21 +178,20 @@ def look_for(project: Workspace, planned: Plan, progress: Progress) -> Seen:
     notes += verdict.doubts()
     for sentence in notes:
         progress.note(sentence)
-    found = mend(scan(ask.film, project.cache_folder, ask.scan, progress, *part))
-    matches = match_tracks(
-        found.tracks,
+    search = Search(project.cache_folder, ask.scan, ask.settings.same_person, *part)
+    found = identify(
+        ask.film,
         planned.identities,
         planned.swaps,
-        ask.settings.same_person,
-        together=found.together,
-        brief=found.brief,
+        search,
+        progress,
+        orders=None if orders is None or ask.tracks is None else (ask.tracks, orders),
     )
-    if orders is not None and ask.tracks is not None:
-        found, matches = obey(orders, ask.tracks, found, matches)
-    require_match(matches, planned.swaps, ask.settings.same_person, ask.film.name)
-    others = permit_recognised(project, matches, planned.swaps, ask.settings.same_person)
+    matches = found.matches
+    require_match(matches, planned.swaps, search.same_person, ask.film.name)
+    others = permit_recognised(project, matches, planned.swaps, search.same_person)
     progress.note(summary(matches, planned.swaps, ask.film.name))
-    return Seen(found, tuple(matches), {**planned.consents, **others}, tuple(notes))
+    return Seen(found.scan, matches, {**planned.consents, **others}, tuple(notes))
 
 
 def record_of(project: Workspace, planned: Plan, seen: Seen) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from understudy.progress import Progress
 from understudy.runtime import files
 from understudy.runtime.child_process import Outcome, Runs
 from understudy.settings import GIVEN, TrainSettings, override
-from understudy.tracks.matching import EVERYBODY, WARP, match_tracks, parse_swaps, require_match
-from understudy.tracks.repair import mend
-from understudy.tracks.scan import film_hash, scan
+from understudy.tracks.identify import Search, identify
+from understudy.tracks.matching import EVERYBODY, WARP, parse_swaps, require_match
+from understudy.tracks.scan import film_hash
 from understudy.training.train import TrainReport, train
 from understudy.workspace import Workspace
 
@@ -92,18 +92,11 @@ class Trials:
         info = probe(scene.film)
         target = Target.of(self.folder / f"film{self._suffix(scene)}", how.convert)
         check_space(target, project.renders_folder, info, None, None)
-        found = mend(scan(scene.film, project.cache_folder, how.scan, self.progress))
         wanted = (scene.replace,)
         identities = mean_identities(project, [n for n in wanted if n != EVERYBODY])
-        matches = match_tracks(
-            found.tracks,
-            identities,
-            wanted,
-            how.convert.same_person,
-            together=found.together,
-            brief=found.brief,
-        )
-        require_match(matches, wanted, how.convert.same_person, scene.film.name)
+        search = Search(project.cache_folder, how.scan, how.convert.same_person)
+        found = identify(scene.film, identities, wanted, search, self.progress)
+        require_match(found.matches, wanted, search.same_person, scene.film.name)
 
     def _suffix(self, scene: Scene) -> str:
         how = self.project.settings
