@@ -14,16 +14,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from understudy.errors import ProjectError
 from understudy.runtime import files
-from understudy.safeguards.consent_gate import Consent, Footing, read
+from understudy.safeguards.consent_gate import Consent, read
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_NUMBERED = re.compile(r"(.+)#([0-9]{1,4})")
 _RESERVED = frozenset({"any", "all"})
 
 
@@ -42,7 +41,7 @@ def check_name(name: str, what: str) -> str:
         ProjectError: it is empty, too long, reserved or holds other characters.
     """
     if not is_name(name):
-        near = _near(name)
+        near = near_name(name)
         hint = f", for example `{near}`" if is_name(near) else ""
         raise ProjectError(
             f"`{name}` cannot name a {what}.",
@@ -56,43 +55,9 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
-def _near(text: str) -> str:
+def near_name(text: str) -> str:
     """What is left of `text` when it is to be a name; may be no name still."""
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:64]
-
-
-@dataclass(frozen=True)
-class Portrait:
-    """A photo of somebody whose face is to be seen elsewhere, as the user gives it.
-
-    Attributes:
-        photo: a picture file.
-        number: which face in it, counted from image left from 1; None when it shows one only.
-        consent, statement: on what footing its face may be used, as for `add`; None for a
-            person of the project.
-    """
-
-    photo: Path
-    number: int | None = None
-    consent: Footing | None = None
-    statement: Path | None = None
-
-    @classmethod
-    def parse(
-        cls, text: str | Path, consent: Footing | None = None, statement: Path | None = None
-    ) -> Self:
-        """From `PHOTO` or `PHOTO#2`, the second face from image left."""
-        path = Path(text)
-        numbered = _NUMBERED.fullmatch(str(text))
-        if numbered and not path.exists():
-            return cls(Path(numbered[1]), int(numbered[2]), consent, statement)
-        return cls(path, None, consent, statement)
-
-    @property
-    def name(self) -> str:
-        """A person's name made of the file's."""
-        near = _near(self.photo.stem)
-        return near if is_name(near) else "somebody"
 
 
 class Footage(BaseModel):

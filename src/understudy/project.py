@@ -16,18 +16,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from understudy.conversion.request import ConversionRequest
 from understudy.errors import FacesError, SettingsError
-from understudy.models.onnx.card import is_exported
-from understudy.person import Portrait, check_name
+from understudy.person import check_name
 from understudy.progress import Progress, silent
 from understudy.safeguards.consent_gate import Footing
-from understudy.settings import GIVEN, EncodeSettings, take
+from understudy.settings import GIVEN, take
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
     from understudy.conversion.convert import ConvertReport
     from understudy.conversion.list_tracks import TracksReport
-    from understudy.conversion.plan import Ask
     from understudy.conversion.preview import PreviewReport
     from understudy.evaluation.comparison.compare import CompareReport
     from understudy.evaluation.evaluate import EvaluateReport
@@ -163,9 +162,16 @@ class Project(Workspace):
         (scan,) = take(given, GIVEN, self.settings.scan)
         from understudy.conversion.list_tracks import list_tracks
 
-        same_person = self.settings.convert.same_person
-        progress = progress or silent()
-        return list_tracks(self, film, swaps or {}, output, same_person, scan, progress, start, end)
+        request = ConversionRequest(
+            film=film,
+            swaps=swaps or {},
+            settings=self.settings.convert,
+            scan=scan,
+            output=output,
+            start=start,
+            end=end,
+        )
+        return list_tracks(self, request, progress or silent())
 
     def preview(
         self,
@@ -187,11 +193,24 @@ class Project(Workspace):
         eye; see `conversion.preview.preview`. Arguments as for `convert`; the film is not
         converted."""
         _check_moves(film)
-        portrait = _portrait(face, consent, statement)
-        ask, _ = self._asked(film, replace, with_, model, portrait, start, end, tracks, given)
+        request = ConversionRequest.parse(
+            self,
+            film,
+            replace=replace,
+            with_=with_,
+            model=model,
+            output=output,
+            start=start,
+            end=end,
+            face=face,
+            consent=consent,
+            statement=statement,
+            tracks=tracks,
+            given=given,
+        )
         from understudy.conversion.preview import preview
 
-        return preview(self, ask, output, progress or silent())
+        return preview(self, request, progress or silent())
 
     def convert(
         self,
@@ -230,18 +249,31 @@ class Project(Workspace):
             given: fields of ConvertSettings, EncodeSettings and ScanSettings; they win over
                 `project.toml`.
         """
-        portrait = _portrait(face, consent, statement)
-        ask, encode = self._asked(film, replace, with_, model, portrait, start, end, tracks, given)
+        request = ConversionRequest.parse(
+            self,
+            film,
+            replace=replace,
+            with_=with_,
+            model=model,
+            output=output,
+            start=start,
+            end=end,
+            face=face,
+            consent=consent,
+            statement=statement,
+            tracks=tracks,
+            given=given,
+        )
         from understudy.media.probe import check_pages, is_still
 
         check_pages(film)
         if is_still(film):
             from understudy.conversion.still import convert_still
 
-            return convert_still(self, ask, output, progress or silent())
+            return convert_still(self, request, progress or silent())
         from understudy.conversion.convert import convert
 
-        return convert(self, ask, output, encode, progress or silent())
+        return convert(self, request, progress or silent())
 
     def swap_faces(
         self,
@@ -263,7 +295,15 @@ class Project(Workspace):
         scan, own = take(given, GIVEN, self.settings.scan, self.settings.convert)
         from understudy.conversion.still import swap_faces
 
-        return swap_faces(self, picture, consent, statement, output, own, scan)
+        return swap_faces(
+            self,
+            picture,
+            consent=consent,
+            statement=statement,
+            output=output,
+            settings=own,
+            scan_settings=scan,
+        )
 
     def export_person(
         self,
@@ -390,15 +430,15 @@ class Project(Workspace):
             self,
             people,
             own,
-            film,
-            replace,
-            with_,
-            None if face is None else str(face),
-            truth,
-            truth_mask,
-            target_mask,
-            output,
-            progress or silent(),
+            film=film,
+            replace=replace,
+            with_=with_,
+            face=None if face is None else str(face),
+            truth=truth,
+            truth_mask=truth_mask,
+            target_mask=target_mask,
+            output=output,
+            progress=progress or silent(),
         )
 
     def imagine(
@@ -494,44 +534,6 @@ class Project(Workspace):
         raise FacesError(
             f"Nobody in {self.folder} has a faceset yet.", "Make them: understudy extract"
         )
-
-    def _asked(
-        self,
-        film: Path,
-        replace: str | Mapping[str, str],
-        with_: str | None,
-        model: str | None,
-        portrait: Portrait | None,
-        start: Fraction | None,
-        end: Fraction | None,
-        tracks: Path | None,
-        given: Mapping[str, Any],
-    ) -> tuple[Ask, EncodeSettings]:
-        """What is wanted of a film, as said to `convert`, and how films are written."""
-        own = self.settings
-        scan, encode, settings = take(given, GIVEN, own.scan, own.encode, own.convert)
-        from understudy.conversion.plan import Ask
-        from understudy.tracks.matching import WARP, parse_swaps
-
-        words = [replace] if isinstance(replace, str) else [f"{a}={b}" for a, b in replace.items()]
-        rules = tracks is None or replace not in ("any", {}) or with_ is not None
-        swaps = parse_swaps(words, with_, portrait.name if portrait else None) if rules else {}
-        if portrait is None and model != WARP and not is_exported(model):
-            model = self.model(model)
-        return Ask(film, swaps, model, settings, scan, start, end, portrait, tracks), encode
-
-
-def _portrait(
-    face: Path | str | None, consent: Footing | None, statement: Path | None
-) -> Portrait | None:
-    """The photo whose face comes, if one does. Raises SettingsError."""
-    if face is not None:
-        return Portrait.parse(face, consent, statement)
-    if consent or statement:
-        raise SettingsError(
-            "A footing was given, but no photo that it is for.", "Give the photo with --face."
-        )
-    return None
 
 
 def _check_moves(film: Path) -> None:

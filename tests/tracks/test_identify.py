@@ -38,7 +38,7 @@ def found(clip: Path, *orders: TrackOrder, replace: tuple[str, ...] = ("red",)) 
     search = Search(clip.parent / "cache", ScanSettings(), 0.6)
     said = Orders(film=clip.name, sha256="0" * 64, found="0" * 16, track=orders)
     file = (clip.parent / "clip.tracks.toml", said) if orders else None
-    return identify(clip, PEOPLE, replace, search, silent(), orders=file)
+    return identify(clip, PEOPLE, replace=replace, search=search, progress=silent(), orders=file)
 
 
 def test_tracks_are_put_right_before_they_are_taken_for_anybody(clip: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_part_of_a_film_is_looked_through(clip: Path) -> None:
     search = Search(
         clip.parent / "cache", ScanSettings(), 0.6, start=Fraction(2, 25), end=Fraction(4, 25)
     )
-    seen = identify(clip, PEOPLE, ["red"], search, silent())
+    seen = identify(clip, PEOPLE, replace=["red"], search=search, progress=silent())
     assert seen.scan.times == [Fraction(2, 25), Fraction(3, 25)]
     assert [m.person for m in seen.matches] == ["red"]
 

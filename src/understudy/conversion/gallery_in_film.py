@@ -83,7 +83,8 @@ def look_up(
     require(guarded(film, "film"), film.name)
     own, people = project.settings, project.people_with_faces
     search = Search(project.cache_folder, own.scan, own.convert.same_person)
-    seen = identify(film, mean_identities(project, people), people, search, progress)
+    identities = mean_identities(project, people)
+    seen = identify(film, identities, replace=people, search=search, progress=progress)
     goes = {
         name: {match.track for match in seen.matches if match.as_ == name}
         for name in sorted({match.as_ for match in seen.matches if match.as_ is not None})

@@ -365,8 +365,8 @@ def _measure(
         )
     limit = project.settings.convert.same_person
     wanted = (chosen.replace or EVERYBODY,)
-    search = Search(cache, how, limit, films.start, films.end)
-    found = identify(films.film, identities, wanted, search, progress)
+    search = Search(cache, how, limit, start=films.start, end=films.end)
+    found = identify(films.film, identities, replace=wanted, search=search, progress=progress)
     require_match(found.matches, wanted, limit, chosen.film.name)
     source, tracks = found.scan, {match.track for match in found.matches if match.chosen}
     swapped = scan(films.swap, cache, how, progress)

@@ -56,10 +56,10 @@ class Identified:
 def identify(
     film: Path,
     people: Mapping[str, Floats],
+    *,
     replace: Collection[str],
     search: Search,
     progress: Progress,
-    *,
     orders: tuple[Path, Orders] | None = None,
 ) -> Identified:
     """Find everybody in `film`; at once when it was scanned before.
