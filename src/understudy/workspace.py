@@ -12,7 +12,7 @@
     renders/                          converted films and reports
     cache/                            what can be computed again; may be deleted
 
-Only this module and `person` know these paths.
+Only this module, `person` and `runtime.project_cache` know these paths.
 """
 
 from __future__ import annotations
@@ -21,16 +21,23 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from understudy.errors import ProjectError, UnknownModel, UnknownPerson
 from understudy.person import Person, check_name, is_name
 from understudy.runtime import files
+from understudy.runtime.project_cache import ProjectCache
 from understudy.safeguards import removed_names as removed
 from understudy.safeguards.removed_names import Removal
 from understudy.settings import AllSettings, load, template
 
 MARKER = "project.toml"
+
+Private = Literal[
+    "scans", "hashes", "crops", "work", "exports", "galleries", "faults", "models", "people"
+]
+"""Kinds of things in a project that tell of a person; films that were made are not among them."""
+
 _OF_TRACKS = frozenset({"auto", "none"})
 """Words that stand in the place of a person in tracks files. People who have such a name already
 keep it, so that they can be removed."""
@@ -127,6 +134,32 @@ class Workspace:
     @property
     def cache_folder(self) -> Path:
         return self.folder / "cache"
+
+    @property
+    def cache(self) -> ProjectCache:
+        """The folders in the cache, by kind."""
+        return ProjectCache(self.cache_folder)
+
+    @property
+    def work_folder(self) -> Path:
+        """Films and pictures under way, a folder for each with `job.json` inside."""
+        return self.renders_folder / ".work"
+
+    @property
+    def private(self) -> dict[Private, Path]:
+        """Every folder in which there may be something of a person, in the order in which
+        `people.remove` goes through them."""
+        return {
+            "scans": self.cache.scans,
+            "hashes": self.cache.hashes,
+            "crops": self.cache.crops,
+            "work": self.work_folder,
+            "exports": self.exports_folder,
+            "galleries": self.cache.galleries,
+            "faults": self.cache_folder,
+            "models": self.models_folder,
+            "people": self.people_folder,
+        }
 
     @property
     def people(self) -> list[str]:

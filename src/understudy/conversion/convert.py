@@ -111,7 +111,7 @@ def convert(
     job = record_of(project, planned, seen)
     job["settings"]["encode"] = encode.model_dump(mode="json")
     key = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:32]
-    folder = project.renders_folder / ".work" / key
+    folder = project.work_folder / key
     with files.only_writer(folder.with_suffix(".lock"), f"the conversion of {film.name}"):
         target = choose(target, key, given=request.output is not None)
         files.write_json(folder / "job.json", {"output": str(target.film), **job})

@@ -198,10 +198,11 @@ def publish(
     Raises: as `provenance.seal.seal`.
     """
     told = list(notes)
-    folder = project.renders_folder / ".work" / record["key"]
+    folder = project.work_folder / record["key"]
     for path in (*target.outputs.values(), target.record):
         clear_leftovers(path)
     with files.only_writer(folder.with_suffix(".lock"), f"the picture {target.film.name}"):
+        files.write_json(folder / "job.json", {"output": str(target.film), **record})
         sealed: dict[str, Sealed] = {}
         outputs = target.outputs
         for name in (*(one for one in outputs if one != FILM), FILM):
