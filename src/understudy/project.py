@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.conversion.request import ConversionRequest
 from understudy.errors import FacesError, SettingsError
-from understudy.person import check_name
 from understudy.progress import Progress, silent
 from understudy.safeguards.consent_gate import Footing
 from understudy.settings import GIVEN, take
-from understudy.workspace import Workspace
+from understudy.workspace import Workspace, check_name
 
 if TYPE_CHECKING:
     from understudy.conversion.convert import ConvertReport

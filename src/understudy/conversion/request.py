@@ -16,11 +16,10 @@ from typing import Any, Self
 
 from understudy.errors import SettingsError
 from understudy.models.onnx.card import is_exported
-from understudy.person import is_name, near_name
 from understudy.safeguards.consent_gate import Footing
 from understudy.settings import GIVEN, ConvertSettings, EncodeSettings, ScanSettings, take
 from understudy.tracks.matching import EVERYBODY, ORDERED
-from understudy.workspace import Workspace
+from understudy.workspace import Workspace, is_name, near_name
 
 _NUMBERED = re.compile(r"(.+)#([0-9]{1,4})")
 

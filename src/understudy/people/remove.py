@@ -40,7 +40,6 @@ from understudy.models.onnx.safety import check as check_graph
 from understudy.people import decoder_file
 from understudy.people.appearances import consent_ids, made_with
 from understudy.people.decoders import SUFFIX
-from understudy.person import Person
 from understudy.progress import Progress
 from understudy.provenance.model_registry import (
     enter_tombstone,
@@ -55,7 +54,7 @@ from understudy.tracks.scan import scan_key
 from understudy.tracks.scan_store import Scan
 from understudy.training.adding_people import without_person
 from understudy.training.schedule import State
-from understudy.workspace import Private, Workspace
+from understudy.workspace import Person, Private, Workspace
 
 EXPORTS = "exports"
 """What tombstones of exported files say for the model: a file's name may tell of somebody."""
