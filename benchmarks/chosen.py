@@ -42,16 +42,16 @@ from benchmarks.common import SHARED, Line, Missing, Result, footage, main, stud
 from benchmarks.swap import PEOPLE
 from benchmarks.whereabouts import CLIPS, owner
 from understudy import Project
-from understudy.conversion.plan import Ask, cast_of, look_for, mean_identities, plan
+from understudy.conversion.plan import cast_of, look_for, mean_identities, plan
 from understudy.conversion.render import swapped
+from understudy.conversion.request import ConversionRequest
 from understudy.faces.analyser import FaceAnalyser
 from understudy.media import planes
 from understudy.media.overlay import lay
 from understudy.media.video import VideoReader
 from understudy.progress import silent
-from understudy.tracks.matching import EVERYBODY, match_tracks
-from understudy.tracks.repair import mend
-from understudy.tracks.scan import scan
+from understudy.tracks.identify import Search, identify
+from understudy.tracks.matching import EVERYBODY
 from understudy.tracks.smoothing import Steady
 from understudy.tracks.tracks_file import NONE, load_orders, write_orders
 from understudy.types import Face, Floats, Frame, Image
@@ -132,16 +132,10 @@ class Conversions:
     def chosen_tracks(self, names: set[str], known: Mapping[str, Floats]) -> dict[int, str]:
         """Tracks that are taken for one of `names`, as `convert --replace` decides."""
         own = self.project.settings
-        found = mend(scan(self.clip.path, self.project.cache_folder, own.scan, silent()))
-        matches = match_tracks(
-            found.tracks,
-            {**mean_identities(self.project, []), **known},
-            names,
-            own.convert.same_person,
-            together=found.together,
-            brief=found.brief,
-        )
-        return {match.track: match.as_ for match in matches if match.as_ is not None}
+        people = {**mean_identities(self.project, []), **known}
+        search = Search(self.project.cache_folder, own.scan, own.convert.same_person)
+        found = identify(self.clip.path, people, replace=names, search=search, progress=silent())
+        return {match.track: match.as_ for match in found.matches if match.as_ is not None}
 
     def tracks_file(self, persons: Mapping[int, str]) -> Path:
         """A tracks file in which these persons come in these tracks, and nobody else does."""
@@ -182,11 +176,15 @@ class Conversions:
         """Every frame with the faces that are to be changed, where each of its planes differs,
         and the changed picture."""
         own, clip = self.project.settings, self.clip
-        ask = Ask(clip.path, {EVERYBODY: self.comes[0]}, self.model, own.convert, own.scan)
-        if persons is not None:
-            file = self.tracks_file(persons)
-            ask = Ask(clip.path, {}, self.model, own.convert, own.scan, tracks=file)
-        planned = plan(self.project, ask, silent())
+        request = ConversionRequest(
+            film=clip.path,
+            swaps={EVERYBODY: self.comes[0]} if persons is None else {},
+            model=self.model,
+            settings=own.convert,
+            scan=own.scan,
+            tracks=None if persons is None else self.tracks_file(persons),
+        )
+        planned = plan(self.project, request, silent())
         seen = look_for(self.project, planned, silent())
         cast = cast_of(planned.drawers, seen.matches)
         tracks = {match.track for match in seen.matches if match.chosen}

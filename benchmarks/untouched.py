@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Line
 from understudy import Project
-from understudy.conversion.plan import Ask, cast_of, look_for, plan
+from understudy.conversion.plan import cast_of, look_for, plan
 from understudy.conversion.render import swapped
+from understudy.conversion.request import ConversionRequest
 from understudy.faces.masks import reach_mask
 from understudy.media import planes
 from understudy.media.overlay import lay
@@ -91,7 +92,10 @@ def _pictures(film: Path, frames: int) -> Iterator[av.VideoFrame]:
 def spared(project: Project, film: Path, goes: str, comes: str, model: str) -> Spared:
     """Convert a film as `understudy convert` does, up to the encoder, and compare."""
     own = project.settings
-    planned = plan(project, Ask(film, {goes: comes}, model, own.convert, own.scan), silent())
+    request = ConversionRequest(
+        film=film, swaps={goes: comes}, model=model, settings=own.convert, scan=own.scan
+    )
+    planned = plan(project, request, silent())
     seen = look_for(project, planned, silent())
     cast = cast_of(planned.drawers, seen.matches)
     tracks = {match.track for match in seen.matches if match.chosen}

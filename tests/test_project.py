@@ -17,11 +17,11 @@ from understudy.errors import (
     UnknownModel,
     UnknownPerson,
 )
-from understudy.person import Footage, Person, check_name
 from understudy.project import Project
 from understudy.safeguards import consent_gate as consents
 from understudy.safeguards.consent_gate import Consent
 from understudy.settings import AllSettings
+from understudy.workspace import Footage, Person, check_name
 
 
 @pytest.fixture

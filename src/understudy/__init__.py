@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         UnknownPerson,
         WeightsError,
     )
-    from understudy.person import Footage, Person
     from understudy.progress import Event, Progress, silent
     from understudy.project import Project
     from understudy.safeguards.consent_gate import Consent
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
         ScanSettings,
         TrainSettings,
     )
+    from understudy.workspace import Footage, Person
 
 __all__ = [
     "AllSettings",
@@ -94,8 +94,8 @@ _HOMES = {
     "UnknownModel": "errors",
     "UnknownPerson": "errors",
     "WeightsError": "errors",
-    "Footage": "person",
-    "Person": "person",
+    "Footage": "workspace",
+    "Person": "workspace",
     "Event": "progress",
     "Progress": "progress",
     "silent": "progress",

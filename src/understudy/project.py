@@ -11,18 +11,22 @@ Settings that are not given come from `project.toml`, and what that leaves open 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from understudy.errors import FacesError
-from understudy.person import check_name
+from understudy.conversion.request import ConversionRequest
+from understudy.errors import FacesError, SettingsError
 from understudy.progress import Progress, silent
-from understudy.project_films import ProjectFilms
 from understudy.safeguards.consent_gate import Footing
 from understudy.settings import GIVEN, take
+from understudy.workspace import Workspace, check_name
 
 if TYPE_CHECKING:
+    from understudy.conversion.convert import ConvertReport
+    from understudy.conversion.list_tracks import TracksReport
+    from understudy.conversion.preview import PreviewReport
     from understudy.evaluation.comparison.compare import CompareReport
     from understudy.evaluation.evaluate import EvaluateReport
     from understudy.evaluation.inspection.explain import ExplainReport
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
     from understudy.training.train import TrainReport
 
 
-class Project(ProjectFilms):
+class Project(Workspace):
     """A project folder whose stages can be run."""
 
     def add(
@@ -91,11 +95,7 @@ class Project(ProjectFilms):
         if add or freeze_encoder:
             name = self.model(name)
         elif name is None:
-            people = people or self.people_with_faces
-            if not people:
-                raise FacesError(
-                    f"Nobody in {self.folder} has a faceset yet.", "Make them: understudy extract"
-                )
+            people = people or self._everybody()
             name = "-".join(self.person(person).name for person in people)
         from understudy.conversion.rehearsal import Rehearsal
         from understudy.training.train import train
@@ -138,6 +138,171 @@ class Project(ProjectFilms):
         from understudy.training.pretrain import pretrain
 
         return pretrain(self, people, name, own, aside, output, progress, labels)
+
+    def tracks(
+        self,
+        film: Path,
+        swaps: Mapping[str, str] | None = None,
+        output: Path | None = None,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        progress: Progress | None = None,
+        **given: Any,
+    ) -> TracksReport:
+        """List the tracks of `film` in a file that `convert` obeys; see
+        `conversion.list_tracks.list_tracks`.
+
+        Args:
+            swaps: who goes: who comes; written into the file.
+            output: the file, .toml; in the renders folder when not given.
+            start, end: part of the film in seconds, end excluded; all of it when not given.
+            given: fields of ScanSettings; they win over `project.toml`.
+        """
+        (scan,) = take(given, GIVEN, self.settings.scan)
+        from understudy.conversion.list_tracks import list_tracks
+
+        request = ConversionRequest(
+            film=film,
+            swaps=swaps or {},
+            settings=self.settings.convert,
+            scan=scan,
+            output=output,
+            start=start,
+            end=end,
+        )
+        return list_tracks(self, request, progress or silent())
+
+    def preview(
+        self,
+        film: Path,
+        replace: str | Mapping[str, str] = "any",
+        with_: str | None = None,
+        model: str | None = None,
+        output: Path | None = None,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        progress: Progress | None = None,
+        face: Path | str | None = None,
+        consent: Footing | None = None,
+        statement: Path | None = None,
+        tracks: Path | None = None,
+        **given: Any,
+    ) -> PreviewReport:
+        """A few frames of `film` drawn in all the ways there are, as one picture to choose by
+        eye; see `conversion.preview.preview`. Arguments as for `convert`; the film is not
+        converted."""
+        _check_moves(film)
+        request = ConversionRequest.parse(
+            self,
+            film,
+            replace=replace,
+            with_=with_,
+            model=model,
+            output=output,
+            start=start,
+            end=end,
+            face=face,
+            consent=consent,
+            statement=statement,
+            tracks=tracks,
+            given=given,
+        )
+        from understudy.conversion.preview import preview
+
+        return preview(self, request, progress or silent())
+
+    def convert(
+        self,
+        film: Path,
+        replace: str | Mapping[str, str] = "any",
+        with_: str | None = None,
+        model: str | None = None,
+        output: Path | None = None,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        progress: Progress | None = None,
+        face: Path | str | None = None,
+        consent: Footing | None = None,
+        statement: Path | None = None,
+        tracks: Path | None = None,
+        **given: Any,
+    ) -> ConvertReport:
+        """Put other faces in the place of people's faces in `film`; see
+        `conversion.convert.convert`. A
+        picture may take the place of the film and becomes a picture; see `conversion.still`.
+
+        Args:
+            replace: who goes: a person, or "any" for every face; or who goes by whom, for
+                several people at once: `{"ben": "ada", "eva": "chen"}`.
+            with_: who comes, a person that the model knows; left out with several.
+            model: of the project, or an exported file; the only one of the project when not
+                given.
+            output: a file in the renders folder when not given.
+            start, end: part of the film in seconds, end excluded; all of it when not given.
+            face: a photo whose face comes, without a model: a file, or `FILE#2` for the second
+                face from the left; it shows `with_`, or somebody called as the file is.
+            consent, statement: on what footing the photo's face may be used, as for `add`; not
+                needed for a person of the project.
+            tracks: a file that `tracks` made, which says who comes in each track; with
+                `replace` and `with_` left out nobody else goes.
+            given: fields of ConvertSettings, EncodeSettings and ScanSettings; they win over
+                `project.toml`.
+        """
+        request = ConversionRequest.parse(
+            self,
+            film,
+            replace=replace,
+            with_=with_,
+            model=model,
+            output=output,
+            start=start,
+            end=end,
+            face=face,
+            consent=consent,
+            statement=statement,
+            tracks=tracks,
+            given=given,
+        )
+        from understudy.media.probe import check_pages, is_still
+
+        check_pages(film)
+        if is_still(film):
+            from understudy.conversion.still import convert_still
+
+            return convert_still(self, request, progress or silent())
+        from understudy.conversion.convert import convert
+
+        return convert(self, request, progress or silent())
+
+    def swap_faces(
+        self,
+        picture: Path,
+        output: Path | None = None,
+        consent: Footing | None = None,
+        statement: Path | None = None,
+        **given: Any,
+    ) -> ConvertReport:
+        """Let the two faces in a picture change places, without a model; see
+        `conversion.still.swap_faces`.
+
+        Args:
+            output: a file in the renders folder when not given.
+            consent, statement: on what footing the faces may be used, as for `add`; not needed
+                for people of the project with a faceset.
+            given: fields of ConvertSettings and ScanSettings; they win over `project.toml`.
+        """
+        scan, own = take(given, GIVEN, self.settings.scan, self.settings.convert)
+        from understudy.conversion.still import swap_faces
+
+        return swap_faces(
+            self,
+            picture,
+            consent=consent,
+            statement=statement,
+            output=output,
+            settings=own,
+            scan_settings=scan,
+        )
 
     def export_person(
         self,
@@ -264,15 +429,15 @@ class Project(ProjectFilms):
             self,
             people,
             own,
-            film,
-            replace,
-            with_,
-            None if face is None else str(face),
-            truth,
-            truth_mask,
-            target_mask,
-            output,
-            progress or silent(),
+            film=film,
+            replace=replace,
+            with_=with_,
+            face=None if face is None else str(face),
+            truth=truth,
+            truth_mask=truth_mask,
+            target_mask=target_mask,
+            output=output,
+            progress=progress or silent(),
         )
 
     def imagine(
@@ -359,4 +524,24 @@ class Project(ProjectFilms):
 
         return import_faces(
             self, person, sources, consent, statement, own, scan, progress or silent()
+        )
+
+    def _everybody(self) -> list[str]:
+        """Everybody with a faceset. Raises FacesError when that is nobody."""
+        if people := self.people_with_faces:
+            return people
+        raise FacesError(
+            f"Nobody in {self.folder} has a faceset yet.", "Make them: understudy extract"
+        )
+
+
+def _check_moves(film: Path) -> None:
+    """Raises SettingsError for a picture, MediaError for one of several pages."""
+    from understudy.media.probe import check_pages, is_still
+
+    check_pages(film)
+    if is_still(film):
+        raise SettingsError(
+            f"{film.name} is a picture; a preview is made of moments of a film.",
+            "Convert it at once, as often as you like: understudy convert PICTURE --color ...",
         )

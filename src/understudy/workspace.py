@@ -2,6 +2,8 @@
 
     project.toml                      settings, one section per stage
     people/NAME/consent.json          on what footing this face may be used
+    people/NAME/statement.*           the evidence for it, where there is some
+    people/NAME/earlier-consents/     records that others took the place of
     people/NAME/footage.json          what was added, from where, with its hash
     people/NAME/footage/              the films and pictures
     people/NAME/faces/                the faceset
@@ -12,28 +14,170 @@
     renders/                          converted films and reports
     cache/                            what can be computed again; may be deleted
 
-Only this module and `person` know these paths.
+Only this module and `runtime.project_cache` know these paths.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from understudy.errors import ProjectError, UnknownModel, UnknownPerson
-from understudy.person import Person, check_name, is_name
 from understudy.runtime import files
+from understudy.runtime.project_cache import ProjectCache
 from understudy.safeguards import removed_names as removed
+from understudy.safeguards.consent_gate import Consent, read
 from understudy.safeguards.removed_names import Removal
 from understudy.settings import AllSettings, load, template
 
 MARKER = "project.toml"
+
+Private = Literal[
+    "scans", "hashes", "crops", "work", "exports", "galleries", "faults", "models", "people"
+]
+"""Kinds of things in a project that tell of a person; films that were made are not among them."""
+
 _OF_TRACKS = frozenset({"auto", "none"})
 """Words that stand in the place of a person in tracks files. People who have such a name already
 keep it, so that they can be removed."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_RESERVED = frozenset({"any", "all"})
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` has the form of a person's or a model's name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def check_name(name: str, what: str) -> str:
+    """Return `name` if it can name a person or a model.
+
+    Args:
+        what: "person" or "model", for the message.
+
+    Raises:
+        ProjectError: it is empty, too long, reserved or holds other characters.
+    """
+    if not is_name(name):
+        near = near_name(name)
+        hint = f", for example `{near}`" if is_name(near) else ""
+        raise ProjectError(
+            f"`{name}` cannot name a {what}.",
+            "Use lower-case letters, digits, '-' and '_', at most 64, "
+            f"starting with a letter or digit{hint}.",
+        )
+    if name in _RESERVED:
+        raise ProjectError(
+            f"`{name}` has a meaning of its own and cannot name a {what}.", "Choose another name."
+        )
+    return name
+
+
+def near_name(text: str) -> str:
+    """What is left of `text` when it is to be a name; may be no name still."""
+    return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:64]
+
+
+class Footage(BaseModel):
+    """One film or picture of a person, as `footage.json` lists it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    """Name inside the footage folder."""
+    source: str
+    """Path that it was added from."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=1)]
+    kind: Literal["video", "picture"]
+    added_at: AwareDatetime
+    facts: dict[str, Any]
+    """What probing found: size, codec, rate, rotation, length, sound."""
+
+
+class _FootageIndex(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    footage: tuple[Footage, ...] = ()
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person of a project: `name` and the `folder` with everything about them."""
+
+    name: str
+    folder: Path
+
+    @property
+    def consent_file(self) -> Path:
+        return self.folder / "consent.json"
+
+    @property
+    def earlier_folder(self) -> Path:
+        """Consent records that others took the place of."""
+        return self.folder / "earlier-consents"
+
+    @property
+    def footage_folder(self) -> Path:
+        return self.folder / "footage"
+
+    @property
+    def faces_folder(self) -> Path:
+        return self.folder / "faces"
+
+    @property
+    def index_file(self) -> Path:
+        return self.folder / "footage.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held while footage is being added."""
+        return self.folder.parent / f".{self.name}.lock"
+
+    @property
+    def consent(self) -> Consent | None:
+        """What `consent.json` says; None without one. Raises ConsentError when damaged."""
+        return read(self.consent_file)
+
+    @property
+    def has_faces(self) -> bool:
+        """Whether there is a faceset."""
+        return (self.faces_folder / "faces.parquet").is_file()
+
+    def index(self) -> tuple[Footage, ...]:
+        """Everything that was added, in that order. Raises ProjectError when damaged."""
+        if not self.index_file.exists():
+            return ()
+        values = files.read_json(self.index_file)
+        try:
+            return _FootageIndex.model_validate(values).footage
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ProjectError(
+                f"{self.index_file} is damaged: {where}: {first['msg']}.",
+                "Restore it from a copy, or remove it and add the footage again; "
+                "no film is lost by that.",
+            ) from error
+
+    def write_index(self, footage: Iterable[Footage]) -> None:
+        """Replace `footage.json`. Raises StorageError."""
+        value = _FootageIndex(footage=tuple(footage)).model_dump(mode="json")
+        files.write_json(self.index_file, value)
+
+    @property
+    def footage(self) -> list[Path]:
+        """Films and pictures that were added and are still there, in that order."""
+        paths = (self.footage_folder / entry.file for entry in self.index())
+        return [path for path in paths if path.is_file()]
 
 
 @dataclass(frozen=True)
@@ -127,6 +271,32 @@ class Workspace:
     @property
     def cache_folder(self) -> Path:
         return self.folder / "cache"
+
+    @property
+    def cache(self) -> ProjectCache:
+        """The folders in the cache, by kind."""
+        return ProjectCache(self.cache_folder)
+
+    @property
+    def work_folder(self) -> Path:
+        """Films and pictures under way, a folder for each with `job.json` inside."""
+        return self.renders_folder / ".work"
+
+    @property
+    def private(self) -> dict[Private, Path]:
+        """Every folder in which there may be something of a person, in the order in which
+        `people.remove` goes through them."""
+        return {
+            "scans": self.cache.scans,
+            "hashes": self.cache.hashes,
+            "crops": self.cache.crops,
+            "work": self.work_folder,
+            "exports": self.exports_folder,
+            "galleries": self.cache.galleries,
+            "faults": self.cache_folder,
+            "models": self.models_folder,
+            "people": self.people_folder,
+        }
 
     @property
     def people(self) -> list[str]:

@@ -18,6 +18,7 @@ from understudy import settings as settings_module
 from understudy.cli.commands import STOPPED
 from understudy.cli.entry import main
 from understudy.cli.session import seconds
+from understudy.conversion.request import ConversionRequest
 from understudy.errors import ConsentError, MediaError, ProjectError, SettingsError, UnknownPerson
 from understudy.media.images import write_image
 from understudy.project import Project
@@ -213,13 +214,17 @@ def test_what_is_said_of_a_conversion_arrives(
         "o.mkv",
     ]
     main(words)
-    _, ask, output, encode, _ = spy.args
-    assert ask.portrait is None
-    assert (ask.film, ask.swaps, ask.model) == (film, {"any": "ada"}, "duo")
-    assert (output, ask.start, ask.end) == (Path("o.mkv"), Fraction(10), Fraction(7205, 2))
-    assert ask.settings == settings_module.ConvertSettings(matte=True)
-    assert encode == EncodeSettings(crf=30)
-    assert ask.scan == ScanSettings(min_face=40)
+    assert spy.args[1] == ConversionRequest(
+        film=film,
+        swaps={"any": "ada"},
+        model="duo",
+        settings=settings_module.ConvertSettings(matte=True),
+        scan=ScanSettings(min_face=40),
+        encode=EncodeSettings(crf=30),
+        output=Path("o.mkv"),
+        start=Fraction(10),
+        end=Fraction(7205, 2),
+    )
 
 
 def test_several_people_are_replaced_at_once(
@@ -245,10 +250,14 @@ def test_a_preview_is_asked_for_as_a_conversion_is(
     in_place_of(monkeypatch, "understudy.conversion.preview", "preview", spy)
     words = ["convert", str(film), "--replace", "ben", "--with", "ada", "--preview"]
     assert main([*words, "--feather", "0.2", "--start", "1", "--crf", "20"]) == 0
-    _, ask, output, _ = spy.args
-    assert (ask.film, ask.swaps, ask.model, ask.start) == (film, {"ben": "ada"}, "duo", 1)
-    assert ask.settings == settings_module.ConvertSettings(feather=0.2)
-    assert output is None
+    assert spy.args[1] == ConversionRequest(
+        film=film,
+        swaps={"ben": "ada"},
+        model="duo",
+        settings=settings_module.ConvertSettings(feather=0.2),
+        encode=EncodeSettings(crf=20),
+        start=Fraction(1),
+    )
     assert "a.png: 5 frames, 9 rows." in capsys.readouterr().out
     picture = film.with_suffix(".png")
     write_image(picture, np.zeros((8, 8, 3), np.uint8))

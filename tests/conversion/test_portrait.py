@@ -12,10 +12,10 @@ import pytest
 from tests.support.conversion_project import studio
 from tests.support.painted_people import Act, embedding, paint
 from understudy.conversion.portrait import from_left, pick, places, sit
+from understudy.conversion.request import Portrait
 from understudy.errors import ConsentError, FacesError, MediaError, ProjectError
 from understudy.faces.pose import reference
 from understudy.media.images import write_image
-from understudy.person import Portrait
 from understudy.progress import Event, Progress, silent
 from understudy.project import Project
 from understudy.types import Face, Floats, Image, Pose

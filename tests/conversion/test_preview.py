@@ -44,6 +44,7 @@ from understudy.project import Project
 from understudy.provenance.credentials import credentials
 from understudy.provenance.inspect import look
 from understudy.settings import ConvertSettings
+from understudy.tracks import identify
 from understudy.training.gallery_choice import gallery_of
 from understudy.types import Face, Image
 
@@ -101,7 +102,7 @@ def preview(
     values = {**(UNLABELLED if plain else {}), **given}
     with (
         unmarked() if plain else nullcontext(),
-        mock.patch.object(stage, "scan", conversion_project._scan),
+        mock.patch.object(identify, "scan", conversion_project._scan),
         mock.patch.object(stage, "load_model", return_value=Inverter(PEOPLE)),
     ):
         return here.project.preview(here.clip, replace, with_, "duo", **values)
@@ -272,7 +273,7 @@ def test_everybody_who_goes_has_columns_of_their_own(here: Here) -> None:
 
 @pytest.mark.slow
 def test_a_tracks_file_is_obeyed(here: Here) -> None:
-    with mock.patch("understudy.conversion.list_tracks.scan", conversion_project._scan):
+    with mock.patch.object(identify, "scan", conversion_project._scan):
         listed = here.project.tracks(here.clip, {"blue": "green"})
     report = preview(here, "any", None, tracks=listed.file)
     assert report.output.name == "clip-green-for-tracks-preview.png"

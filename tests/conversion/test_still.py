@@ -20,7 +20,6 @@ from tests.support.conversion_project import studio
 from tests.support.painted_people import Act, ColourTracker, film, paint
 from understudy.cli.entry import main
 from understudy.conversion import finish_still
-from understudy.conversion import plan as stage
 from understudy.conversion.convert import ConvertReport
 from understudy.conversion.own_gallery import gallery_from_faceset
 from understudy.errors import (
@@ -45,6 +44,7 @@ from understudy.runtime import files
 from understudy.runtime.installation import Home
 from understudy.safeguards.content_guard.guard import Verdict
 from understudy.settings import ScanSettings
+from understudy.tracks import identify
 from understudy.types import Face, Floats, Frame, Image
 
 BOTH = [Act("red", 0, 99, 50), Act("blue", 0, 99, 140)]
@@ -68,7 +68,7 @@ class PaintedAnalyser:
 @pytest.fixture(autouse=True)
 def painted_faces() -> Iterator[None]:
     with (
-        mock.patch.object(stage, "scan", conversion_project._scan),
+        mock.patch.object(identify, "scan", conversion_project._scan),
         mock.patch("understudy.faces.analyser.FaceAnalyser", PaintedAnalyser),
         mock.patch("understudy.conversion.still.FaceAnalyser", PaintedAnalyser),
     ):

@@ -13,15 +13,14 @@ import pytest
 from tests.support.three_people import studio, trained
 from understudy.conversion.plan import choose_artist
 from understudy.conversion.portrait import sit
+from understudy.conversion.request import ConversionRequest, Portrait
 from understudy.errors import ConsentError, UnknownPerson
 from understudy.facesets.faceset import INDEX, SCHEMA_VERSION, Faceset
 from understudy.facesets.permission import check_one_person, permit, permit_recognised
-from understudy.person import Portrait
 from understudy.progress import Event, Progress, silent
 from understudy.project import Project
 from understudy.runtime import parquet
 from understudy.safeguards import consent_gate
-from understudy.settings import ConvertSettings, ScanSettings
 from understudy.tracks.matching import Doubt, Match
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -73,6 +72,10 @@ def store(folder: Path, faces: Sequence[dict[str, Any]]) -> None:
         (folder / "images" / face["image"]).write_bytes(b"x")
     table = pa.Table.from_pylist(list(faces), INDEX)
     parquet.write(folder / "faces.parquet", table, {"schema_version": SCHEMA_VERSION})
+
+
+def wanted(swaps: dict[str, str]) -> ConversionRequest:
+    return ConversionRequest(film=Path("film.mp4"), swaps=swaps, model="trio")
 
 
 class TestOnePerson:
@@ -134,9 +137,7 @@ class TestPermit:
 
     def test_who_comes_and_who_goes_are_two_roles(self, project: Project) -> None:
         def artist(swaps: dict[str, str]) -> Any:
-            return choose_artist(
-                project, "trio", swaps, None, ConvertSettings(), ScanSettings(), silent()
-            )
+            return choose_artist(project, wanted(swaps), swaps, silent())
 
         agree(project, "eva", roles=("replaced",))
         assert set(artist({"eva": "ada"})[1]) == {"ada", "eva"}
@@ -159,15 +160,8 @@ class TestPermit:
             with pytest.raises(ConsentError, match="does not cover publishing"):
                 ask()
         told: list[Event] = []
-        choose_artist(
-            project,
-            "trio",
-            {"any": "eva"},
-            None,
-            ConvertSettings(),
-            ScanSettings(),
-            Progress(told.append),
-        )
+        swaps = {"any": "eva"}
+        choose_artist(project, wanted(swaps), swaps, Progress(told.append))
         assert "eva does not cover publishing" in " ".join(event.text for event in told)
 
     def test_a_photo_must_be_covered(self, project: Project, tmp_path: Path) -> None:

@@ -7,24 +7,32 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from tests.support import galleries
+from tests.support.painted_people import Act, ColourTracker, film
 from tests.support.three_people import PEOPLE, newest, parts, snapshot, studio, trained
 from understudy.cli.entry import main
 from understudy.conversion.own_gallery import cached_path
-from understudy.errors import ProjectLocked, UnknownPerson
+from understudy.errors import FacesError, ProjectLocked, UnknownPerson
+from understudy.facesets.extract import extract
+from understudy.facesets.footage import add
 from understudy.models.checkpoint import checkpoints, complete, load, replace, save
 from understudy.models.gallery import kept_in, path_of, write
+from understudy.people import remove
 from understudy.people.decoder_file import read
+from understudy.progress import silent
 from understudy.project import Project
 from understudy.provenance.model_lookup import search
 from understudy.provenance.model_registry import enter_checkpoint
 from understudy.runtime.files import only_writer, sha256, write_json
 from understudy.runtime.installation import Home
+from understudy.runtime.project_cache import ProjectCache
+from understudy.settings import ScanSettings
 from understudy.tracks.scan import scan_key
+from understudy.workspace import Private
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -53,6 +61,17 @@ def project(tmp_path: Path) -> Project:
         work = project.renders_folder / ".work" / f"key-{name}"
         write_json(work / "job.json", {"swaps": {"ben": name}})
         (work / "segment-000000.film.nut").write_bytes(b"frames")
+        still = project.renders_folder / ".work" / f"still-{name}"
+        own = {"person": name, "footing": "synthetic"}
+        write_json(still / "job.json", {"swaps": {"left": "right"}, "consents": {"left": own}})
+        (still / "film.png").write_bytes(b"picture")
+        crops = project.cache.crops / name / "key"
+        crops.mkdir(parents=True)
+        (crops / "chunk-000000.parquet").write_bytes(b"faces")
+        log = project.cache_folder / f"fault-{name[0]}.log"
+        log.write_text(f"understudy extract {name}\nTraceback")
+        cut = project.people_folder / f".{name}.x1y2z3"
+        write_json(cut / "consent.json", {"person": name})
         film = project.renders_folder / f"scene-{name}-for-chen.mp4"
         film.write_bytes(b"film")
         write_json(film.with_suffix(".json"), {"swaps": {"chen": name}})
@@ -94,7 +113,9 @@ def test_everything_goes_and_what_stays_is_said(project: Project) -> None:
     told = "\n".join(report.removed)
     for what in (
         "2 scans",
-        "1 unfinished conversion",
+        "2 unfinished conversions",
+        "1 stopped extraction",
+        "1 log of a fault",
         "1 exported file",
         "2 preview sheets of trio",
         "2 checkpoints of trio",
@@ -117,9 +138,54 @@ def test_everything_goes_and_what_stays_is_said(project: Project) -> None:
     assert cached_path(project.cache_folder, "ada").is_file()
     assert (project.cache_folder / "scan" / "whole-ada").is_dir()
     assert (project.renders_folder / ".work" / "key-ada" / "job.json").is_file()
+    assert (project.renders_folder / ".work" / "still-ada" / "job.json").is_file()
+    assert (project.cache.crops / "ada" / "key" / "chunk-000000.parquet").is_file()
+    assert (project.cache_folder / "fault-a.log").is_file()
+    assert (project.people_folder / ".ada.x1y2z3" / "consent.json").is_file()
     record = json.loads(project.removed_file.read_text())["removed"]["eva"]
     assert set(record) == {"at", "finished"}
     assert record["finished"]
+
+
+def test_each_kind_of_thing_that_tells_of_somebody_has_a_way_to_go(project: Project) -> None:
+    assert tuple(project.private) == get_args(Private)
+    assert set(remove._WAYS) == set(project.private)
+    inside = {path for path in project.cache_folder.iterdir() if path.is_dir()}
+    assert inside == set(vars_of(project.cache)) <= set(project.private.values())
+
+
+def vars_of(cache: ProjectCache) -> list[Path]:
+    """Every folder that the cache has a name for."""
+    names = [name for name, one in vars(ProjectCache).items() if isinstance(one, property)]
+    return [getattr(cache, name) for name in names]
+
+
+def test_nothing_is_left_of_an_extraction_that_came_to_nothing(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "film")
+    clip = film(tmp_path / "red.mp4", 2, [Act("red", 0, 2, 90)])
+    add(project, "red", [clip], "synthetic", None, silent())
+    own = project.settings
+    for settings in (own.scan, ScanSettings(min_face=30)):
+        with pytest.raises(FacesError):
+            extract(project, "red", own.extract, settings, silent(), make_tracker=ColourTracker)
+    (whole, *_) = project.cache.scans.iterdir()
+    (whole / "meta.json").unlink()
+    inside = set(project.cache_folder.iterdir())
+    assert inside == {project.cache.scans, project.cache.hashes, project.cache.crops}
+    assert list(project.cache.crops.rglob("*.parquet"))
+    project.remove_person("red")
+    assert not [path for path in project.cache_folder.rglob("*") if path.is_file()]
+
+
+def test_a_scan_under_way_is_somebody_elses(project: Project) -> None:
+    under_way, left = (project.cache.scans / name for name in ("under-way", "left"))
+    for folder in (under_way, left):
+        folder.mkdir()
+        (folder / "chunk-000000.parquet").write_bytes(b"embeddings")
+    with only_writer(under_way / ".writer.lock", "the scan of scene.mp4"):
+        project.remove_person("eva")
+    assert (under_way / "chunk-000000.parquet").is_file()
+    assert not left.exists(), "nobody can tell that it is not hers"
 
 
 def test_whoever_asks_for_them_is_answered(

@@ -29,6 +29,7 @@ from understudy.project import Project
 from understudy.provenance.credentials import credentials
 from understudy.provenance.watermark import limits
 from understudy.settings import ScanSettings
+from understudy.tracks import identify
 from understudy.tracks.scan import Scan, scan
 from understudy.types import Face
 
@@ -86,8 +87,8 @@ def studio(folder: Path) -> Project:
     return project
 
 
-def _scan(*given: Any, tracker: Callable[[], ColourTracker] = ColourTracker) -> Scan:
-    return scan(*given, make_tracker=tracker)
+def _scan(*given: Any, tracker: Callable[[], ColourTracker] = ColourTracker, **more: Any) -> Scan:
+    return scan(*given, **more, make_tracker=tracker)
 
 
 def faces_of(project: Project, source: Path, index: int) -> list[Face]:
@@ -122,7 +123,7 @@ def convert(
         values = {**UNLABELLED, **values}
     with (
         unmarked() if plain else nullcontext(),
-        mock.patch.object(stage, "scan", partial(_scan, tracker=tracker)),
+        mock.patch.object(identify, "scan", partial(_scan, tracker=tracker)),
         mock.patch.object(stage, "load_model", return_value=Inverter(PEOPLE)),
     ):
         return project.convert(source, replace, with_, "duo", progress=progress, **values)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from understudy.errors import FacesError, SettingsError
+from understudy.errors import FacesError
 from understudy.tracks.matching import (
     Match,
-    check_swaps,
-    in_name,
     match_tracks,
     mean_identity,
     named,
-    parse_swaps,
     require_match,
     summary,
 )
@@ -100,34 +97,6 @@ def test_whoever_of_several_is_not_found_is_named() -> None:
     assert "leave ben and eva out" in error.value.remedy
 
 
-def test_words_say_who_goes_and_who_comes() -> None:
-    assert parse_swaps(["ben"], "ada") == {"ben": "ada"}
-    assert parse_swaps(["ben=ada", "eva=chen"], None) == {"ben": "ada", "eva": "chen"}
-    assert parse_swaps(["a=b", "b=a"], None) == {"a": "b", "b": "a"}
-    assert parse_swaps(["ben=ada", "any"], "chen") == {"ben": "ada", "any": "chen"}
-    assert parse_swaps(["ben=ada", "ben=ada"], None) == {"ben": "ada"}
-
-
-@pytest.mark.parametrize(
-    ("words", "with_", "match"),
-    [
-        (["ben"], None, "Nobody is named to take the place of ben"),
-        (["ben=ada", "ben=eva"], None, "replaced twice, by ada and by eva"),
-        (["ben="], None, "does not say who by whom"),
-        (["=ada"], None, "does not say who by whom"),
-        (["ben=ada"], "eva", "goes with no --replace"),
-        (["ben=ben"], None, "cannot take the place"),
-        (["ben=any"], None, "cannot take the place"),
-        ([], None, "Nobody is to be replaced"),
-    ],
-)
-def test_words_that_do_not_are_refused(words: list[str], with_: str | None, match: str) -> None:
-    with pytest.raises(SettingsError, match=match):
-        parse_swaps(words, with_)
-    with pytest.raises(SettingsError):
-        check_swaps({})
-
-
 def test_mean_identity_leaves_out_unmeasured_rows() -> None:
     rows = np.stack([identity(1), identity(3), np.full(128, np.nan, np.float32)])
     np.testing.assert_allclose(mean_identity(rows), identity(2))
@@ -202,7 +171,5 @@ def test_what_would_only_flash_stays() -> None:
 
 
 def test_tracks_by_order_are_nobody_in_particular() -> None:
-    swaps = {"ben": "ada", "any": "eva", "#eva": "eva", "#chen": "chen"}
-    assert named(swaps) == ["ben"]
-    assert in_name(swaps) == {"ben": "ada", "any": "eva", "tracks": "chen-eva"}
+    assert named(["ben", "any", "#eva", "#chen"]) == ["ben"]
     require_match([Match(0, 0, 9, None, None, "#eva")], ["#eva", "any"], 0.6, "film.mp4")

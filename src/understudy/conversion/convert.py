@@ -27,14 +27,14 @@ from pathlib import Path
 
 from understudy.conversion.finish import Work, finish
 from understudy.conversion.outputs import Target, check, check_space, choose
-from understudy.conversion.plan import Ask, cast_of, look_for, plan, record_of
+from understudy.conversion.plan import cast_of, look_for, plan, record_of
 from understudy.conversion.render import MATTE, SIDE
+from understudy.conversion.request import ConversionRequest, in_name
 from understudy.media.video import SEGMENT_SUFFIX, SegmentWriter
 from understudy.progress import Progress
 from understudy.provenance.seal import Origin, clear_leftovers, record_number
 from understudy.runtime import files
-from understudy.settings import EncodeSettings
-from understudy.tracks.matching import Match, in_name
+from understudy.tracks.matching import Match
 from understudy.workspace import Workspace
 
 
@@ -67,16 +67,13 @@ class ConvertReport:
 
 def convert(
     project: Workspace,
-    ask: Ask,
-    output: Path | None,
-    encode: EncodeSettings,
+    request: ConversionRequest,
     progress: Progress,
 ) -> ConvertReport:
     """Put other faces in the place of people's faces in a film.
 
     Args:
-        ask: which film, who goes and who comes.
-        output: film to write; named after film and people in the renders folder when None.
+        request: which film, who goes and who comes, and the film to write.
 
     Raises:
         UnknownPerson, UnknownModel, ProjectError: no such person or model.
@@ -91,14 +88,22 @@ def convert(
         KeyboardInterrupt: finished segments are kept.
     """
     began = time.monotonic()
-    film, settings, start, end = ask.film, ask.settings, ask.start, ask.end
-    planned = plan(project, ask, progress)
+    film, settings, encode = request.film, request.settings, request.encode
+    start, end = request.start, request.end
+    planned = plan(project, request, progress)
     swaps, info, trust = planned.swaps, planned.info, project.settings.trust
-    target = Target.named(project.renders_folder, film, in_name(swaps), output, settings, encode)
+    target = Target.named(
+        project.renders_folder,
+        film,
+        in_name(swaps),
+        output=request.output,
+        settings=settings,
+        encode=encode,
+    )
     check(target, film)
     with files.storage_errors(project.renders_folder):
         project.renders_folder.mkdir(exist_ok=True)
-    check_space(target, project.renders_folder, info, start, end)
+    check_space(target, project.renders_folder, info, start=start, end=end)
     notes = SegmentWriter(target.film.with_suffix(SEGMENT_SUFFIX), info, encode).notes
 
     seen = look_for(project, planned, progress)
@@ -106,33 +111,33 @@ def convert(
     job = record_of(project, planned, seen)
     job["settings"]["encode"] = encode.model_dump(mode="json")
     key = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:32]
-    folder = project.renders_folder / ".work" / key
+    folder = project.work_folder / key
     with files.only_writer(folder.with_suffix(".lock"), f"the conversion of {film.name}"):
-        target = choose(target, key, given=output is not None)
+        target = choose(target, key, given=request.output is not None)
         files.write_json(folder / "job.json", {"output": str(target.film), **job})
         origin = Origin(
-            record_number(key),
-            film,
-            found.sha256,
-            job["model"].get("weights_sha256"),
-            seen.consents,
-            settings.label,
-            planned.reason,
-            trust.strength,
+            number=record_number(key),
+            source=film,
+            source_sha256=found.sha256,
+            model_sha256=job["model"].get("weights_sha256"),
+            consents=seen.consents,
+            label=settings.label,
+            reason=planned.reason,
+            strength=trust.strength,
         )
         work = Work(
-            folder,
-            film,
-            info,
-            found,
-            cast_of(planned.drawers, seen.matches, seen.found),
-            start,
-            end,
-            target,
-            origin,
-            settings,
-            encode,
-            trust,
+            folder=folder,
+            film=film,
+            info=info,
+            found=found,
+            cast=cast_of(planned.drawers, seen.matches, seen.found),
+            start=start,
+            end=end,
+            target=target,
+            origin=origin,
+            settings=settings,
+            encode=encode,
+            trust=trust,
         )
         rendering = time.monotonic()
         lock = hashlib.sha256(os.fsencode(target.film.absolute())).hexdigest()[:32]

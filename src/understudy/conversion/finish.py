@@ -173,7 +173,7 @@ def finish(
             f"with a stronger one ({strength:g} dB)."
         )
     told += of_sound
-    told += _publish(work, segments, joined, seen, record, told)
+    told += _publish(work, segments, joined, seen, record=record, told=told)
     return Finished(segments.frames, segments.swapped, rendered, tuple(told))
 
 
@@ -195,13 +195,13 @@ def _render(work: Work, segments: Segments, laid: Laid, progress: Progress) -> N
                 reader,
                 Steady(found, work.settings.steady),
                 work.cast,
-                length,
-                segments,
-                work.info,
-                work.encode,
-                task,
-                laid,
-                segments.next,
+                length=length,
+                segments=segments,
+                info=work.info,
+                encode=work.encode,
+                task=task,
+                laid=laid,
+                first=segments.next,
             )
             for sentence in reader.damage:
                 task.note(sentence)
@@ -234,10 +234,10 @@ def _join(work: Work, segments: Segments, name: str, path: Path) -> list[str]:
     return join(
         segments.files(name),
         path,
-        None if matte else work.film,
-        work.start,
-        work.end,
-        MATTE_ENCODE if matte else work.encode,
+        source=None if matte else work.film,
+        start=work.start,
+        end=work.end,
+        settings=MATTE_ENCODE if matte else work.encode,
         metadata={**marking(), aigc.KEY: tag},
     )
 
@@ -269,7 +269,7 @@ def _publish(
                 temporary,
                 path.name,
                 origin,
-                work.trust,
+                settings=work.trust,
                 marked=name in SEEN and work.unmarked is None,
                 unmarked=work.unmarked if name in SEEN else None,
                 matte=name == MATTE,

@@ -120,14 +120,14 @@ def publish_still(
     key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]
     target = choose(target, key, given=given)
     origin = Origin(
-        record_number(key),
-        picture,
-        record["film"]["sha256"],
-        changed.model_sha256,
-        changed.consents,
-        settings.label,
-        reason,
-        trust.strength,
+        number=record_number(key),
+        source=picture,
+        source_sha256=record["film"]["sha256"],
+        model_sha256=changed.model_sha256,
+        consents=changed.consents,
+        label=settings.label,
+        reason=reason,
+        strength=trust.strength,
     )
     plain, said = labelled(frame, changed.patches, changed.seen, settings)
     images = {
@@ -136,7 +136,7 @@ def publish_still(
         MATTE: side_by_side.matte(frame, changed.patches),
     }
     record |= {"key": key, "frames": 1, "swapped": int(bool(changed.patches))}
-    told = publish(project, target, images, origin, record, [*told, *said])
+    told = publish(project, target, images, origin, record=record, notes=[*told, *said])
     return ConvertReport(
         output=target.film,
         side_by_side=target.outputs.get(SIDE),
@@ -198,10 +198,11 @@ def publish(
     Raises: as `provenance.seal.seal`.
     """
     told = list(notes)
-    folder = project.renders_folder / ".work" / record["key"]
+    folder = project.work_folder / record["key"]
     for path in (*target.outputs.values(), target.record):
         clear_leftovers(path)
     with files.only_writer(folder.with_suffix(".lock"), f"the picture {target.film.name}"):
+        files.write_json(folder / "job.json", {"output": str(target.film), **record})
         sealed: dict[str, Sealed] = {}
         outputs = target.outputs
         for name in (*(one for one in outputs if one != FILM), FILM):
@@ -217,7 +218,7 @@ def publish(
                     temporary,
                     path.name,
                     origin,
-                    project.settings.trust,
+                    settings=project.settings.trust,
                     marked=marked,
                     unmarked=why,
                     matte=name == MATTE,

@@ -22,6 +22,7 @@ import torch
 from understudy.conversion.compositing.gallery_detail import GRID, Place, bent
 from understudy.conversion.detailer import Detailer, Galleries
 from understudy.conversion.gallery_picks import FramePicks
+from understudy.conversion.request import WARP
 from understudy.conversion.swapper import Drawer
 from understudy.errors import SettingsError
 from understudy.faces.align import CORE, transform_points
@@ -30,7 +31,6 @@ from understudy.faces.occlusion import shown_in
 from understudy.models.gallery import Gallery
 from understudy.runtime.devices import bfloat16_pays
 from understudy.settings import ConvertSettings
-from understudy.tracks.matching import WARP
 from understudy.types import Face, Floats, Image
 
 FINE, COARSE = 1.5, 10.0

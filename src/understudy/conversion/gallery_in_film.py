@@ -30,10 +30,8 @@ from understudy.progress import Progress
 from understudy.provenance.inspect import guarded
 from understudy.safeguards.content_guard.guard import require
 from understudy.tracks.frames import frames_at
-from understudy.tracks.matching import match_tracks
-from understudy.tracks.repair import mend
+from understudy.tracks.identify import Search, identify
 from understudy.tracks.repaired_scan import MendedScan
-from understudy.tracks.scan import scan
 from understudy.types import Face, Image
 
 if TYPE_CHECKING:
@@ -83,21 +81,15 @@ def look_up(
         ConsentError: somebody in it may not be replaced.
     """
     require(guarded(film, "film"), film.name)
-    found = mend(scan(film, project.cache_folder, project.settings.scan, progress))
-    people = project.people_with_faces
-    matches = match_tracks(
-        found.tracks,
-        mean_identities(project, people),
-        people,
-        project.settings.convert.same_person,
-        together=found.together,
-        brief=found.brief,
-    )
+    own, people = project.settings, project.people_with_faces
+    search = Search(project.cache_folder, own.scan, own.convert.same_person)
+    identities = mean_identities(project, people)
+    seen = identify(film, identities, replace=people, search=search, progress=progress)
     goes = {
-        name: {match.track for match in matches if match.as_ == name}
-        for name in sorted({match.as_ for match in matches if match.as_ is not None})
+        name: {match.track for match in seen.matches if match.as_ == name}
+        for name in sorted({match.as_ for match in seen.matches if match.as_ is not None})
     }
-    pairs = [(own, name) for own in galleries for name in goes if own != name]
+    pairs = [(comes, name) for comes in galleries for name in goes if comes != name]
     if not pairs:
         raise FacesError(
             f"Nobody of the project in whose place {' or '.join(galleries)} could come was found "
@@ -106,9 +98,9 @@ def look_up(
         )
     for _, name in pairs:
         permit(project, name, "convert", "replaced")
-    return found.sha256, [
-        _pair(project, film, found, (own, galleries[own]), (name, goes[name]))
-        for own, name in pairs
+    return seen.scan.sha256, [
+        _pair(project, film, seen.scan, (comes, galleries[comes]), (name, goes[name]))
+        for comes, name in pairs
     ]
 
 

@@ -20,17 +20,16 @@ import numpy as np
 
 from understudy.conversion.outputs import check_part
 from understudy.conversion.plan import mean_identities
+from understudy.conversion.request import ConversionRequest, check_swaps
 from understudy.errors import FacesError, MediaError, SettingsError
 from understudy.media.contact_sheet import PAPER, TILE, Row, cut_square, sheet, write_still
 from understudy.progress import Progress
 from understudy.runtime import files
 from understudy.runtime.filenames import decodable, safe_stem
-from understudy.settings import ScanSettings
 from understudy.tracks.frames import frames_at
-from understudy.tracks.matching import CLOSE, Match, check_swaps, match_tracks, named
-from understudy.tracks.repair import mend
+from understudy.tracks.identify import Search, identify
+from understudy.tracks.matching import CLOSE, Match, named
 from understudy.tracks.repaired_scan import MendedScan
-from understudy.tracks.scan import scan
 from understudy.tracks.tracks_file import (
     AUTO,
     NONE,
@@ -99,23 +98,15 @@ class TracksReport:
 
 def list_tracks(
     project: Workspace,
-    film: Path,
-    swaps: Mapping[str, str],
-    output: Path | None,
-    same_person: float,
-    settings: ScanSettings,
+    request: ConversionRequest,
     progress: Progress,
-    start: Fraction | None = None,
-    end: Fraction | None = None,
 ) -> TracksReport:
-    """Find the tracks of `film` and write them down.
+    """Find the tracks of a film and write them down.
 
     Args:
-        swaps: who goes: who comes, as for `convert`; written into the file. None: every track
-            is "auto", which leaves it to `convert`.
-        output: the TOML file; FILM.tracks.toml in the renders folder when None.
-        same_person: largest embedding distance within one person.
-        start, end: part of the film in seconds, end excluded.
+        request: its swaps are written into the file. None: every track is "auto", which leaves it
+            to `convert`. `output` is the TOML file; FILM.tracks.toml in the renders folder when
+            None.
 
     Raises:
         UnknownPerson, ProjectError: no such person, or one without a faceset goes.
@@ -124,6 +115,8 @@ def list_tracks(
         FacesError: there is no face in it.
         StorageError: a file cannot be written.
     """
+    film, swaps, settings = request.film, request.swaps, request.scan
+    start, end, same_person = request.start, request.end, request.settings.same_person
     check_part(start, end)
     if swaps:
         check_swaps(swaps)
@@ -131,23 +124,17 @@ def list_tracks(
             project.person(comes)
     identities = mean_identities(project, named(swaps))
     folder = project.renders_folder
-    file = output or folder / f"{files.fitting(safe_stem(film), ENDING, folder)}{ENDING}"
+    file = request.output or folder / f"{files.fitting(safe_stem(film), ENDING, folder)}{ENDING}"
     if file.suffix.lower() != ".toml":
         raise SettingsError(f"{file} is no name for a tracks file.", "Let it end in .toml.")
-    found = mend(scan(film, project.cache_folder, settings, progress, start, end))
+    search = Search(project.cache_folder, settings, same_person, start=start, end=end)
+    seen = identify(film, identities, replace=swaps, search=search, progress=progress)
+    found = seen.scan
     if not found.tracks:
         raise FacesError(
             f"No face was found in {film.name}.",
             "Choose a film or a part of it with a face; lower `min_face` if faces are small.",
         )
-    matches = match_tracks(
-        found.tracks,
-        identities,
-        swaps,
-        same_person,
-        together=found.together,
-        brief=found.brief,
-    )
     orders = Orders(
         film=decodable(film.name),
         sha256=found.sha256,
@@ -157,11 +144,11 @@ def list_tracks(
         scan=settings,
         track=tuple(
             _order(found, track, match, swaps, same_person)
-            for track, match in zip(found.tracks, matches, strict=True)
+            for track, match in zip(found.tracks, seen.matches, strict=True)
         ),
     )
     orders, kept = _with_earlier(file, orders)
-    listed = tuple(map(Listed, orders.track, matches))
+    listed = tuple(map(Listed, orders.track, seen.matches))
     picture = file.with_suffix(".png")
     write_still(picture, draw(film, found, listed, progress), {})
     write_orders(file, orders)

@@ -17,17 +17,15 @@ from understudy.errors import CheckpointError
 from understudy.facesets.faceset import Faceset
 from understudy.models.gallery import Gallery, is_made_from, path_of, read, write
 from understudy.progress import Progress
+from understudy.runtime.project_cache import ProjectCache
 from understudy.training.gallery_choice import COUNT, LOOKED_AT, gallery_of
 from understudy.types import Floats
 from understudy.workspace import Workspace
 
-FOLDER = "galleries"
-"""Of the project's cache."""
-
 
 def cached_path(cache_folder: Path, person: str) -> Path:
     """Where the gallery of a person is kept in a project's cache folder."""
-    return path_of(cache_folder / FOLDER, person)
+    return path_of(ProjectCache(cache_folder).galleries, person)
 
 
 def gallery_from_faceset(project: Workspace, person: str, progress: Progress) -> Gallery:

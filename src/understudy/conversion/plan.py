@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from understudy.conversion.onnx_swapper import ExportedArtist
 from understudy.conversion.outputs import check_part
 from understudy.conversion.own_gallery import own_galleries, shapes_of
 from understudy.conversion.portrait import sit
+from understudy.conversion.request import WARP, ConversionRequest, check_swaps
 from understudy.conversion.swapper import Artist, Cast, Draws, Trained
 from understudy.conversion.warp import Warp
 from understudy.errors import ProjectError, SettingsError
@@ -32,7 +32,6 @@ from understudy.models import gallery
 from understudy.models.base import SwapModel
 from understudy.models.checkpoint import load_model
 from understudy.models.onnx.card import is_exported
-from understudy.person import Portrait
 from understudy.progress import Progress
 from understudy.provenance.inspect import guarded
 from understudy.provenance.label.label import check_label
@@ -40,21 +39,17 @@ from understudy.provenance.seal import check_ready, pictured
 from understudy.runtime.devices import choose_device
 from understudy.safeguards.consent_gate import Consent, Role
 from understudy.safeguards.content_guard.guard import require
-from understudy.settings import ConvertSettings, ScanSettings
+from understudy.tracks.identify import Search, identify
 from understudy.tracks.matching import (
-    WARP,
     Match,
-    check_swaps,
-    match_tracks,
     mean_identity,
     named,
     require_match,
     summary,
 )
-from understudy.tracks.repair import mend
 from understudy.tracks.repaired_scan import MendedScan
-from understudy.tracks.scan import film_hash, scan
-from understudy.tracks.tracks_file import Orders, Wanted, obey, read_orders
+from understudy.tracks.scan import film_hash
+from understudy.tracks.tracks_file import Orders, Wanted, read_orders
 from understudy.types import Floats
 from understudy.workspace import Workspace
 
@@ -63,39 +58,11 @@ SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What a user wants of a film.
-
-    Attributes:
-        film: to work on.
-        swaps: who goes: who comes. Who goes is a person of the project, or "any" for every face
-            that no other name claims; who comes is a person that the model knows. Two people
-            may take each other's places.
-        model: of the project, or an exported file; the only one of the project when None.
-        settings, scan: how faces are drawn and found.
-        start, end: part of the film in seconds, end excluded.
-        portrait: a photo whose face comes, without a network; `model` is "warp" or None. With the
-            model "warp" and no photo the pictures of the faceset come.
-        tracks: a tracks file, whose orders win over `swaps`; these may be none then.
-    """
-
-    film: Path
-    swaps: Mapping[str, str]
-    model: str | None
-    settings: ConvertSettings
-    scan: ScanSettings
-    start: Fraction | None = None
-    end: Fraction | None = None
-    portrait: Portrait | None = None
-    tracks: Path | None = None
-
-
-@dataclass(frozen=True)
 class Plan:
     """Who plays whom, all of it allowed; nobody was looked for in the film yet.
 
     Attributes:
-        ask: what was wanted.
+        request: what was wanted.
         info: of the film.
         swaps: who goes: who comes, with those of a tracks file; sorted.
         artist: who draws; `drawers` are the artist's, by who goes.
@@ -105,7 +72,7 @@ class Plan:
         orders: of the tracks file, if there is one.
     """
 
-    ask: Ask
+    request: ConversionRequest
     info: MediaInfo
     swaps: dict[str, str]
     artist: Artist
@@ -133,33 +100,48 @@ class Seen:
     notes: tuple[str, ...]
 
 
-def plan(project: Workspace, ask: Ask, progress: Progress) -> Plan:
+def plan(project: Workspace, request: ConversionRequest, progress: Progress) -> Plan:
     """Settle who plays whom, before the film is looked through.
 
     Raises: as `convert.convert`, but for what comes of the film's faces and of writing.
     """
-    swaps, film, portrait = ask.swaps, ask.film, ask.portrait
-    check_part(ask.start, ask.end)
+    swaps, film, portrait = request.swaps, request.film, request.portrait
+    check_part(request.start, request.end)
     orders = None
-    if ask.tracks is not None:
+    if request.tracks is not None:
         probe(film)  # says what is wrong with a film that is none
         people = {*project.people, *swaps.values(), *([portrait.name] if portrait else [])}
         sha256 = film_hash(film, project.cache_folder)
-        wanted = Wanted(film.name, sha256, ask.scan, people, ask.start, ask.end)
-        orders = read_orders(ask.tracks, wanted)
-        swaps = orders.joined(swaps, ask.tracks)
+        wanted = Wanted(
+            film=film.name,
+            sha256=sha256,
+            settings=request.scan,
+            people=people,
+            start=request.start,
+            end=request.end,
+        )
+        orders = read_orders(request.tracks, wanted)
+        swaps = orders.joined(swaps, request.tracks)
     check_swaps(swaps)
     swaps = dict(sorted(swaps.items()))
-    artist, consents = choose_artist(
-        project, ask.model, swaps, portrait, ask.settings, ask.scan, progress
-    )
+    artist, consents = choose_artist(project, request, swaps, progress)
     drawers = drawers_of(artist, swaps)
     identities = mean_identities(project, named(swaps))
-    reason = check_label(ask.settings.label, ask.settings.label_reason)
+    reason = check_label(request.settings.label, request.settings.label_reason)
     check_ready(project.settings.trust)
     info = probe(film)
     check_light(info)
-    return Plan(ask, info, swaps, artist, drawers, consents, identities, reason, orders)
+    return Plan(
+        request=request,
+        info=info,
+        swaps=swaps,
+        artist=artist,
+        drawers=drawers,
+        consents=consents,
+        identities=identities,
+        reason=reason,
+        orders=orders,
+    )
 
 
 def look_for(project: Workspace, planned: Plan, progress: Progress) -> Seen:
@@ -171,41 +153,40 @@ def look_for(project: Workspace, planned: Plan, progress: Progress) -> Seen:
         FacesError: somebody who goes was not found.
         ConsentError: somebody who was recognised may not be replaced.
     """
-    ask, orders = planned.ask, planned.orders
-    part = (ask.start, ask.end) if orders is None else orders.part
-    notes = source_notes(ask.film)
-    verdict = guarded(ask.film, "film", ask.start, ask.end)
-    require(verdict, ask.film.name)
+    request, orders = planned.request, planned.orders
+    part = (request.start, request.end) if orders is None else orders.part
+    notes = source_notes(request.film)
+    verdict = guarded(request.film, "film", request.start, request.end)
+    require(verdict, request.film.name)
     notes += verdict.doubts()
     for sentence in notes:
         progress.note(sentence)
-    found = mend(scan(ask.film, project.cache_folder, ask.scan, progress, *part))
-    matches = match_tracks(
-        found.tracks,
+    search = Search(project.cache_folder, request.scan, request.settings.same_person, *part)
+    found = identify(
+        request.film,
         planned.identities,
-        planned.swaps,
-        ask.settings.same_person,
-        together=found.together,
-        brief=found.brief,
+        replace=planned.swaps,
+        search=search,
+        progress=progress,
+        orders=None if orders is None or request.tracks is None else (request.tracks, orders),
     )
-    if orders is not None and ask.tracks is not None:
-        found, matches = obey(orders, ask.tracks, found, matches)
-    require_match(matches, planned.swaps, ask.settings.same_person, ask.film.name)
-    others = permit_recognised(project, matches, planned.swaps, ask.settings.same_person)
-    progress.note(summary(matches, planned.swaps, ask.film.name))
-    return Seen(found, tuple(matches), {**planned.consents, **others}, tuple(notes))
+    matches = found.matches
+    require_match(matches, planned.swaps, search.same_person, request.film.name)
+    others = permit_recognised(project, matches, planned.swaps, search.same_person)
+    progress.note(summary(matches, planned.swaps, request.film.name))
+    return Seen(found.scan, matches, {**planned.consents, **others}, tuple(notes))
 
 
 def record_of(project: Workspace, planned: Plan, seen: Seen) -> dict[str, Any]:
     """What went into a film or a preview, as JSON; equal exactly when the same comes out, as far
     as it does not hang on how that is encoded."""
-    ask = planned.ask
+    request = planned.request
     return {
         "schema_version": SCHEMA_VERSION,
         "understudy": version("understudy"),
-        "film": {"name": ask.film.name, "sha256": seen.found.sha256},
-        "start": None if ask.start is None else str(ask.start),
-        "end": None if ask.end is None else str(ask.end),
+        "film": {"name": request.film.name, "sha256": seen.found.sha256},
+        "start": None if request.start is None else str(request.start),
+        "end": None if request.end is None else str(request.end),
         "swaps": planned.swaps,
         "model": planned.artist.facts(),
         "consents": {
@@ -213,8 +194,8 @@ def record_of(project: Workspace, planned: Plan, seen: Seen) -> dict[str, Any]:
             for name, consent in sorted(seen.consents.items())
         },
         "settings": {
-            "scan": ask.scan.model_dump(mode="json"),
-            "convert": ask.settings.model_dump(mode="json"),
+            "scan": request.scan.model_dump(mode="json"),
+            "convert": request.settings.model_dump(mode="json"),
             "trust": pictured(project.settings.trust),
         },
         "tracks": [asdict(match) for match in seen.matches],
@@ -247,19 +228,20 @@ def cast_of(
 
 def choose_artist(
     project: Workspace,
-    model: str | None,
+    request: ConversionRequest,
     swaps: Mapping[str, str],
-    portrait: Portrait | None,
-    settings: ConvertSettings,
-    scan_settings: ScanSettings,
     progress: Progress,
 ) -> tuple[Artist, dict[str, Consent]]:
     """Who draws, and the consent of everybody who goes or comes.
+
+    Args:
+        swaps: who goes: who comes, those of a tracks file too.
 
     Raises:
         UnknownPerson, UnknownModel, ProjectError, ConsentError, CheckpointError, SettingsError,
         MediaError, FacesError: as `convert`.
     """
+    model, portrait, settings = request.model, request.portrait, request.settings
     stills = []
     if portrait is not None:
         check_warp(model, swaps)
@@ -267,8 +249,17 @@ def choose_artist(
         from understudy.faces.analyser import FaceAnalyser
 
         comes = next(iter(swaps.values()))
-        analyser = FaceAnalyser(scan_settings)
-        stills = [sit(project, portrait, comes, analyser, settings.same_person, progress)]
+        analyser = FaceAnalyser(request.scan)
+        stills = [
+            sit(
+                project,
+                portrait,
+                comes,
+                analyser=analyser,
+                same_person=settings.same_person,
+                progress=progress,
+            )
+        ]
     warps = not stills and model == WARP and model not in project.models
     if warps:
         check_pictured(project, swaps)
@@ -348,7 +339,7 @@ def _roles(name: str, swaps: Mapping[str, str]) -> list[Role]:
 
 
 def check_warp(model: str | None, swaps: Mapping[str, str]) -> None:
-    """Raises SettingsError when a photo's face cannot be what these ask for."""
+    """Raises SettingsError when a photo's face cannot be what these request for."""
     if model not in (None, WARP):
         raise SettingsError(
             f"A photo's face comes without a model, but --model {model} was given.",

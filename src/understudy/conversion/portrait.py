@@ -13,13 +13,13 @@ from typing import Protocol
 
 import numpy as np
 
+from understudy.conversion.request import Portrait
 from understudy.conversion.warp import Still
 from understudy.errors import ConsentError, FacesError
 from understudy.facesets.faceset import Faceset
 from understudy.facesets.footage import add
 from understudy.facesets.permission import permit
 from understudy.media.probe import read_still
-from understudy.person import Portrait
 from understudy.progress import Progress
 from understudy.runtime import files
 from understudy.safeguards.consent_gate import Consent, settle

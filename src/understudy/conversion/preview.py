@@ -33,7 +33,6 @@ from understudy.conversion.detailer import Detailed
 from understudy.conversion.finish_still import PICTURES, labelled, publish, with_headroom
 from understudy.conversion.outputs import Target, check, choose, stem_of
 from understudy.conversion.plan import (
-    Ask,
     Plan,
     Seen,
     cast_of,
@@ -43,6 +42,7 @@ from understudy.conversion.plan import (
     record_of,
 )
 from understudy.conversion.render import FILM
+from understudy.conversion.request import ConversionRequest, in_name
 from understudy.conversion.swapper import Cast
 from understudy.errors import FacesError, MediaError
 from understudy.media.contact_sheet import PAPER, Row, cut_square, sheet
@@ -54,7 +54,7 @@ from understudy.runtime import files
 from understudy.runtime.devices import few_threads
 from understudy.settings import ConvertSettings
 from understudy.tracks.frames import frames_at
-from understudy.tracks.matching import Match, in_name
+from understudy.tracks.matching import Match
 from understudy.tracks.smoothing import Steady
 from understudy.types import Box, Face, Frame, Image
 from understudy.workspace import Workspace
@@ -121,24 +121,24 @@ class PreviewReport:
     notes: tuple[str, ...]
 
 
-def preview(project: Workspace, ask: Ask, output: Path | None, progress: Progress) -> PreviewReport:
+def preview(project: Workspace, request: ConversionRequest, progress: Progress) -> PreviewReport:
     """Draw a few frames of a film in all the ways there are, as one picture.
 
     Args:
-        output: the picture; named after film and people in the renders folder when None.
+        request: as for `convert.convert`, but its `output` is a picture.
 
     Raises:
         MediaError: the film cannot be read, or `output` is not called as a picture.
         UnknownPerson, UnknownModel, ProjectError, ConsentError, CheckpointError, SettingsError,
         FacesError, TrustError, ContentError, StorageError: as `convert.convert`.
     """
-    planned = plan(project, ask, progress)
-    target = _target(project, ask.film, planned.swaps, output)
+    planned = plan(project, request, progress)
+    target = _target(project, request.film, planned.swaps, request.output)
     with files.storage_errors(project.renders_folder):
         project.renders_folder.mkdir(exist_ok=True)
     seen = look_for(project, planned, progress)
     rows, times = _rows(planned, seen, progress)
-    settings, trust = ask.settings, project.settings.trust
+    settings, trust = request.settings, project.settings.trust
     page = sheet(rows, SIDE)
     if settings.label != "none":
         page = with_headroom(page)
@@ -148,21 +148,28 @@ def preview(project: Workspace, ask: Ask, output: Path | None, progress: Progres
     }
     record = {**record_of(project, planned, seen), PREVIEW: told}
     key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]
-    target = choose(target, key, given=output is not None)
+    target = choose(target, key, given=request.output is not None)
     origin = Origin(
-        record_number(key),
-        ask.film,
-        seen.found.sha256,
-        record["model"].get("weights_sha256"),
-        seen.consents,
-        settings.label,
-        planned.reason,
-        trust.strength,
+        number=record_number(key),
+        source=request.film,
+        source_sha256=seen.found.sha256,
+        model_sha256=record["model"].get("weights_sha256"),
+        consents=seen.consents,
+        label=settings.label,
+        reason=planned.reason,
+        strength=trust.strength,
     )
     picture = av.VideoFrame.from_ndarray(page, format="rgb24")
     image, said = labelled(Frame(0, Fraction(0), picture, lambda _: page), [], [], settings)
     record |= {"key": key}
-    notes = publish(project, target, {FILM: image}, origin, record, [*seen.notes, *said])
+    notes = publish(
+        project,
+        target,
+        {FILM: image},
+        origin,
+        record=record,
+        notes=[*seen.notes, *said],
+    )
     return PreviewReport(
         output=target.film,
         record=target.record,
@@ -250,12 +257,12 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
         FacesError: nobody who goes is in view in the part asked for.
         MediaError: the film cannot be read.
     """
-    ask = planned.ask
+    request = planned.request
     pictured = any(
         isinstance(drawer, Detailed) and drawer.detailer is not None
         for drawer in planned.drawers.values()
     )
-    ways = options(ask.settings, pictured)
+    ways = options(request.settings, pictured)
     casts = [
         cast_of(
             drawers_of(planned.artist.with_settings(way.settings), planned.swaps),
@@ -267,18 +274,18 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
     moments = {moment.index: moment for moment in _moments(planned, seen)}
     if not moments:
         raise FacesError(
-            f"Nobody who is to be replaced is in view in this part of {ask.film.name}.",
+            f"Nobody who is to be replaced is in view in this part of {request.film.name}.",
             "Choose another part with --start and --end, or leave them out.",
         )
-    faces = Steady(seen.found, ask.settings.steady)
+    faces = Steady(seen.found, request.settings.steady)
     columns: list[list[Image]] = []
     times, heads = [], []
     several = len(set(planned.swaps.values())) > 1
     with (
         few_threads(),
-        progress.task(f"preview of {ask.film.name}", "frames", len(moments)) as task,
+        progress.task(f"preview of {request.film.name}", "frames", len(moments)) as task,
     ):
-        for frame in frames_at(ask.film, seen.found, moments):
+        for frame in frames_at(request.film, seen.found, moments):
             moment = moments[frame.index]
             shown = [frame.image, *(_drawn(frame, faces(frame.index), cast) for cast in casts)]
             columns.append([_tile(image, moment.box) for image in shown])
@@ -287,10 +294,10 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
             heads.append(f"{float(frame.time):.2f} s{who}")
             task.step()
     if not columns:
-        raise MediaError(f"{ask.film} could not be read again.", "Run the same command again.")
+        raise MediaError(f"{request.film} could not be read again.", "Run the same command again.")
     blank = [np.full((SIDE, SIDE, 3), PAPER, np.uint8)] * (COLUMNS - len(columns))
     lines = [list(line) for line in zip(*columns, strict=True)]
-    alike = f"  (the same as {_standing(ask.settings)})"
+    alike = f"  (the same as {_standing(request.settings)})"
     rows = [Row("the film", [*lines[0], *blank], heads)]
     for way, line in zip(ways, lines[1:], strict=True):
         same = way is not ways[0] and np.array_equal(line, lines[1])
@@ -301,11 +308,11 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
 def _moments(planned: Plan, seen: Seen) -> list[Moment]:
     """Evenly spread frames in which a face that goes was truly seen; everybody who goes has as
     many of them, and the face is the largest of theirs."""
-    ask = planned.ask
+    request = planned.request
     goes = {match.track: match.as_ for match in seen.matches if match.as_ is not None}
     found: dict[str, list[Moment]] = {}
     for index, time in zip(seen.found.indices, seen.found.times, strict=True):
-        if (ask.start or 0) <= time and (ask.end is None or time < ask.end):
+        if (request.start or 0) <= time and (request.end is None or time < request.end):
             largest: dict[str, Face] = {}
             for face in seen.found.faces(index):
                 who = goes.get(face.track)

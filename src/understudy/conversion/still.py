@@ -23,9 +23,10 @@ import numpy as np
 from understudy.conversion.convert import ConvertReport
 from understudy.conversion.finish_still import PICTURES, Changed, publish_still
 from understudy.conversion.outputs import Target, check, named_after
-from understudy.conversion.plan import Ask, cast_of, choose_artist, drawers_of, mean_identities
+from understudy.conversion.plan import cast_of, choose_artist, drawers_of, mean_identities
 from understudy.conversion.portrait import from_left, places
 from understudy.conversion.render import FILM, MATTE, SIDE
+from understudy.conversion.request import ConversionRequest, check_swaps
 from understudy.conversion.warp import Still, Warp, Warper
 from understudy.errors import ConsentError, FacesError, MediaError, SettingsError
 from understudy.faces.analyser import FaceAnalyser
@@ -34,36 +35,34 @@ from understudy.media.probe import read_still
 from understudy.progress import Progress
 from understudy.safeguards.consent_gate import Consent, Footing, settle
 from understudy.settings import ConvertSettings, ScanSettings
-from understudy.tracks.matching import EVERYBODY, check_swaps, match_tracks, require_match, summary
+from understudy.tracks.matching import EVERYBODY, match_tracks, require_match, summary
 from understudy.types import Face, Frame, Image, Track
 from understudy.workspace import Workspace
 
 
 def convert_still(
-    project: Workspace, ask: Ask, output: Path | None, progress: Progress
+    project: Workspace, request: ConversionRequest, progress: Progress
 ) -> ConvertReport:
     """Put other faces in the place of people's faces in a picture.
 
     Arguments and errors as for `convert.convert`; a picture has neither parts nor tracks.
     """
     began = time.monotonic()
-    picture, settings, scan_settings = ask.film, ask.settings, ask.scan
-    if ask.start is not None or ask.end is not None:
+    picture, settings, scan_settings = request.film, request.settings, request.scan
+    if request.start is not None or request.end is not None:
         raise SettingsError(
             f"{picture.name} is a picture and has no part from a start to an end.",
             "Leave --start and --end out.",
         )
-    if ask.tracks is not None:
+    if request.tracks is not None:
         raise SettingsError(
             f"{picture.name} is a picture and has no tracks.", "Leave --tracks out."
         )
-    check_swaps(ask.swaps)
-    swaps = dict(sorted(ask.swaps.items()))
+    check_swaps(request.swaps)
+    swaps = dict(sorted(request.swaps.items()))
     names = "-and-".join(f"{comes}-for-{goes}" for goes, comes in swaps.items())
-    target = _target(project, picture, names, output, settings)
-    artist, consents = choose_artist(
-        project, ask.model, swaps, ask.portrait, settings, scan_settings, progress
-    )
+    target = _target(project, picture, names, output=request.output, settings=settings)
+    artist, consents = choose_artist(project, request, swaps, progress)
     drawers = drawers_of(artist, swaps)
     named = [goes for goes in swaps if goes != EVERYBODY]
     identities = mean_identities(project, named)
@@ -92,13 +91,19 @@ def convert_still(
     return publish_still(
         project,
         target,
-        picture,
-        frame,
-        Changed(tuple(patches), tuple(faces), replaced, consents, facts.get("weights_sha256")),
-        job,
-        settings,
-        scan_settings,
-        given=output is not None,
+        picture=picture,
+        frame=frame,
+        changed=Changed(
+            patches=tuple(patches),
+            faces=tuple(faces),
+            replaced=replaced,
+            consents=consents,
+            model_sha256=facts.get("weights_sha256"),
+        ),
+        job=job,
+        settings=settings,
+        scan_settings=scan_settings,
+        given=request.output is not None,
         began=began,
         matches=matches,
     )
@@ -125,7 +130,7 @@ def swap_faces(
         MediaError, SettingsError, ProjectError, StorageError: as `convert.convert`.
     """
     began = time.monotonic()
-    target = _target(project, picture, "faces-swapped", output, settings)
+    target = _target(project, picture, "faces-swapped", output=output, settings=settings)
     image = read_still(picture)
     analyser = FaceAnalyser(scan_settings)
     faces = [
@@ -137,7 +142,9 @@ def swap_faces(
             f"Two faces are needed to change places; {picture} shows {found}.",
             "Give a picture of two people, or cut it to two faces.",
         )
-    consents, told = _consents_of(project, image, faces, analyser, settings, consent, statement)
+    consents, told = _consents_of(
+        project, image, faces, analyser, settings=settings, footing=consent, statement=statement
+    )
     left, right = (
         Still(name, image, face) for name, face in zip(("left", "right"), faces, strict=True)
     )
@@ -154,12 +161,18 @@ def swap_faces(
     return publish_still(
         project,
         target,
-        picture,
-        _frame(image),
-        Changed(tuple(patches), tuple(faces), tuple(faces), consents, None),
-        job,
-        settings,
-        scan_settings,
+        picture=picture,
+        frame=_frame(image),
+        changed=Changed(
+            patches=tuple(patches),
+            faces=tuple(faces),
+            replaced=tuple(faces),
+            consents=consents,
+            model_sha256=None,
+        ),
+        job=job,
+        settings=settings,
+        scan_settings=scan_settings,
         given=output is not None,
         began=began,
         matches=(),

@@ -20,10 +20,10 @@ import numpy as np
 from understudy.conversion.compositing.composite import swap_patch
 from understudy.conversion.compositing.grain import seed_of
 from understudy.conversion.compositing.occlusion import Around, Cover, covers
+from understudy.conversion.request import WARP
 from understudy.errors import SettingsError
 from understudy.faces.triangles import EYES, INNER_LIPS, areas, polygon, surface_map
 from understudy.settings import ConvertSettings
-from understudy.tracks.matching import WARP
 from understudy.types import Face, Floats, Frame, Image, Patch
 
 ROOM = 8

@@ -107,8 +107,8 @@ from understudy.runtime import files
 from understudy.runtime.devices import bfloat16_pays, choose_device, few_threads
 from understudy.runtime.filenames import safe_stem
 from understudy.settings import ConvertSettings, EvaluateSettings, TrainSettings
-from understudy.tracks.matching import EVERYBODY, match_tracks, mean_identity, require_match
-from understudy.tracks.repair import mend
+from understudy.tracks.identify import Search, identify
+from understudy.tracks.matching import EVERYBODY, mean_identity, require_match
 from understudy.tracks.scan import Scan, scan
 from understudy.types import Face, Floats
 from understudy.workspace import Workspace
@@ -354,9 +354,6 @@ def _measure(
     gaze: Aside | None,
 ) -> Measured:
     cache, how = project.cache_folder, project.settings.scan
-    source = mend(scan(films.film, cache, how, progress, films.start, films.end))
-    swapped = scan(films.swap, cache, how, progress)
-    true = scan(films.truth, cache, how, progress) if films.truth else None
     identities = {
         name: one for name, each in facesets.items() if (one := _identity(each)) is not None
     }
@@ -368,16 +365,12 @@ def _measure(
         )
     limit = project.settings.convert.same_person
     wanted = (chosen.replace or EVERYBODY,)
-    matches = match_tracks(
-        source.tracks,
-        identities,
-        wanted,
-        limit,
-        together=source.together,
-        brief=source.brief,
-    )
-    require_match(matches, wanted, limit, chosen.film.name)
-    tracks = {match.track for match in matches if match.chosen}
+    search = Search(cache, how, limit, start=films.start, end=films.end)
+    found = identify(films.film, identities, replace=wanted, search=search, progress=progress)
+    require_match(found.matches, wanted, limit, chosen.film.name)
+    source, tracks = found.scan, {match.track for match in found.matches if match.chosen}
+    swapped = scan(films.swap, cache, how, progress)
+    true = scan(films.truth, cache, how, progress) if films.truth else None
 
     def in_film(index: int) -> Face | None:
         # Where one person turns into another there is no telling what should be seen.

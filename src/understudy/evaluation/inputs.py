@@ -11,10 +11,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from understudy.conversion.request import check_swaps, tell_swaps
 from understudy.errors import MediaError, ProjectError, SettingsError
 from understudy.models.base import SwapModel
 from understudy.runtime import files
-from understudy.tracks.matching import EVERYBODY, ORDERED, check_swaps, tell_swaps
+from understudy.tracks.matching import EVERYBODY, ORDERED
 from understudy.tracks.scan import film_hash
 from understudy.workspace import Workspace
 

@@ -1,7 +1,7 @@
 """Aligned pictures of every face of a film, made while the film is decoded.
 
-    cache/crops/<key>/chunk-000000.parquet    one row per face: the encoded picture and what was
-                                              measured on it
+    cache/crops/NAME/<key>/chunk-000000.parquet    one row per face: the encoded picture and what
+                                                   was measured on it
 
 They wait here, whole chunks or nothing, until it is known whose faces they are; then those of
 the person become files of the faceset and the rest is forgotten.

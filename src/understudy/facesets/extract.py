@@ -135,7 +135,7 @@ def extract(
             return _report(person, old, old, (), notes)
         make_tracker = make_tracker or trackers(scan_settings)
         films = _look_through(
-            new, project.cache_folder, settings, scan_settings, progress, make_tracker, notes
+            new, project, person, settings, scan_settings, progress, make_tracker, notes
         )
         if not films and not kept:
             raise MediaError(
@@ -194,7 +194,8 @@ def _kept(old: Faceset, key: str, wanted: dict[str, Path]) -> list[dict[str, Any
 
 def _look_through(
     new: dict[str, Path],
-    cache: Path,
+    project: Workspace,
+    person: str,
     settings: ExtractSettings,
     scan_settings: ScanSettings,
     progress: Progress,
@@ -209,13 +210,13 @@ def _look_through(
 
     films = []
     for sha256, path in sorted(new.items(), key=lambda item: (item[1].name, item[0])):
-        crops = cache / "crops" / crops_key(scan_key(sha256, scan_settings), settings)
+        crops = project.cache.crops / person / crops_key(scan_key(sha256, scan_settings), settings)
         try:
             with few_threads(1):
                 with CropMaker(crops, settings) as maker:
                     found = scan(
                         path,
-                        cache,
+                        project.cache_folder,
                         scan_settings,
                         progress,
                         make_tracker=make_tracker,

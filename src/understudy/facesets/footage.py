@@ -31,14 +31,13 @@ from understudy.errors import ConsentError, MediaError
 from understudy.media.images import IMAGE_SUFFIXES
 from understudy.media.kinds import kind_of
 from understudy.media.probe import probe
-from understudy.person import Footage, Person
 from understudy.progress import Progress, Task
 from understudy.provenance.ledger.consent_entry import enter
 from understudy.runtime import files
 from understudy.runtime.filenames import cut, decodable, plain, safe_name
 from understudy.safeguards import consent_gate as consents
 from understudy.safeguards.consent_gate import Consent, Footing
-from understudy.workspace import Workspace
+from understudy.workspace import Footage, Person, Workspace
 
 FILMS = frozenset(
     {".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2t", ".m2ts"}

@@ -21,8 +21,7 @@ from understudy.tracks.clustering import average_link
 from understudy.tracks.matching import Match, named
 
 if TYPE_CHECKING:
-    from understudy.person import Person
-    from understudy.workspace import Workspace
+    from understudy.workspace import Person, Workspace
 
 SLACK = 0.05
 """Added to `extract.same_person`: tracks that were joined once must not fall apart over a few

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from understudy.errors import TrustError
-from understudy.person import Person
 from understudy.provenance import records
 from understudy.provenance.credentials.credentials import SIDECAR
 from understudy.runtime import files
 from understudy.runtime.installation import Home
-from understudy.workspace import Workspace
+from understudy.workspace import Person, Workspace
 
 
 @dataclass(frozen=True)

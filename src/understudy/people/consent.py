@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from understudy.errors import ConsentError
 from understudy.facesets.footage import keep, make_place
 from understudy.people.remove import RemovalReport, remove_person
-from understudy.person import Person
 from understudy.progress import Progress
 from understudy.provenance.ledger.consent_entry import enter
 from understudy.runtime import files, keys
@@ -31,7 +30,7 @@ from understudy.runtime.installation import Home
 from understudy.safeguards import consent_gate as consents
 from understudy.safeguards import consent_record as record_files
 from understudy.safeguards.consent_gate import Consent, Footing, Statement
-from understudy.workspace import Workspace
+from understudy.workspace import Person, Workspace
 
 
 @dataclass(frozen=True)

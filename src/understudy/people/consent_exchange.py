@@ -17,13 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from understudy.errors import ConsentError, StorageError, UnknownPerson
 from understudy.people.consent import Change, installation, put
-from understudy.person import check_name
 from understudy.runtime import files, keys
 from understudy.runtime.installation import Home
 from understudy.safeguards import consent_gate as consents
 from understudy.safeguards import consent_record as record_files
 from understudy.safeguards.consent_gate import Consent, Statement
-from understudy.workspace import Workspace
+from understudy.workspace import Workspace, check_name
 
 
 def request(person: str, output: Path, **terms: Any) -> Change:

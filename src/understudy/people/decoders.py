@@ -34,7 +34,6 @@ from understudy.models.checkpoint import (
 from understudy.models.gallery import Gallery
 from understudy.models.hashing import digest
 from understudy.people.decoder_file import Label, read, write
-from understudy.person import check_name
 from understudy.progress import Progress
 from understudy.provenance.model_registry import (
     check_not_deleted,
@@ -47,7 +46,7 @@ from understudy.safeguards import consent_gate as consents
 from understudy.safeguards.consent_gate import Consent
 from understudy.training.adding_people import check_decoders, encoder_digest, with_person
 from understudy.training.schedule import State
-from understudy.workspace import Workspace
+from understudy.workspace import Workspace, check_name
 
 SUFFIX = ".decoder.safetensors"
 

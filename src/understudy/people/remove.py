@@ -2,23 +2,31 @@
 
     understudy person remove eva
 
-Scans of their footage, unfinished conversions with them, files that were exported, their gallery
-in every model and in the cache, their decoder in every checkpoint of every model (as trained,
-averaged, and what the optimiser remembers), preview sheets that show them, and last their folder
-with footage, faceset and consent. Films that
-were made are listed and stay. A name and a time are kept, so that whoever asks for them is
-answered. Cut short, the same command goes on where it was.
+Scans of their footage, faces of an extraction that was stopped, unfinished conversions with them,
+files that were exported, their gallery in every model and in the cache, logs of faults that name
+them, their decoder in every checkpoint of every model (as trained, averaged, and what the optimiser
+remembers), preview sheets that show them, and last their folder with footage, faceset and consent.
+Films that were made are listed and stay. A name and a time are kept, so that whoever asks for them
+is answered. Cut short, the same command goes on where it was.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from understudy.conversion.own_gallery import cached_path
-from understudy.errors import CheckpointError, MediaError, ProjectError, SettingsError
+from understudy.errors import (
+    CheckpointError,
+    MediaError,
+    ProjectError,
+    ProjectLocked,
+    SettingsError,
+)
 from understudy.models import gallery
 from understudy.models.checkpoint import (
     Snapshot,
@@ -32,7 +40,6 @@ from understudy.models.onnx.safety import check as check_graph
 from understudy.people import decoder_file
 from understudy.people.appearances import consent_ids, made_with
 from understudy.people.decoders import SUFFIX
-from understudy.person import Person
 from understudy.progress import Progress
 from understudy.provenance.model_registry import (
     enter_tombstone,
@@ -47,7 +54,7 @@ from understudy.tracks.scan import scan_key
 from understudy.tracks.scan_store import Scan
 from understudy.training.adding_people import without_person
 from understudy.training.schedule import State
-from understudy.workspace import Workspace
+from understudy.workspace import Person, Private, Workspace
 
 EXPORTS = "exports"
 """What tombstones of exported files say for the model: a file's name may tell of somebody."""
@@ -88,13 +95,9 @@ def remove_person(project: Workspace, name: str, progress: Progress) -> RemovalR
     with files.only_writer(place.lock_file, f"what there is of {name}"):
         removed.note(project.removed_file, name, finished=False)
         run = _Removal(project, place, progress)
-        run.scans()
-        run.conversions()
-        run.exports()
-        run.cached_gallery()
-        run.models()
         made = made_with(project, place)
-        run.folder()
+        for kind in project.private:
+            _WAYS[kind](run)
         removed.note(project.removed_file, name, finished=True)
     place.lock_file.unlink(missing_ok=True)
     return RemovalReport(name, tuple(run.told), made.files, tuple(run.learned), made.elsewhere)
@@ -119,40 +122,68 @@ class _Removal:
             _delete(path)
         self._tell(len(paths), noun, rest)
 
-    def scans(self) -> None:
-        """What is cached of the footage."""
-        cache = self.project.cache_folder
-        films = self._footage()
-        keys = {scan_key(film, self.project.settings.scan) for film in films}
-        own = [
-            folder
-            for folder in sorted((cache / "scan").glob("*"))
-            if folder.name in keys or _film_of(folder) in films
-        ]
-        self._delete(own, "scan")
-        notes = sorted((cache / "hashes").glob("*.json"))
-        self._delete([one for one in notes if _value(one, "sha256") in films], "note on a file")
+    @cached_property
+    def films(self) -> set[str]:
+        """SHA-256 of the person's footage."""
+        return self._footage(self.place)
 
-    def _footage(self) -> set[str]:
-        """SHA-256 of every film and picture of the person."""
+    def scans(self) -> None:
+        """Of the footage; also those that were not finished, unless they are others' for sure."""
+        own, others = self._keys(self.films), set[str]()
+        for name in set(self.project.people) - {self.place.name}:
+            others |= self._keys(self._footage(self.project.place_of(name)))
+        found = []
+        for folder in sorted(self.project.cache.scans.glob("*")):
+            if (film := _film_of(folder)) is None and folder.name not in own | others:
+                theirs = _is_left(folder)
+            else:
+                theirs = folder.name in own or film in self.films
+            if theirs:
+                found.append(folder)
+        self._delete(found, "scan")
+
+    def _keys(self, films: Iterable[str]) -> set[str]:
+        """Names of whole films' scans, with the settings as they are."""
+        return {scan_key(film, self.project.settings.scan) for film in films}
+
+    def hashes(self) -> None:
+        """Notes on the footage."""
+        notes = sorted(self.project.cache.hashes.glob("*.json"))
+        own = [one for one in notes if _value(one, "sha256") in self.films]
+        self._delete(own, "note on a file")
+
+    def crops(self) -> None:
+        """Of an extraction that was stopped, and what is there of nobody in the project."""
+        others = set(self.project.people) - {self.place.name}
+        folders = sorted(self.project.cache.crops.glob("*"))
+        self._delete([one for one in folders if one.name not in others], "stopped extraction")
+
+    def faults(self) -> None:
+        """Logs of faults that name the person."""
+        name = re.compile(rf"(?<![a-z0-9_-]){re.escape(self.place.name)}(?![a-z0-9_-])")
+        logs = sorted(self.project.cache_folder.glob("fault-*.log"))
+        own = [one for one in logs if name.search(one.read_text("utf-8", "replace"))]
+        self._delete(own, "log of a fault")
+
+    def _footage(self, place: Person) -> set[str]:
+        """SHA-256 of every film and picture of a person."""
         found = set()
         try:
-            found = {entry.sha256 for entry in self.place.index()}
+            found = {entry.sha256 for entry in place.index()}
         except ProjectError as error:
             self.progress.note(error.problem)
-        if self.place.footage_folder.is_dir():
-            held = {entry.file for entry in self.place.index()} if found else set()
-            for path in self.place.footage_folder.iterdir():
+        if place.footage_folder.is_dir():
+            held = {entry.file for entry in place.index()} if found else set()
+            for path in place.footage_folder.iterdir():
                 if path.is_file() and path.name not in held:
                     found.add(files.sha256(path))
         return found
 
     def conversions(self) -> None:
-        """Segments of films that are not finished."""
-        work, count = self.project.renders_folder / ".work", 0
-        for job in sorted(work.glob("*/job.json")):
-            swaps = _value(job, "swaps")
-            if not isinstance(swaps, dict) or self.place.name not in {*swaps, *swaps.values()}:
+        """Segments of films that are not finished, and pictures."""
+        count = 0
+        for job in sorted(self.project.work_folder.glob("*/job.json")):
+            if self.place.name not in _takes_part(job):
                 continue
             lock = job.parent.with_suffix(".lock")
             with files.only_writer(lock, f"a film with {self.place.name}"):
@@ -291,8 +322,11 @@ class _Removal:
         )
 
     def folder(self) -> None:
-        """Footage, faceset and consent."""
+        """Footage, faceset and consent, and what is left where adding was cut short."""
         place = self.place
+        for left in place.folder.parent.glob(f".{place.name}.*"):
+            if left != place.lock_file:
+                _delete(left)
         if not place.folder.is_dir():
             return
         films = len(list(place.footage_folder.glob("*"))) if place.footage_folder.is_dir() else 0
@@ -301,6 +335,20 @@ class _Removal:
             parts.insert(1, "the faceset")
         _delete(place.folder)
         self.told += parts
+
+
+_WAYS: dict[Private, Callable[[_Removal], None]] = {
+    "scans": _Removal.scans,
+    "hashes": _Removal.hashes,
+    "crops": _Removal.crops,
+    "work": _Removal.conversions,
+    "exports": _Removal.exports,
+    "galleries": _Removal.cached_gallery,
+    "faults": _Removal.faults,
+    "models": _Removal.models,
+    "people": _Removal.folder,
+}
+"""What is done about each kind of thing that tells of a person; see `Workspace.private`."""
 
 
 def _delete(path: Path) -> None:
@@ -318,6 +366,26 @@ def _value(path: Path, key: str) -> object:
     except (ProjectError, OSError):
         return None
     return value.get(key) if isinstance(value, dict) else None
+
+
+def _takes_part(job: Path) -> set[str]:
+    """Everybody who goes or comes in a film or picture under way, as far as it can be told."""
+    swaps, consents = _value(job, "swaps"), _value(job, "consents")
+    found = {*swaps, *swaps.values()} if isinstance(swaps, dict) else set()
+    for consent in consents.values() if isinstance(consents, dict) else ():
+        if isinstance(consent, dict):
+            found.add(str(consent.get("person")))
+    return found
+
+
+def _is_left(scan: Path) -> bool:
+    """Whether no process works on a scan that is not finished. It does not say whose it is, and can
+    be made again."""
+    try:
+        with files.only_writer(scan / ".writer.lock", "a scan"):
+            return True
+    except ProjectLocked:
+        return False
 
 
 def _film_of(folder: Path) -> str | None:

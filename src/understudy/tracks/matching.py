@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from understudy.errors import FacesError, SettingsError
+from understudy.errors import FacesError
 from understudy.types import Floats, Track
 
 EVERYBODY = "any"
@@ -42,9 +42,6 @@ would flash."""
 _TOLD: frozenset[Doubt | None] = frozenset(("close", "taken", "unlike"))
 """Doubts that a summary tells."""
 
-WARP = "warp"
-"""Instead of a model's name: the face of a photo, warped."""
-
 
 @dataclass(frozen=True)
 class Match:
@@ -77,83 +74,9 @@ class Match:
         return self.as_ is not None
 
 
-def check_swaps(swaps: Mapping[str, str]) -> None:
-    """Raises SettingsError when `swaps` (who goes: who comes) are none, or no swaps."""
-    if not swaps:
-        raise SettingsError(
-            "Nobody is to be replaced: --replace is missing.",
-            "Say who by whom, once for each: --replace ben=ada; or give a photo with --face.",
-        )
-    for goes, comes in swaps.items():
-        if goes == comes:
-            raise SettingsError(
-                f"{comes} cannot take the place of {goes}.", "Name two people, or --replace any."
-            )
-        if comes == EVERYBODY:
-            raise SettingsError(
-                f"`{EVERYBODY}` cannot take the place of {goes}.", "Name one person to come."
-            )
-
-
-def parse_swaps(
-    replace: Sequence[str], with_: str | None, sitter: str | None = None
-) -> dict[str, str]:
-    """Who is replaced by whom, from words such as `ben=ada`, or names for whom `with_` comes.
-
-    Args:
-        sitter: whom a photo shows: comes where nobody else is named, for everybody when
-            nobody is named to go.
-
-    Raises:
-        SettingsError: a word is no pair, a name comes twice, or `with_` is missing or idle.
-    """
-    swaps: dict[str, str] = {}
-    if sitter is not None:
-        replace = replace or [EVERYBODY]
-        if with_ is None and any("=" not in word for word in replace):
-            with_ = sitter
-    idle = with_ is not None
-    for word in replace:
-        goes, pair, comes = word.partition("=")
-        if not pair:
-            if with_ is None:
-                raise SettingsError(
-                    f"Nobody is named to take the place of {goes}.",
-                    f"Write --replace {goes}=PERSON, or add --with PERSON.",
-                )
-            comes, idle = with_, False
-        if not goes or not comes:
-            raise SettingsError(f"`{word}` does not say who by whom.", "Write it as ben=ada.")
-        if swaps.get(goes, comes) != comes:
-            raise SettingsError(
-                f"{goes} is to be replaced twice, by {swaps[goes]} and by {comes}.",
-                "Name each person to replace once.",
-            )
-        swaps[goes] = comes
-    if idle and swaps:
-        raise SettingsError(
-            f"--with {with_} goes with no --replace; each names its own person.",
-            "Leave --with out.",
-        )
-    check_swaps(swaps)
-    return swaps
-
-
 def named(swaps: Iterable[str]) -> list[str]:
     """Who of those that go is a person of the project: not everybody, not a track by order."""
     return [goes for goes in swaps if goes != EVERYBODY and not goes.startswith(ORDERED)]
-
-
-def in_name(swaps: Mapping[str, str]) -> dict[str, str]:
-    """Swaps as they stand in the name of a file: tracks by order are taken together."""
-    comes = sorted({swaps[goes] for goes in swaps if goes.startswith(ORDERED)})
-    rest = {goes: comes for goes, comes in swaps.items() if not goes.startswith(ORDERED)}
-    return {**rest, **({"tracks": "-".join(comes)} if comes else {})}
-
-
-def tell_swaps(swaps: Mapping[str, str]) -> str:
-    """In words: "ben by ada, eva by chen"."""
-    return ", ".join(f"{goes} by {comes}" for goes, comes in swaps.items())
 
 
 def mean_identity(embeddings: Floats) -> Floats:

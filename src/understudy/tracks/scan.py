@@ -26,6 +26,7 @@ from understudy.media.video import VideoReader
 from understudy.progress import Progress
 from understudy.runtime import files, parquet
 from understudy.runtime.prefetch import ahead
+from understudy.runtime.project_cache import ProjectCache
 from understudy.settings import ScanSettings
 from understudy.tracks.scan_store import (
     CHUNK,
@@ -92,7 +93,7 @@ def film_hash(film: Path, cache_folder: Path) -> str:
     path = str(film.absolute())
     facts = {"path": path, "bytes": stat.st_size, "changed_ns": stat.st_mtime_ns}
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
-    note = cache_folder / "hashes" / f"{name}.json"
+    note = ProjectCache(cache_folder).hashes / f"{name}.json"
     try:
         known = files.read_json(note)
     except ProjectError:
@@ -204,7 +205,7 @@ def scan(
         StorageError: the disk said no. Chunks finished until then are kept.
     """
     sha256 = film_hash(film, cache_folder)
-    folder = cache_folder / "scan" / scan_key(sha256, settings, start, end)
+    folder = ProjectCache(cache_folder).scans / scan_key(sha256, settings, start, end)
     if (known := _open(folder)) is not None:
         return known
     make_tracker = make_tracker or trackers(settings)

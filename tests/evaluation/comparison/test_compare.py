@@ -403,19 +403,20 @@ class Mirror(Tiny):
 def test_the_command(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen: list[tuple[Any, ...]] = []
+    seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
-    def spy(*given: Any) -> None:
-        seen.append(given)
+    def spy(*given: Any, **named: Any) -> None:
+        seen.append((given, named))
         raise KeyboardInterrupt
 
     monkeypatch.setattr("understudy.evaluation.comparison.compare.compare", spy)
     words = ["--project", str(folder / "project"), "compare", "red", "blue"]
     words += ["--models", "swift,warp", "--minutes", "2", "--film", "f.mp4", "--face", "p.jpg#2"]
     assert main(words) == STOPPED
-    _, people, settings, source, replace, with_, face, *_ = seen[0]
+    (_, people, settings), named = seen[0]
     assert people == ("red", "blue")
     assert settings == CompareSettings(models="swift,warp", minutes=2)
-    assert (source, replace, with_, face) == (Path("f.mp4"), None, None, "p.jpg#2")
+    said = [named[name] for name in ("film", "replace", "with_", "face")]
+    assert said == [Path("f.mp4"), None, None, "p.jpg#2"]
     assert main([*words, "--steps", "3"]) == SettingsError.exit_code
     assert "not both" in capsys.readouterr().err

@@ -44,15 +44,15 @@ def compare(
     with session.progress() as progress:
         report = session.project().compare(
             people,
-            film,
-            replace,
-            with_,
-            face,
-            truth,
-            truth_mask,
-            target_mask,
-            output,
-            progress,
+            film=film,
+            replace=replace,
+            with_=with_,
+            face=face,
+            truth=truth,
+            truth_mask=truth_mask,
+            target_mask=target_mask,
+            output=output,
+            progress=progress,
             **given(settings),
         )
     session.say(*str(report).split("\n"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -19,9 +19,9 @@ from understudy.cli.commands.app import (
     given,
     passed_over,
 )
+from understudy.conversion.request import WARP, Portrait, parse_swaps
 from understudy.errors import MediaError, ProjectError, SettingsError
 from understudy.models.onnx.card import is_exported
-from understudy.person import Portrait
 from understudy.project import Project
 from understudy.runtime.filenames import word
 from understudy.safeguards.consent_gate import Footing
@@ -33,7 +33,6 @@ from understudy.settings import (
     ScanSettings,
     TrainSettings,
 )
-from understudy.tracks.matching import WARP, parse_swaps
 
 NAMED = 6
 """People whom the next command names, at most."""
@@ -229,7 +228,11 @@ def convert(
                 f"Leave the rest out: understudy convert PICTURE --model {WARP} --swap-faces",
             )
         done = session.project().swap_faces(
-            film, output, consent, statement, **given(settings, scan)
+            film,
+            output=output,
+            consent=consent,
+            statement=statement,
+            **given(settings, scan),
         )
         session.say(f"{done.output}: two faces changed places.")
         return
@@ -237,12 +240,21 @@ def convert(
     rules = tracks is None or replace or with_
     swaps = parse_swaps(replace or [], with_, sitter) if rules else {}
     project = session.project()
-    said = (swaps, None, model, output, start, end)
-    of_faces = (face, consent, statement, tracks)
-    fields = given(settings, encode, scan)
+    said: dict[str, Any] = {
+        "replace": swaps,
+        "model": model,
+        "output": output,
+        "start": start,
+        "end": end,
+        "face": face,
+        "consent": consent,
+        "statement": statement,
+        "tracks": tracks,
+        **given(settings, encode, scan),
+    }
     if preview:
         with session.progress() as progress:
-            sheet = project.preview(film, *said, progress, *of_faces, **fields)
+            sheet = project.preview(film, progress=progress, **said)
         session.say(
             *(f"Note: {note}" for note in sheet.notes),
             f"{sheet.output}: {count(len(sheet.times), 'frame')}, {count(len(sheet.rows), 'row')}.",
@@ -250,7 +262,7 @@ def convert(
         )
         return
     with session.progress() as progress:
-        report = project.convert(film, *said, progress, *of_faces, **fields)
+        report = project.convert(film, progress=progress, **said)
     session.say(*(f"Note: {note}" for note in report.notes))
     speed = f" ({report.frames_per_second:.1f} frames/s)" if report.frames_per_second else ""
     changed = f"{report.swapped} of them changed" if report.frames > 1 else "changed"
@@ -303,17 +315,17 @@ def evaluate(
     """
     with session.progress() as progress:
         report = session.project().evaluate(
-            model,
-            film,
-            swap,
-            replace,
-            with_,
-            truth,
-            truth_mask,
-            target_mask,
-            output,
-            progress,
-            baseline,
+            model=model,
+            film=film,
+            swap=swap,
+            replace=replace,
+            with_=with_,
+            truth=truth,
+            truth_mask=truth_mask,
+            target_mask=target_mask,
+            output=output,
+            progress=progress,
+            baseline=baseline,
             **given(settings),
         )
     session.say(*str(report).split("\n"))

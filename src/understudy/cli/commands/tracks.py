@@ -8,9 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from understudy.cli.commands.app import DEFAULTS, SCAN, Own, Time, app, count, given
+from understudy.conversion.request import parse_swaps
 from understudy.runtime.filenames import word
 from understudy.settings import ScanSettings
-from understudy.tracks.matching import parse_swaps
 
 
 @app.command(sort_key=4, help_epilogue=DEFAULTS)
@@ -44,7 +44,15 @@ def tracks(
     from understudy.tracks.tracks_file import AUTO
 
     with session.progress() as progress:
-        report = session.project().tracks(film, swaps, output, start, end, progress, **given(scan))
+        report = session.project().tracks(
+            film,
+            swaps=swaps,
+            output=output,
+            start=start,
+            end=end,
+            progress=progress,
+            **given(scan),
+        )
     session.say(
         f"{film.name}: {count(report.shots, 'shot')}, {count(len(report.tracks), 'track')}.",
         *(f"  {one}" for one in report.tracks),

@@ -41,6 +41,7 @@ from typing import Any
 import torch
 
 from understudy.conversion.finish_drawn import Finisher
+from understudy.conversion.request import WARP
 from understudy.errors import ProjectError, StorageError
 from understudy.evaluation import metrics
 from understudy.evaluation.comparison import table as comparison
@@ -59,7 +60,7 @@ from understudy.runtime.child_process import Runs, run_apart
 from understudy.runtime.devices import choose_device, cores
 from understudy.runtime.filenames import safe_stem
 from understudy.settings import CompareSettings
-from understudy.tracks.matching import EVERYBODY, WARP
+from understudy.tracks.matching import EVERYBODY
 from understudy.types import Image
 from understudy.workspace import Workspace
 

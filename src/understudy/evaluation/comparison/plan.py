@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from understudy.conversion.request import WARP, Portrait, check_swaps
 from understudy.errors import MediaError, SettingsError, StorageError, UnknownModel
 from understudy.facesets.faceset import Faceset
 from understudy.facesets.permission import permit
@@ -21,10 +22,9 @@ from understudy.media.probe import read_still
 from understudy.media.video import MediaInfo, probe
 from understudy.models.base import NETWORKS, network_class
 from understudy.models.checkpoint import KEEP, checkpoints
-from understudy.person import Portrait
 from understudy.runtime import files
 from understudy.settings import CompareSettings, TrainSettings, override
-from understudy.tracks.matching import EVERYBODY, WARP, check_swaps
+from understudy.tracks.matching import EVERYBODY
 from understudy.training.plan import Course, plan
 from understudy.training.train import DEFAULT_MINUTES
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from understudy.conversion.convert import ConvertReport, convert
 from understudy.conversion.outputs import Target, check_space
-from understudy.conversion.plan import Ask, mean_identities
+from understudy.conversion.plan import mean_identities
 from understudy.conversion.rehearsal import Rehearsal
+from understudy.conversion.request import WARP, ConversionRequest
 from understudy.errors import ProjectError
 from understudy.evaluation.comparison.plan import Contest, Scene, digest
 from understudy.evaluation.evaluate import evaluate
@@ -19,14 +20,13 @@ from understudy.facesets.faceset import Faceset
 from understudy.media.video import probe
 from understudy.models.base import network_class
 from understudy.models.checkpoint import checkpoints, load_state
-from understudy.person import Portrait
 from understudy.progress import Progress
 from understudy.runtime import files
 from understudy.runtime.child_process import Outcome, Runs
-from understudy.settings import GIVEN, TrainSettings, override
-from understudy.tracks.matching import EVERYBODY, WARP, match_tracks, parse_swaps, require_match
-from understudy.tracks.repair import mend
-from understudy.tracks.scan import film_hash, scan
+from understudy.settings import TrainSettings
+from understudy.tracks.identify import Search, identify
+from understudy.tracks.matching import EVERYBODY, require_match
+from understudy.tracks.scan import film_hash
 from understudy.training.train import TrainReport, train
 from understudy.workspace import Workspace
 
@@ -51,18 +51,17 @@ def convert_apart(
     progress: Progress, project: Workspace, scene: Scene, model: str, output: Path
 ) -> ConvertReport:
     """The conversion of the film by one model; runs in a process of its own."""
-    own = project.settings
-    portrait = Portrait.parse(scene.face) if model == WARP and scene.face is not None else None
-    photographed = portrait.name if portrait else None
-    ask = Ask(
-        film=scene.film,
-        swaps=parse_swaps([scene.replace], scene.with_, photographed),
+    request = ConversionRequest.parse(
+        project,
+        scene.film,
+        replace=scene.replace,
+        with_=scene.with_,
         model=model,
-        settings=override(own.convert, {"side_by_side": False, "matte": False}, GIVEN),
-        scan=own.scan,
-        portrait=portrait,
+        output=output,
+        face=scene.face if model == WARP else None,
+        given={"side_by_side": False, "matte": False},
     )
-    return convert(project, ask, output, own.encode, progress)
+    return convert(project, request, progress)
 
 
 @dataclass(frozen=True)
@@ -91,24 +90,26 @@ class Trials:
         project, how = self.project, self.project.settings
         info = probe(scene.film)
         target = Target.of(self.folder / f"film{self._suffix(scene)}", how.convert)
-        check_space(target, project.renders_folder, info, None, None)
-        found = mend(scan(scene.film, project.cache_folder, how.scan, self.progress))
+        check_space(target, project.renders_folder, info, start=None, end=None)
         wanted = (scene.replace,)
         identities = mean_identities(project, [n for n in wanted if n != EVERYBODY])
-        matches = match_tracks(
-            found.tracks,
-            identities,
-            wanted,
-            how.convert.same_person,
-            together=found.together,
-            brief=found.brief,
+        search = Search(project.cache_folder, how.scan, how.convert.same_person)
+        found = identify(
+            scene.film, identities, replace=wanted, search=search, progress=self.progress
         )
-        require_match(matches, wanted, how.convert.same_person, scene.film.name)
+        require_match(found.matches, wanted, search.same_person, scene.film.name)
 
     def _suffix(self, scene: Scene) -> str:
         how = self.project.settings
         swaps = {scene.replace: scene.with_}
-        named = Target.named(self.folder, scene.film, swaps, None, how.convert, how.encode)
+        named = Target.named(
+            self.folder,
+            scene.film,
+            swaps,
+            output=None,
+            settings=how.convert,
+            encode=how.encode,
+        )
         return named.film.suffix
 
     def train(self, network: str) -> dict[str, Any]:
@@ -218,17 +219,17 @@ class Trials:
         values = evaluate(
             self.project,
             row["trained_as"],
-            scene.film,
-            self.folder / row["conversion"]["file"],
-            scene.replace,
-            scene.with_,
-            scene.truth,
-            scene.truth_mask,
-            scene.target_mask,
-            how,
-            self.progress,
-            self.folder,
-            None if warp is None else self.folder / warp["conversion"]["file"],
+            film=scene.film,
+            swap=self.folder / row["conversion"]["file"],
+            replace=scene.replace,
+            with_=scene.with_,
+            truth=scene.truth,
+            truth_mask=scene.truth_mask,
+            target_mask=scene.target_mask,
+            settings=how,
+            progress=self.progress,
+            output=self.folder,
+            baseline=None if warp is None else self.folder / warp["conversion"]["file"],
         ).values
         if warp is not None:
             found = {name: values["baseline"][name] for name in FILM_FIGURES}

@@ -26,14 +26,13 @@ from understudy.facesets.imports.pictures import Cut, FindsFaces, has_pickle, lo
 from understudy.facesets.imports.rows import grouped, imported_files
 from understudy.facesets.writer import LEAST, store, tidy, too_few
 from understudy.media.images import IMAGE_SUFFIXES
-from understudy.person import Person
 from understudy.progress import Progress
 from understudy.runtime import files
 from understudy.safeguards import consent_gate as consents
 from understudy.safeguards.consent_gate import Footing
 from understudy.settings import ExtractSettings, ScanSettings
 from understudy.tracks.clustering import average_link
-from understudy.workspace import Workspace
+from understudy.workspace import Person, Workspace
 
 SAMPLE = 400
 """Faces out of which the person is found when nothing else says who it is."""
