@@ -132,7 +132,7 @@ def test_wrong_use_is_told_in_two_lines(
     assert out == ""
     assert first.startswith("error: ")
     assert problem in first
-    assert second.startswith("do:    See: understudy")
+    assert second.startswith("hint:  See: understudy")
     assert remedy in second
 
 
@@ -144,7 +144,7 @@ def test_an_error_is_told_in_two_lines_with_its_exit_code(
     assert out == ""
     assert lines(err) == [
         f"error: There is no person `adda` in {project.folder}.",
-        "do:    Did you mean `ada`?",
+        "hint:  Did you mean `ada`?",
     ]
 
 
@@ -170,7 +170,7 @@ def test_from_nothing_to_footage(
     assert main(["add", "ada", str(film), str(tmp_path / "bad.mp4")]) == MediaError.exit_code
     out, err = capsys.readouterr()
     assert "bad.mp4" in err
-    assert lines(out)[0] == "Added 0 files of ada (self), 1 there already, 1 refused, see above."
+    assert lines(out)[0] == "Added 0 files of ada (self), 1 already there, 1 refused, see above."
     assert Project.open(tmp_path / "work").person("ada").footage[0].name == "a.mp4"
 
 
@@ -261,7 +261,7 @@ def test_ctrl_c_is_no_error_of_ours(
 ) -> None:
     in_place_of(monkeypatch, "understudy.facesets.extract", "extract", Spy(KeyboardInterrupt()))
     assert main(["extract", "ada"]) == STOPPED == 130
-    assert lines(capsys.readouterr().err)[-1].startswith("do:    What is finished is kept")
+    assert lines(capsys.readouterr().err)[-1].startswith("hint:  Finished work is kept")
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -281,7 +281,7 @@ def test_a_fault_leaves_a_log_and_no_traceback(
         words += ["--project", str(project.folder)]
     assert main(words) == 70
     first, second = lines(capsys.readouterr().err)[-2:]
-    assert first == "error: understudy itself failed (ZeroDivisionError: by chance)."
+    assert first == "error: Internal error in understudy (ZeroDivisionError: by chance)."
     (log,) = project.cache_folder.glob("fault-*.log")
     assert second.endswith(str(log))
     text = log.read_text()

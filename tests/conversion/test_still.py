@@ -412,7 +412,7 @@ def test_the_command_line_takes_photos_and_pictures(
     assert "scene-red-for-blue" in said
     assert "Next: understudy verify" in said
     assert main([*to, "--swap-faces"]) == 0
-    assert "two faces changed places" in capsys.readouterr().out
+    assert "two faces exchanged" in capsys.readouterr().out
     assert main([*to, "--face", f"{two}#1", "--with", "eva"]) == ConsentError.exit_code
     assert "--consent" in capsys.readouterr().err
     assert main([*to, "--swap-faces", "--with", "red"]) == SettingsError.exit_code

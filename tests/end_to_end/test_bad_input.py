@@ -55,7 +55,7 @@ def refused(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
 def told_plainly(said: str) -> None:
     """One problem and one remedy, no traceback."""
     assert said.count("error: ") == 1
-    assert said.count("do:    ") == 1
+    assert said.count("hint: ") == 1
     assert "Traceback" not in said
 
 

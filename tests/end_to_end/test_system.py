@@ -172,7 +172,7 @@ def test_the_system_s_faults_are_none_of_ours(
     assert main(words) == StorageError.exit_code
     said = capsys.readouterr().err
     assert os.strerror(number) in said
-    assert "understudy itself failed" not in said
+    assert "Internal error in understudy" not in said
 
 
 def run(home: Path, words: list[str], **how: object) -> int:

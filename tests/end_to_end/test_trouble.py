@@ -107,8 +107,8 @@ def test_it_is_said_and_nothing_is_begun(
     assert convert(folder) == TrustError.exit_code
     said = capsys.readouterr().err
     assert said.count("error: ") == 1
-    assert problem in said.partition("do: ")[0]
-    assert remedy in said.partition("do: ")[2]
+    assert problem in said.partition("hint: ")[0]
+    assert remedy in said.partition("hint: ")[2]
     assert "convert scene.mp4" not in said, "it is said before the work"
     assert films(folder) == []
 

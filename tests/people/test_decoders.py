@@ -360,10 +360,10 @@ class TestGallery:
         galleries.keep(here, "trio", "eva")
         at = ["--project", str(here.folder)]
         assert main(["person", "export", "eva", *at]) == 0
-        assert "The file holds a gallery of 3 pictures of eva." in capsys.readouterr().out
+        assert "The file contains a gallery of 3 pictures of eva." in capsys.readouterr().out
         file = str(here.exports_folder / "trio-eva.decoder.safetensors")
         assert main(["person", "import", file, "--project", str(there.folder)]) == 0
-        assert "With them came a gallery of 3 pictures of eva." in capsys.readouterr().out
+        assert "Imported with it: a gallery of 3 pictures of eva." in capsys.readouterr().out
         assert main(["person", "export", "eva", "--no-gallery", *at]) == 0
         assert "gallery" not in capsys.readouterr().out
         assert read(Path(file)).gallery is None

@@ -38,7 +38,7 @@ _TONES: dict[Outcome, Tone] = {
     "broken": "bad",
 }
 _ANSWERS: dict[Tone, str] = {"bad": "Beware", "good": "Checked", "note": "Note"}
-_NAMES: dict[Tone, str] = {"bad": "Broken", "good": "Proved", "note": "Not known"}
+_NAMES: dict[Tone, str] = {"bad": "Broken", "good": "Proved", "note": "Unknown"}
 _WORDS: dict[str, Tone] = {"broken": "bad", "proved": "good", "unknown": "note"}
 
 
@@ -69,7 +69,7 @@ def _file(one: Verification, alone: bool) -> list[Section]:
     for title, tone, told in (
         ("Broken", "broken", one.told("broken")),
         ("Proved", "proved", one.told("proved")),
-        ("Not known", "unknown", one.told("unknown")),
+        ("Unknown", "unknown", one.told("unknown")),
     ):
         if told:
             words = Words([(_WORDS[tone], text) for text in told], _NAMES)

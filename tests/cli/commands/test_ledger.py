@@ -54,7 +54,7 @@ def test_entries_are_shown(filled: Home, capsys: pytest.CaptureFixture[str]) -> 
         assert (value["leaf"], value["record"], value["kind"]) == (1, 71, "render")
         assert value["sha256"] == HASHES[1]
     assert say(capsys, "show", "--last", "1").splitlines() == lines[2:]
-    assert say(capsys, "show", "--record", "1") == "There is no such entry.\n"
+    assert say(capsys, "show", "--record", "1") == "No entry found.\n"
     for wrong in ("seventy", "-1", "100000000"):
         told = say(capsys, "show", f"--record={wrong}", code=SettingsError.exit_code)
         assert "eight hexadecimal digits" in told

@@ -44,7 +44,7 @@ def test_the_first_line_is_the_answer(
     assert lines[0] == (
         f"{made.path}: A face in it was replaced with this program, and nothing was changed since."
     )
-    assert lines.index("Proved") < lines.index("Not known")
+    assert lines.index("Proved") < lines.index("Unknown")
     assert "Broken" not in lines
 
 
@@ -106,7 +106,7 @@ def test_a_film_is_checked_elsewhere_with_what_was_handed_over(
 
 
 def test_wrong_use_is_told(made: Made, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "No file is named" in say(capsys, code=SettingsError.exit_code)
+    assert "No file is given" in say(capsys, code=SettingsError.exit_code)
     words = (made.path, made.path, "--save-record", "a.json")
     assert "for one film" in say(capsys, *words, code=SettingsError.exit_code)
     other = film(here / "other.mp4", scene(9, 4))
