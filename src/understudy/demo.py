@@ -67,7 +67,7 @@ class DemoReport:
         lines = [
             f"Trained {trained['minutes']:.1f} minutes at {trained['faces_per_second']:.0f} "
             f"faces/s, converted {self.values['convert']['frames_per_second']:.0f} frames/s.",
-            f"Inside the face, against the truth: the swap {_nearness(swap['truth'])}, the "
+            f"Inside the face, compared with the truth: the swap {_nearness(swap['truth'])}, the "
             f"untouched film {_nearness(swap['untouched'])}.",
             "",
             f"Film:          {self.film}",
@@ -112,7 +112,7 @@ def demo(
         del wanted["minutes"]
     project = _project(folder)
     if (folder / "report.json").exists():
-        progress.note(f"{folder} holds a finished demo; going on from what is there.")
+        progress.note(f"{folder} contains a finished demo; continuing from there.")
     clock = _Clock()
     with clock("add"):
         for person in (WITH, REPLACE):
@@ -209,7 +209,7 @@ def _project(folder: Path) -> Project:
     project = Project.open(folder)
     if strangers := set(project.people) - {WITH, REPLACE}:
         raise ProjectError(
-            f"{folder} is no demo: it holds {', '.join(sorted(strangers))}.",
+            f"{folder} is not a demo folder: it contains {', '.join(sorted(strangers))}.",
             "Choose another folder: understudy demo FOLDER",
         )
     return project

@@ -51,7 +51,7 @@ def check_name(name: str, what: str) -> str:
         )
     if name in _RESERVED:
         raise ProjectError(
-            f"`{name}` has a meaning of its own and cannot name a {what}.", "Choose another name."
+            f"`{name}` is a reserved word and cannot name a {what}.", "Choose another name."
         )
     return name
 
@@ -174,8 +174,8 @@ class Person:
             where = ".".join(str(part) for part in first["loc"]) or "the file"
             raise ProjectError(
                 f"{self.index_file} is damaged: {where}: {first['msg']}.",
-                "Restore it from a copy, or remove it and add the footage again; "
-                "no film is lost by that.",
+                "Restore it from a backup, or delete it and add the footage again; "
+                "no film is lost.",
             ) from error
 
     def write_index(self, footage: Iterable[Footage]) -> None:

@@ -94,7 +94,7 @@ class Project(ProjectFilms):
             people = people or self.people_with_faces
             if not people:
                 raise FacesError(
-                    f"Nobody in {self.folder} has a faceset yet.", "Make them: understudy extract"
+                    f"No person in {self.folder} has a faceset yet.", "Run: understudy extract"
                 )
             name = "-".join(self.person(person).name for person in people)
         from understudy.conversion.rehearsal import Rehearsal

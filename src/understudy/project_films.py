@@ -75,8 +75,8 @@ class ProjectFilms(Workspace):
         check_pages(film)
         if is_still(film):
             raise SettingsError(
-                f"{film.name} is a picture; a preview is made of moments of a film.",
-                "Convert it at once, as often as you like: understudy convert PICTURE --color ...",
+                f"{film.name} is a picture; --preview works only for films.",
+                "Convert it directly, as often as you like: understudy convert PICTURE --color ...",
             )
         portrait = _portrait(face, consent, statement)
         ask, _ = self._asked(film, replace, with_, model, portrait, start, end, tracks, given)
@@ -190,6 +190,6 @@ def _portrait(
         return Portrait.parse(face, consent, statement)
     if consent or statement:
         raise SettingsError(
-            "A footing was given, but no photo that it is for.", "Give the photo with --face."
+            "--consent was given, but no photo that it applies to.", "Give the photo with --face."
         )
     return None

@@ -150,7 +150,7 @@ def finish(
     label = work.label
     told = list(notes)
     if label is not None and not label.large_enough:
-        told.append("The film is too small for a label of the size that some rules ask for.")
+        told.append("The film is too small for a label of the size that some laws require.")
     rendered = 0
     strength = work.origin.strength
     for attempt in range(TRIES):
@@ -169,8 +169,8 @@ def finish(
             break
         strength -= STRONGER
         progress.note(
-            "The invisible mark could not be read back from the finished film; making it again "
-            f"with a stronger one ({strength:g} dB)."
+            "The invisible watermark could not be read back from the finished film; applying it "
+            f"again more strongly ({strength:g} dB)."
         )
     told += of_sound
     told += _publish(work, segments, joined, seen, record, told)
@@ -183,7 +183,7 @@ def _render(work: Work, segments: Segments, laid: Laid, progress: Progress) -> N
         return
     found, film, frames = work.found, work.film, len(work.times)
     if segments.frames:
-        progress.note(f"Going on after {segments.frames} of {frames} frames.")
+        progress.note(f"Continuing after {segments.frames} of {frames} frames.")
     with (
         progress.task(f"convert {film.name}", "frames", frames) as task,
         VideoReader(film, lead(work.times, segments.next) or work.start, work.end) as reader,
@@ -207,8 +207,8 @@ def _render(work: Work, segments: Segments, laid: Laid, progress: Progress) -> N
                 task.note(sentence)
         except KeyboardInterrupt:
             task.note(
-                f"Stopped. {segments.frames} of {frames} frames are finished and kept; "
-                "the same command goes on after them."
+                f"Stopped. {segments.frames} of {frames} frames are finished and kept; run "
+                "the same command again to continue."
             )
             raise
 
@@ -307,7 +307,7 @@ def source_notes(film: Path) -> list[str]:
     if found.state in ("tampered", "damaged"):
         because = f" ({found.reasons[0].rstrip('.')})" if found.reasons else ""
         return [
-            f"{film.name} was changed after it was signed{because}. What is made from it carries "
-            "that along."
+            f"{film.name} was changed after it was signed{because}. The output records "
+            "this."
         ]
     return []

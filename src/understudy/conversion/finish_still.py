@@ -173,7 +173,7 @@ def labelled(
         label = Label(settings.label, Ground(width, height, end=Fraction(0), faces=faces))
         laid += label.patches(Fraction(0))
         if not label.large_enough:
-            told.append("The picture is too small for a label of the size that some rules ask for.")
+            told.append("The picture is too small for a label of the size that some laws require.")
     return np.asarray(lay(frame.picture, laid).to_ndarray(format="rgb24"), np.uint8), told
 
 

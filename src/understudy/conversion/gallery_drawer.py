@@ -127,7 +127,7 @@ class GalleryWarp:
         gallery = self.galleries.own.get(with_)
         if gallery is None:
             raise SettingsError(
-                f"There are no pictures of {with_} here, only of {' and '.join(self.people)}.",
+                f"There are no gallery pictures of {with_}, only of {' and '.join(self.people)}.",
                 f"Run: understudy extract {with_}, or give a photo with --face.",
             )
         shape = self.galleries.shapes.get(replace)

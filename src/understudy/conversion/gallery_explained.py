@@ -122,7 +122,7 @@ class Lack:
         frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
         verb = "falls" if self.frames == 1 else "fall"
         return (
-            f"{self.what}: {frames} of {film} {verb} back to the drawn face "
+            f"{self.what}: {frames} of {film} {verb} back to the network's face "
             f"(first at {self.first:.1f} s)"
         )
 
@@ -168,17 +168,17 @@ def _lacking(part: str, own: Traits, film: Traits, place: int) -> str:
         turn = yaw if aside else pitch
         side = sides[int(turn > 0)]
         where = f"to image {side}" if aside else side
-        return f"no head turned {round(abs(turn) / 5) * 5} degrees {where}"
+        return f"no picture with the head turned {round(abs(turn) / 5) * 5} degrees {where}"
     values, value = (own.eyes, film.eyes) if part == "eyes" else (own.mouth, film.mouth)
     for words, least in (
-        ("no shut {}", value[place] - values),
-        ("no {} so wide open", values - value[place]),
+        ("no picture with closed {}", value[place] - values),
+        ("no picture with {} open as wide", values - value[place]),
     ):
         if (least < 0).all():
             return words.format(part)
         if (least[near] < 0).all():
-            return f"{words.format(part)} at that turn of the head"
-    return f"no {part} of that shape at that turn of the head"
+            return f"{words.format(part)} at this head pose"
+    return f"no picture with {part} of this shape at this head pose"
 
 
 def leading(gallery: Gallery, played: Played) -> list[dict[str, int]]:
@@ -230,7 +230,7 @@ def parts_sheet(gallery: Gallery, moments: Mapping[str, tuple[Image, Mapping[str
     for part in PARTS:
         pictures = [gallery.near(leads[part], faces[0].shape[0]) for _, leads in moments.values()]
         words = "the whole face" if part == "whole" else part
-        rows.append(Row(f"the picture that counts most for {words}", pictures))
+        rows.append(Row(f"picture with the largest weight for {words}", pictures))
     return sheet(rows)
 
 

@@ -100,9 +100,9 @@ def look_up(
     pairs = [(own, name) for own in galleries for name in goes if own != name]
     if not pairs:
         raise FacesError(
-            f"Nobody of the project in whose place {' or '.join(galleries)} could come was found "
+            f"No person of the project whom {' or '.join(galleries)} could replace was found "
             f"in {film.name}.",
-            "Give a film of somebody whose faceset is here, or leave --film out.",
+            "Give a film of another person with a faceset in this project, or remove --film.",
         )
     for _, name in pairs:
         permit(project, name, "convert", "replaced")
@@ -139,7 +139,7 @@ def _pair(
     about = f"{own} for {name}"
     sentences = tuple(f"{about}: {lack.sentence(film.name)}." for lack in missing)
     if not sentences:
-        sentences = (f"{about}: there are fitting pictures for all of {film.name}.",)
+        sentences = (f"{about}: it has matching pictures for all of {film.name}.",)
     places = np.unique(np.linspace(0, len(seen) - 1, min(MOMENTS, len(seen))).astype(int))
     shown = {seen[place][0]: (seen[place][1], leads[place]) for place in places}
     moments = {

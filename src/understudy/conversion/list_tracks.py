@@ -133,7 +133,7 @@ def list_tracks(
     folder = project.renders_folder
     file = output or folder / f"{files.fitting(safe_stem(film), ENDING, folder)}{ENDING}"
     if file.suffix.lower() != ".toml":
-        raise SettingsError(f"{file} is no name for a tracks file.", "Let it end in .toml.")
+        raise SettingsError(f"A tracks file must end in .toml: {file}", "Change --output.")
     found = mend(scan(film, project.cache_folder, settings, progress, start, end))
     if not found.tracks:
         raise FacesError(
@@ -175,8 +175,8 @@ def _with_earlier(file: Path, orders: Orders) -> tuple[Orders, int]:
     earlier = load_orders(file)
     if (earlier.sha256, earlier.found) != (orders.sha256, orders.found):
         raise SettingsError(
-            f"{file} is there and lists other tracks ({earlier.film}, or found in another way).",
-            "Move it away, or give another name with --output.",
+            f"{file} exists and lists other tracks ({earlier.film}, or found with other settings).",
+            "Move the file, or choose another name with --output.",
         )
     own = {order.number: order for order in earlier.track}
     kept = 0
@@ -219,15 +219,15 @@ def _order(
 def in_words(match: Match, same_person: float) -> tuple[str, str]:
     """Whom a track seems to show, and how sure that is."""
     if match.person is None or match.distance is None:
-        who, sure = "somebody", "not measured" if match.distance is None else "nobody is known"
+        who, sure = "someone", "not measured" if match.distance is None else "not recognised"
     elif match.distance > same_person:
         who, sure = "nobody known", f"nearest {match.person}"
     elif match.doubt == "close":
         who, sure = f"{match.person} or {match.second}", "uncertain"
     elif match.doubt == "taken":
-        who, sure = f"like {match.person}", "uncertain: they are in view elsewhere"
+        who, sure = f"like {match.person}", "uncertain: this person is elsewhere in the picture"
     elif match.doubt == "unlike":
-        who, sure = f"like {match.person}", "uncertain: other tracks are far more like them"
+        who, sure = f"like {match.person}", "uncertain: other tracks are much more similar"
     else:
         sure = "sure" if same_person - match.distance > 2 * CLOSE else "likely"
         who = match.person
@@ -278,7 +278,7 @@ def draw(film: Path, found: MendedScan, listed: Sequence[Listed], progress: Prog
                 pictures[number].append(cut_square(frame.image, box, ROOM))
             task.step()
     if not any(pictures.values()):
-        raise MediaError(f"{film} could not be read again.", "Run the same command again.")
+        raise MediaError(f"{film} could not be read a second time.", "Run the same command again.")
     blank = np.full((TILE, TILE, 3), PAPER, np.uint8)
     rows = [
         Row(str(one), [*own, *[blank] * (SHOWN - len(own))])

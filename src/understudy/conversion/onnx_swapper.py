@@ -75,21 +75,21 @@ class ExportedArtist:
         name, card = self.model.path.name, self.model.contract.card
         if len(comes) > 1:
             raise SettingsError(
-                f"{name} draws one person, but {' and '.join(comes)} are to come.",
-                "Convert the film once for each.",
+                f"{name} draws one person, but {' and '.join(comes)} are named as sources.",
+                "Convert the film once for each source.",
             )
         for goes in swaps:
             self.drawer(goes, comes[0])
         if card is None:
             return [
-                f"{name} does not say whose face it draws. It is taken for {comes[0]}'s, on the "
-                "consent that is on file here."
+                f"{name} does not name the person it draws. It is used as {comes[0]}, with the "
+                "consent on file in this project."
             ]
         stood = card.consents.get(card.person)
         if stood is not None and stood == grant(consents[card.person]):
             return []
         return [
-            f"{name} was exported on another consent of {card.person} than the one on file here."
+            f"{name} was exported under another consent of {card.person} than the one on file here."
         ]
 
     def drawer(self, replace: str, with_: str) -> Draws:
@@ -97,7 +97,7 @@ class ExportedArtist:
         if card is not None and with_ != card.person:
             raise SettingsError(
                 f"{self.model.path.name} draws {card.person}, not {with_}.",
-                f"Say --with {card.person}, or take another file.",
+                f"Use --with {card.person}, or another file.",
             )
         drawer = ExportedDrawer(self.model, replace, self.settings)
         drawer.detailer = self.galleries.detailer(replace, with_, self.settings.detail)

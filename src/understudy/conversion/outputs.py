@@ -150,7 +150,7 @@ def check(target: Target, film: Path) -> None:
     for path in target.outputs.values():
         if path.exists() and film.exists() and path.samefile(film):
             raise MediaError(
-                f"{path} is the film that is to be converted.", "Choose another --output."
+                f"{path} is the film to convert.", "Choose another --output."
             )
         if path.is_dir():
             raise MediaError(f"{path} is a folder.", "Add a file name to --output.")
@@ -174,7 +174,7 @@ def _check_lengths(target: Target) -> None:
             size, most = len(os.fsencode(one.name)), files.longest_name(folder)
             if size > most:
                 raise StorageError(
-                    f"The name {one.name} takes {size} bytes, and this disk allows {most}.",
+                    f"The name {one.name} has {size} bytes; this disk allows {most}.",
                     "Choose a shorter --output.",
                 )
 
@@ -182,10 +182,10 @@ def _check_lengths(target: Target) -> None:
 def check_part(start: Fraction | None, end: Fraction | None) -> None:
     """Raises SettingsError when nothing can lie between `start` and `end` (seconds)."""
     if start is not None and start < 0:
-        raise SettingsError(f"The start, {float(start):g} s, is negative.", "Begin at 0 or later.")
+        raise SettingsError(f"--start {float(start):g} s is negative.", "Start at 0 or later.")
     if end is not None and end <= (start or 0):
         raise SettingsError(
-            f"The end, {float(end):g} s, does not come after the start.", "Choose a later end."
+            f"--end {float(end):g} s is not after the start.", "Choose a later --end."
         )
 
 
@@ -210,7 +210,7 @@ def check_space(
         free = shutil.disk_usage(folder).free
         if free < need:
             raise StorageError(
-                f"The conversion may take {need / 1e9:.1f} GB, but {folder} has "
-                f"{free / 1e9:.1f} GB left.",
-                "Free some disk space, or convert the film part by part with --start and --end.",
+                f"The conversion may need {need / 1e9:.1f} GB, but {folder} has "
+                f"{free / 1e9:.1f} GB free.",
+                "Free some disk space, or convert the film in parts with --start and --end.",
             )

@@ -52,7 +52,7 @@ def gallery_from_faceset(project: Workspace, person: str, progress: Progress) ->
         try:
             return read(path)
         except CheckpointError as error:
-            progress.note(f"{error.problem} It is made again.")
+            progress.note(f"{error.problem} Creating it again.")
     count = min(LOOKED_AT, len(faceset))
     with progress.task(f"gallery of {person}", "pictures", count) as task:
         gallery = gallery_of(faceset, tell=task.step)

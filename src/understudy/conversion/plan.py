@@ -277,7 +277,7 @@ def choose_artist(
     for name, consent in consents.items():
         if "publish" not in consent.purposes:
             progress.note(
-                f"The consent of {name} does not cover publishing: keep what is made to yourself."
+                f"The consent of {name} does not cover publishing: do not share the output."
             )
     if stills:
         return Warp(stills, settings), consents
@@ -292,7 +292,7 @@ def choose_artist(
             exported = exported.with_galleries(own_galleries(project, swaps, progress))
             if lacking := _lacking(swaps, exported.galleries):
                 progress.note(
-                    f"The project has no faces of {lacking}: what comes out is as soft as "
+                    f"The project has no faces of {lacking}: the swap is as soft as "
                     f"{Path(model).name} draws it. For finer detail, add footage and run: "
                     "understudy extract"
                 )
@@ -302,8 +302,8 @@ def choose_artist(
     galleries = galleries_of(project, name, swaps) if settings.detail > 0 else NO_GALLERIES
     if settings.detail > 0 and (lacking := _lacking(swaps, galleries)):
         progress.note(
-            f"The model {name} has no gallery of {lacking}: the face comes out as "
-            f"soft as the network draws it. To make one: {_again(project, name, network)}"
+            f"The model {name} has no gallery of {lacking}: the swap is as "
+            f"soft as the network draws it. To create one: {_again(project, name, network)}"
         )
     device = choose_device(settings.device)
     return Trained(name, network, settings, device, galleries), consents
@@ -351,13 +351,13 @@ def check_warp(model: str | None, swaps: Mapping[str, str]) -> None:
     """Raises SettingsError when a photo's face cannot be what these ask for."""
     if model not in (None, WARP):
         raise SettingsError(
-            f"A photo's face comes without a model, but --model {model} was given.",
-            f"Leave --face out, or take --model {WARP}.",
+            f"--face cannot be combined with --model {model}.",
+            f"Remove --face, or use --model {WARP}.",
         )
     if len(comes := set(swaps.values())) > 1:
         raise SettingsError(
-            f"A photo shows one person, but {' and '.join(sorted(comes))} are to come.",
-            "Convert the film once for each, or train a model.",
+            f"A photo shows one person, but {' and '.join(sorted(comes))} are named as sources.",
+            "Convert the film once for each source, or train a model.",
         )
 
 
@@ -367,10 +367,10 @@ def check_pictured(project: Workspace, swaps: Mapping[str, str]) -> None:
     lacking = [name for name in comes if not project.person(name).has_faces]
     if lacking:
         raise SettingsError(
-            "The warp needs a photo or a faceset of who comes; there is none of "
+            "The warp needs a photo or a faceset of the source; there is neither for "
             f"{' and '.join(lacking)}.",
-            f"Run: understudy extract {' '.join(lacking)}; or give a photo: --face PHOTO, with "
-            "--with NAME for whose face it shows.",
+            f"Run: understudy extract {' '.join(lacking)}; or give a photo: --face PHOTO "
+            "--with NAME (the person it shows).",
         )
 
 
@@ -379,9 +379,9 @@ def mean_identities(project: Workspace, wanted: Sequence[str]) -> dict[str, Floa
     names = project.people_with_faces
     if missing := [name for name in wanted if name not in names]:
         raise ProjectError(
-            f"{' and '.join(missing)} {'have' if len(missing) > 1 else 'has'} no faceset, so "
-            "nobody knows whom to replace.",
-            f"Run: understudy extract {' '.join(missing)}, or take --replace any.",
+            f"{' and '.join(missing)} {'have' if len(missing) > 1 else 'has'} no faceset and "
+            "cannot be recognised in the film.",
+            f"Run: understudy extract {' '.join(missing)}, or use --replace any.",
         )
     found = {}
     for name in names:

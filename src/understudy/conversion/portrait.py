@@ -62,14 +62,14 @@ def pick(portrait: Portrait, faces: Sequence[Face]) -> Face:
     if not faces:
         raise FacesError(
             f"No face was found in {photo}.",
-            "Give a photo that shows one face from the front, large and sharp; "
+            "Use a photo that shows one face from the front, large and sharp; "
             "lower `min_face` if the face is small.",
         )
     ordered = from_left(faces)
     if number is None and len(ordered) > 1:
         raise FacesError(
             f"{photo} shows {len(ordered)} faces: {places(ordered)}.",
-            f"Say which, counted from the left, for example --face '{photo}#1', or cut the "
+            f"Give its number, counted from the left, as in --face '{photo}#1', or crop the "
             "photo to one face.",
         )
     if number is not None and not 1 <= number <= len(ordered):
@@ -122,15 +122,15 @@ def sit(
             raise ConsentError(
                 f"The face in {portrait.photo} is not that of {person}, whose consent is on file "
                 f"(distance {distance:.2f}, limit {same_person:.2f}).",
-                "Say whose it is with --with NAME, and on what footing it may be used with "
-                "--consent, or take another photo.",
+                "Name the person with --with NAME, and give the basis for using the face with "
+                "--consent; or use another photo.",
             )
     if on_file is None:
         add(project, person, [portrait.photo], portrait.consent, portrait.statement, progress)
     if abs(face.pose.yaw) > TURNED or abs(face.pose.pitch) > TURNED:
         progress.note(
-            f"The face in {portrait.photo.name} looks aside (yaw {face.pose.yaw:.0f}, pitch "
-            f"{face.pose.pitch:.0f} degrees), so part of it is missing; one from the front does "
+            f"The face in {portrait.photo.name} looks to the side (yaw {face.pose.yaw:.0f}, pitch "
+            f"{face.pose.pitch:.0f} degrees), so part of it is missing; a photo from the front is "
             "better."
         )
     return Still(person, image, face)

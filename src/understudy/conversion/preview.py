@@ -79,7 +79,7 @@ SEEN = ("color", "feather", "widen", "blend", "sharpen", "grain", "occlusion", "
 SHARPER = 0.5
 """How much the sharpened row is sharpened."""
 
-DETAILS = {0.0: "no detail of own pictures", 0.5: "half of it", 1.0: "all of it"}
+DETAILS = {0.0: "no gallery detail", 0.5: "half gallery detail", 1.0: "full gallery detail"}
 """How much detail is laid over the drawn face, and the words for it."""
 
 
@@ -182,7 +182,7 @@ def _target(
     if path.suffix.lower() not in PICTURES:
         raise MediaError(
             f"A preview is a picture and cannot be written as {path.name}.",
-            f"Let the name of --output end in {', '.join(PICTURES)}.",
+            f"Use a name for --output that ends in {', '.join(PICTURES)}.",
         )
     target = Target({FILM: path})
     check(target, film)
@@ -206,7 +206,7 @@ def options(settings: ConvertSettings, pictured: bool = False) -> tuple[Option, 
         if feather != settings.feather:
             found.append(_other(settings, "feather", feather, what))
     widen = 0.0 if settings.widen else ConvertSettings().widen
-    what = "within the mask drawn" if settings.widen else "on to the face's own edge"
+    what = "within the network's mask" if settings.widen else "extended to the face's edge"
     found.append(_other(settings, "widen", widen, what))
     for blend in ("feather", "bands"):
         if blend != settings.blend:
@@ -215,7 +215,7 @@ def options(settings: ConvertSettings, pictured: bool = False) -> tuple[Option, 
     found.append(_other(settings, "sharpen", sharpen, "soft" if settings.sharpen else "sharper"))
     grain = 0.0 if settings.grain else ConvertSettings().grain
     found.append(_other(settings, "grain", grain, "no noise" if settings.grain else "noise"))
-    what = "over what is in front" if settings.occlusion else "behind what is in front"
+    what = "covers objects in front" if settings.occlusion else "behind objects in front"
     found.append(_other(settings, "occlusion", not settings.occlusion, what))
     if pictured:
         found += [
@@ -267,8 +267,8 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
     moments = {moment.index: moment for moment in _moments(planned, seen)}
     if not moments:
         raise FacesError(
-            f"Nobody who is to be replaced is in view in this part of {ask.film.name}.",
-            "Choose another part with --start and --end, or leave them out.",
+            f"No target is visible in this part of {ask.film.name}.",
+            "Choose another part with --start and --end, or remove them.",
         )
     faces = Steady(seen.found, ask.settings.steady)
     columns: list[list[Image]] = []
@@ -287,7 +287,7 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
             heads.append(f"{float(frame.time):.2f} s{who}")
             task.step()
     if not columns:
-        raise MediaError(f"{ask.film} could not be read again.", "Run the same command again.")
+        raise MediaError(f"{ask.film} could not be read a second time.", "Run the command again.")
     blank = [np.full((SIDE, SIDE, 3), PAPER, np.uint8)] * (COLUMNS - len(columns))
     lines = [list(line) for line in zip(*columns, strict=True)]
     alike = f"  (the same as {_standing(ask.settings)})"

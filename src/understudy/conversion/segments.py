@@ -128,5 +128,5 @@ class Segments:
         except (KeyError, TypeError, ValueError) as error:
             raise ProjectError(
                 f"{note} is damaged ({error!r}).",
-                f"Remove {self.folder} and run the same command again.",
+                f"Delete {self.folder} and run the same command again.",
             ) from error

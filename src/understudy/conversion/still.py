@@ -50,12 +50,12 @@ def convert_still(
     picture, settings, scan_settings = ask.film, ask.settings, ask.scan
     if ask.start is not None or ask.end is not None:
         raise SettingsError(
-            f"{picture.name} is a picture and has no part from a start to an end.",
-            "Leave --start and --end out.",
+            f"{picture.name} is a picture; --start and --end are only for films.",
+            "Remove --start and --end.",
         )
     if ask.tracks is not None:
         raise SettingsError(
-            f"{picture.name} is a picture and has no tracks.", "Leave --tracks out."
+            f"{picture.name} is a picture; --tracks is only for films.", "Remove --tracks."
         )
     check_swaps(ask.swaps)
     swaps = dict(sorted(ask.swaps.items()))
@@ -134,8 +134,8 @@ def swap_faces(
     if len(faces) != 2:
         found = f"{len(faces)}: {places(faces)}" if faces else "none"
         raise FacesError(
-            f"Two faces are needed to change places; {picture} shows {found}.",
-            "Give a picture of two people, or cut it to two faces.",
+            f"Exchanging faces needs exactly two faces; {picture} shows {found}.",
+            "Use a picture of two people, or crop it to two faces.",
         )
     consents, told = _consents_of(project, image, faces, analyser, settings, consent, statement)
     left, right = (
@@ -192,8 +192,8 @@ def _consents_of(
             continue
         if footing is None and statement is None:
             raise ConsentError(
-                f"The face at the {side} is nobody's whose consent is on file.",
-                "Say on what footing the faces may be used: --consent self, "
+                f"The face on the {side} belongs to no person with consent on file.",
+                "Give the basis on which the faces may be used: --consent self, "
                 "granted --statement FILE, or synthetic.",
             )
         consents[side] = stated = settle(side, None, footing, statement)
@@ -221,14 +221,14 @@ def _target(
 ) -> Target:
     """The files to make. Raises MediaError when they cannot be what their names say."""
     if not picture.is_file():
-        raise MediaError(f"There is no file {picture}.", "Check the name.")
+        raise MediaError(f"The file {picture} does not exist.", "Check the name.")
     suffix = picture.suffix.lower() if picture.suffix.lower() in PICTURES else ".png"
     stem = named_after(project.renders_folder, picture, names)
     path = (output or project.renders_folder / f"{stem}{suffix}").absolute()
     if path.suffix.lower() not in PICTURES:
         raise MediaError(
             f"{picture.name} is a picture and cannot be written as {path.name}.",
-            f"Let the name of --output end in {', '.join(PICTURES)}.",
+            f"Use a name for --output that ends in {', '.join(PICTURES)}.",
         )
     outputs = {FILM: path}
     if settings.side_by_side:

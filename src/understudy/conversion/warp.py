@@ -176,8 +176,8 @@ class Warp:
         """What draws `with_`. Raises SettingsError when no still shows them."""
         if with_ not in self._stills:
             raise SettingsError(
-                f"The still given shows {' and '.join(self._stills)}, not {with_}.",
-                f"Take {' or '.join(self._stills)}, or give a still of {with_} with --face.",
+                f"The photo shows {' and '.join(self._stills)}, not {with_}.",
+                f"Use {' or '.join(self._stills)}, or give a photo of {with_} with --face.",
             )
         return Warper(self._stills[with_], self._settings)
 

@@ -191,11 +191,11 @@ def evaluate(
     progress = progress or silent()
     if film is None and (swap is not None or truth is not None or baseline is not None):
         raise SettingsError(
-            f"{'The truth' if truth else 'A swap'} can be measured only beside its film.",
-            "Name the film before conversion with --film.",
+            f"{'The truth' if truth else 'A swap'} can be measured only together with its film.",
+            "Give the film before conversion with --film.",
         )
     if truth is None and (truth_mask is not None or target_mask is not None):
-        raise SettingsError("Masks are for comparing with the truth.", "Give --truth too.")
+        raise SettingsError("Masks are used only with --truth.", "Give --truth too.")
     name = project.model(model)
     network = load_model(project.model_folder(name), progress.note)
     state = load_state(project.model_folder(name)) or {}
@@ -363,7 +363,7 @@ def _measure(
     with_, replace = identities.get(chosen.with_), identities.get(chosen.replace or "")
     if chosen.replace is not None and replace is None:
         raise FacesError(
-            f"{chosen.replace} has no faces to be recognised by.",
+            f"{chosen.replace} has no faceset and cannot be recognised.",
             f"Run: understudy extract {chosen.replace}",
         )
     limit = project.settings.convert.same_person
@@ -475,8 +475,8 @@ def _changed(state: Mapping[str, Any], facesets: Mapping[str, Faceset]) -> list[
     return [
         (
             "note",
-            f"The faces of {person} have changed since the training, so some of the held-out "
-            "faces may have been trained on.",
+            f"The faceset of {person} has changed since the training, so some of the held-out "
+            "faces may have been used for training.",
         )
         for person, faceset in facesets.items()
         if person in trained and trained[person] != faceset.fingerprint

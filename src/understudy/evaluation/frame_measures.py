@@ -198,7 +198,7 @@ class Follower:
         if self._now is None or abs(self._now.time - goal) > self.slack:
             raise MediaError(
                 f"{self.path} has no frame at {float(elapsed):.3f} s, but {self.leader} has one.",
-                "Give films of equal length and frame rate, both whole.",
+                "Give complete films of equal length and frame rate.",
             )
         return self._now
 
@@ -206,8 +206,8 @@ class Follower:
         """Raises MediaError when more than one frame is left."""
         if self._next is not None and next(self._frames, None) is not None:
             raise MediaError(
-                f"{self.path} goes on for longer than {self.leader}.",
-                "Give films of equal length and frame rate, both whole.",
+                f"{self.path} is longer than {self.leader}.",
+                "Give complete films of equal length and frame rate.",
             )
 
 

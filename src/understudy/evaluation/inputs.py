@@ -75,8 +75,8 @@ def _render_of(
             found.append((rendered.stat().st_mtime, rendered))
     if not found:
         raise MediaError(
-            f"{project.renders_folder} holds no film that {model} made of {film.name}.",
-            "Convert the film first, or name the result with --swap.",
+            f"{project.renders_folder} contains no film that {model} made from {film.name}.",
+            "Convert the film first, or give the result with --swap.",
         )
     return max(found)[1]
 
@@ -93,13 +93,13 @@ def choose(
     """Who is who in which films. Raises MediaError, SettingsError, UnknownPerson."""
     for path in (film, *([swap] if swap else [])):
         if not path.is_file():
-            raise MediaError(f"There is no file {path}.", "Check the name.")
+            raise MediaError(f"The file {path} does not exist.", "Check the name.")
     swap = swap or _render_of(project, film, model, replace, with_)
     record = _record(swap)
     if record and record["film"].get("sha256") != film_hash(film, project.cache_folder):
         raise MediaError(
-            f"{swap.name} was made of {record['film'].get('name')}, not of {film.name}.",
-            "Name the film that it was made of.",
+            f"{swap.name} was made from {record['film'].get('name')}, not from {film.name}.",
+            "Give the film that it was made from.",
         )
     swaps = _swaps(record)
     fitting = {
@@ -122,7 +122,7 @@ def choose(
         missing = " and ".join(
             flag for flag, value in (("--replace", replace), ("--with", with_)) if value is None
         )
-        raise SettingsError(f"Who is who in {swap.name} is not on record.", f"Give {missing}.")
+        raise SettingsError(f"No record names the faces of {swap.name}.", f"Give {missing}.")
     check_swaps({replace: with_})
     for person in (with_, *(() if replace == EVERYBODY else (replace,))):
         project.person(person)

@@ -182,15 +182,15 @@ def encoder_for(settings: EncodeSettings) -> tuple[Encoder, dict[str, str]]:
         remedy = (
             f"Did you mean {' or '.join(near)}?" if near else f"Use one of {', '.join(usable)}."
         )
-        raise MediaError(f"There is no video encoder {settings.codec} here.", remedy)
+        raise MediaError(f"The video encoder {settings.codec} is not available.", remedy)
     if encoder.hardware and not _opens(encoder.name):
         raise MediaError(
             f"The hardware encoder {encoder.name} finds no device on this machine.",
-            "Use libx264, or look at what `understudy doctor` lists.",
+            "Use libx264, or an encoder that `understudy doctor` lists.",
         )
     if not encoder.lossless and settings.crf > encoder.worst:
         raise MediaError(
-            f"crf {settings.crf} is not a quality of {encoder.name}.",
+            f"{encoder.name} has no quality crf {settings.crf}.",
             f"Choose 0 (best) to {encoder.worst}.",
         )
     preset = encoder.presets.get(settings.preset)

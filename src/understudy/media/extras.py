@@ -111,20 +111,20 @@ def extras_of(film: Path, info: MediaInfo, *, place: bool) -> Extras:
         )
         notes = []
         if places and not place:
-            notes.append("The place where the film was made was left out; --place keeps it.")
+            notes.append("The GPS location stored in the film was removed; --place keeps it.")
         if others:
             named = ", ".join(others[:_NAMED]) + ", ..." * (len(others) > _NAMED)
-            notes.append(f"Left out of what the film says of itself: {named}.")
+            notes.append(f"Metadata not copied from the film: {named}.")
         notes += _tracks(container, stream)
         timecode = _timecode(container, stream)
         chapters = tuple(sorted(container.chapters(), key=lambda each: each["start"]))
     if info.stereo:
         notes.append(
-            "The film is marked as stereo 3-D; its pictures are written as they are, the mark was "
-            "left out."
+            "The film is marked as stereo 3-D; its pictures are written unchanged, without this "
+            "mark."
         )
     if planes.transparent(info.stored_format):
-        notes.append("The film has transparent parts; they are laid over white.")
+        notes.append("The film has transparent parts; they are shown on white.")
     return Extras(tags, chapters, timecode, tuple(notes))
 
 
@@ -154,13 +154,13 @@ def _tracks(container: InputContainer, stream: VideoStream) -> list[str]:
             f"{s.codec_context.width}x{s.codec_context.height}" for s in films if s is not stream
         )
         notes.append(
-            f"The film has {len(films)} tracks of pictures; this is track {stream.index + 1}, "
+            f"The film has {len(films)} video tracks; this is track {stream.index + 1}, "
             f"{stream.codec_context.width}x{stream.codec_context.height}, and the others "
-            f"({each}) were left out."
+            f"({each}) were skipped."
         )
     for count, what in (
         (pictures, "cover picture"),
-        (len(data), "track of data"),
+        (len(data), "data track"),
         (len(attached), "attached file"),
     ):
         if count:

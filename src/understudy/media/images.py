@@ -62,7 +62,7 @@ def decode_image(data: bytes, name: str = "the image") -> Image:
                     exif = np.asarray(part).tobytes()
     if raw is None or raw.size == 0:
         raise MediaError(
-            f"{name} is not an image that can be decoded, or it is cut off.",
+            f"{name} cannot be decoded as an image, or it is cut off.",
             "Copy or download it again, or convert it to PNG first.",
         )
     return turned(flat(raw), _orientation(exif))

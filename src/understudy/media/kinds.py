@@ -120,16 +120,16 @@ def refusal(name: str, kind: Kind) -> tuple[str, str] | None:
     """Why a picture or film of this kind cannot be used, and what to do; None where it can."""
     if kind.what == "raw":
         return (
-            f"{name} holds a camera's raw data ({kind.name}), which have to be developed first.",
-            "Export it as JPEG, PNG or TIFF with the camera's program, darktable or RawTherapee.",
+            f"{name} contains raw camera data ({kind.name}), which must be developed first.",
+            "Export it as JPEG, PNG or TIFF with the camera's software, darktable or RawTherapee.",
         )
     if kind.what == "unread":
         return (
-            f"{name} is {kind.name}, which cannot be read here.",
+            f"{name} is {kind.name}, which is not supported.",
             "Save it as PNG, JPEG or TIFF with the program that made it.",
         )
     if kind.what == "sound":
-        return f"{name} holds sound and no pictures.", "Name a film or a picture."
+        return f"{name} contains only sound, no pictures.", "Name a film or a picture."
     return None
 
 

@@ -81,8 +81,8 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise files.unreadable(path, error) from error
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(
-            f"{path} is not a video that can be read, or its index is cut off ({reason}).",
-            "If it should be one, copy or download it again; else convert it to mp4 first.",
+            f"{path} is not a readable video, or its index is cut off ({reason}).",
+            "Copy or download it again if it is damaged; otherwise convert it to mp4 first.",
         ) from error
     with container:
         cover = av.stream.Disposition.attached_pic
@@ -90,7 +90,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         if not films:
             held = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
             raise MediaError(
-                f"{path} holds no pictures, only {held}.", "Choose a file with a video track."
+                f"{path} contains no pictures, only {held}.", "Choose a file with a video track."
             )
         best = container.streams.best("video")
         yield container, best if isinstance(best, VideoStream) and best in films else films[0]
@@ -165,8 +165,8 @@ def check_pages(path: Path) -> None:
         return
     if (pages := pages_in(path)) is not None and pages.seconds is None:
         raise MediaError(
-            f"{path} holds {len(pages)} pictures, and one is needed here.",
-            "Save the one that you mean as a file of its own. As footage of a person all are used.",
+            f"{path} contains {len(pages)} pictures, but exactly one is needed.",
+            "Save the picture you want as a separate file. As footage of a person, all are used.",
         )
 
 
@@ -219,8 +219,8 @@ def _probe_images(path: Path, rate: Fraction) -> MediaInfo:
     found = image_files(path)
     if not found:
         raise MediaError(
-            f"There is no image in {path}.",
-            f"Put images there ({', '.join(sorted(IMAGE_SUFFIXES))}) or name another folder.",
+            f"The folder {path} contains no image.",
+            f"Put images into it ({', '.join(sorted(IMAGE_SUFFIXES))}) or name another folder.",
         )
     still = not path.is_dir()
     pages = pages_in(path) if still else None
@@ -283,7 +283,7 @@ def _frames(path: Path, container: InputContainer, stream: VideoStream) -> Itera
         return
     raise MediaError(
         f"No frame of {path} can be decoded ({stream.codec_context.name}: {reason}).",
-        "Copy or download it again; if it plays elsewhere, convert it to H.264 first.",
+        "Copy or download it again; if another program plays it, convert it to H.264 first.",
     )
 
 

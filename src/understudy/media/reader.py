@@ -139,7 +139,7 @@ class VideoReader:
                 continue
             try:
                 if self.path.is_dir() and not is_still(path):
-                    raise MediaError(f"{path} holds several pictures and was left out.", "")
+                    raise MediaError(f"{path} contains several pictures and was skipped.", "")
                 yield time, read_image(path)
             except MediaError as error:
                 self.damage.append(error.problem)
@@ -163,7 +163,7 @@ class VideoReader:
         if resized:
             self.damage.append(
                 f"{self.path.name}: {resized} of {len(pages)} pictures have another size and were "
-                f"brought to {size[0]}x{size[1]}, that of the first."
+                f"resized to {size[0]}x{size[1]}, the size of the first."
             )
 
     def _film(self) -> Iterator[Frame]:

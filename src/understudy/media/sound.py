@@ -87,7 +87,7 @@ def add_tracks(container: OutputContainer, source: InputContainer, notes: list[s
             target.codec_context.time_base = Fraction(1, rate)
             notes.append(
                 f"Sound track {number} ({codec}) does not fit into {container.format.name} and "
-                f"was encoded anew as {target.codec_context.codec.canonical_name}."
+                f"was encoded again as {target.codec_context.codec.canonical_name}."
             )
         for key in ("language", "title"):
             if key in stream.metadata:
@@ -123,7 +123,7 @@ def sound_packets(
         try:
             coming = next(packets, None)
         except av.error.FFmpegError as error:
-            notes.append(f"The sound breaks off early ({error.strerror}).")
+            notes.append(f"The sound ends early ({error.strerror}).")
             break
         if coming is None:
             break
@@ -148,7 +148,7 @@ def sound_packets(
         if not track.copied:
             yield from _encoded(track, None, origin)
     if lost:
-        notes.append(f"{lost} damaged packets of sound were left out.")
+        notes.append(f"{lost} damaged sound packets were skipped.")
     for number, (track, seam) in enumerate(zip(tracks, seams.values(), strict=True), 1):
         notes += seam.told(number)
         if track.mended:
@@ -183,8 +183,8 @@ class _Seams:
         found = [
             f"Sound track {number}: {float(length):.2f} s {what} where parts of the file meet."
             for length, what in (
-                (self.lacking, "of sound are lacking"),
-                (self.left_out, "of sound too much were left out"),
+                (self.lacking, "of sound are missing"),
+                (self.left_out, "of extra sound were left out"),
             )
             if length >= HEARD
         ]

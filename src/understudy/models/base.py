@@ -54,7 +54,7 @@ class SwapModel(nn.Module, ABC):
         check_size(type(self), size)
         if not people or len(set(people)) != len(people):
             raise SettingsError(
-                f"A model needs people with distinct names, not {', '.join(people) or 'none'}.",
+                f"A model needs people with different names, not: {', '.join(people) or 'none'}.",
                 "Name each person once.",
             )
         self.size = size
@@ -152,9 +152,9 @@ class SwapModel(nn.Module, ABC):
         """Raises SettingsError when this network cannot swap."""
         if not self.swaps:
             raise SettingsError(
-                f"This model is an `{self.network}`: it has one decoder for everybody; "
-                "it redraws, it does not swap.",
-                "Train another network; --encoder-from lets it begin with this one's encoder.",
+                f"This model is an `{self.network}` with one decoder for all people: "
+                "it can redraw faces, but not swap them.",
+                "Train another network; --encoder-from starts it with this model's encoder.",
             )
 
     def swap(self, images: Tensor, person: str) -> tuple[Tensor, Tensor]:
@@ -219,7 +219,7 @@ def check_size(network: type[SwapModel], size: int) -> None:
         known = ", ".join(str(value) for value in network.sizes)
         raise SettingsError(
             f"The network `{network.network}` cannot be {size} pixels wide.",
-            f"Choose a size out of {known}.",
+            f"Choose one of these sizes: {known}.",
         )
 
 
@@ -227,7 +227,7 @@ def network_class(network: str) -> type[SwapModel]:
     """The class of a network by its name. Raises UnknownModel."""
     if network not in NETWORKS:
         raise UnknownModel(
-            f"There is no network called `{network}`.", f"Choose one of {', '.join(NETWORKS)}."
+            f"Unknown network `{network}`.", f"Choose one of {', '.join(NETWORKS)}."
         )
     module, name = NETWORKS[network]
     found: type[SwapModel] = getattr(importlib.import_module(module), name)

@@ -224,15 +224,15 @@ class _Reader:
         if not whole:
             raise self.damaged("manifest.json", "it was changed")
         if version not in _READABLE:
-            raise self.damaged("manifest.json", f"version {version} is unknown")
+            raise self.damaged("manifest.json", f"its version {version} is unknown")
         self.version: int = version
         self.digests: dict[str, str] = digests
 
     def damaged(self, name: str, why: str) -> CheckpointError:
         return CheckpointError(
             f"The checkpoint file {self.folder / name} is damaged ({why}).",
-            f"Remove the folder {self.folder} to go on from the checkpoint before it, "
-            "or restore it from a copy.",
+            f"Delete the folder {self.folder} to continue from the previous checkpoint, "
+            "or restore it from a backup.",
         )
 
     def _bytes(self, name: str) -> bytes:
@@ -253,9 +253,9 @@ class _Reader:
     def read(self, name: str) -> bytes:
         data = self._bytes(name)
         if name not in self.digests:
-            raise self.damaged(name, "the manifest does not list it")
+            raise self.damaged(name, "it is not in the manifest")
         if hashlib.sha256(data).hexdigest() != self.digests[name]:
-            raise self.damaged(name, f"its {len(data)} bytes are not those that were written")
+            raise self.damaged(name, f"its {len(data)} bytes were changed")
         return data
 
     def json(self, name: str) -> dict[str, Any]:
@@ -288,9 +288,9 @@ class _Reader:
             model.load_parts({part: self.tensors(f"{prefix}{part}.safetensors") for part in names})
         except (KeyError, TypeError, RuntimeError) as error:
             raise CheckpointError(
-                f"The checkpoint {self.folder} does not fit this version's networks "
+                f"The checkpoint {self.folder} is incompatible with this version's networks "
                 f"({str(error).splitlines()[0]}).",
-                "Use the version of understudy that made it, or train anew under another name.",
+                "Use the version of understudy that made it, or train a model of another name.",
             ) from error
         return model
 
@@ -366,7 +366,7 @@ def _newest(folders: Iterable[Path], read: Callable[[Path], T], tell: Tell) -> T
             found = read(folder)
         except CheckpointError as error:
             first = first or error
-            tell(f"{error.problem} Going back to the checkpoint before it.")
+            tell(f"{error.problem} Using the previous checkpoint instead.")
         else:
             return found
     if first is not None:

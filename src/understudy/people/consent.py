@@ -80,7 +80,7 @@ def footage_hashes(paths: Iterable[Path]) -> tuple[str, ...]:
         except OSError as error:
             raise ConsentError(
                 f"The footage {path} cannot be read ({error.strerror}).",
-                "Name films and pictures that are there, each by itself.",
+                "Name existing films and pictures, one by one (no folders).",
             ) from error
     return tuple(sorted(found))
 
@@ -141,13 +141,13 @@ def revoke(
     except ConsentError as error:
         raise ConsentError(
             error.problem,
-            "Restore it from a copy, or remove all there is, without a proof of the consent: "
+            "Restore it from a backup, or remove the person without a proof of the consent: "
             f"understudy person remove {person}",
         ) from error
     if record is None and (begun is None or begun.finished):
         raise ConsentError(
-            f"{person} has no consent on file that could be taken back.",
-            f"Remove all there is: understudy person remove {person}",
+            f"{person} has no consent on file that could be withdrawn.",
+            f"To remove the person: understudy person remove {person}",
         )
     proof = None
     if record is not None:
@@ -209,9 +209,9 @@ def put(place: Person, record: Consent, statement: Path | None, replace: bool) -
                 return Change(record, place.consent_file, new=False)
             if not replace:
                 raise ConsentError(
-                    f"{place.name} has a consent on file already.",
-                    f"Read it: understudy consent show {place.name}. To put this one in its "
-                    "place, which keeps the other, add --replace.",
+                    f"{place.name} already has a consent on file.",
+                    f"Read it: understudy consent show {place.name}. To replace it (a copy is "
+                    "kept), add --replace.",
                 )
             earlier = _archive(place)
         if place.folder.is_dir():
@@ -233,9 +233,9 @@ def _archive(place: Person) -> Path:
         statement = on_file.statement
         if on_file.revoked_at is not None and on_file.revoked_at <= datetime.now(UTC):
             raise ConsentError(
-                f"{place.name} took the consent back on {on_file.revoked_at:%Y-%m-%d}, and not "
-                "all that was made of the face is gone.",
-                f"Complete it: understudy consent revoke {place.name} --yes",
+                f"{place.name} withdrew the consent on {on_file.revoked_at:%Y-%m-%d}, but some of "
+                "their data is still here.",
+                f"Finish the removal: understudy consent revoke {place.name} --yes",
             )
     folder = place.earlier_folder / files.sha256(place.consent_file)[:8]
     return folder if folder.exists() else _store(place, statement, folder, whole=False)

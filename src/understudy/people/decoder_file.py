@@ -38,7 +38,7 @@ from understudy.safeguards.consent_gate import Consent
 
 SCHEMAS = (1, 2)
 _KEY = "understudy"
-_AGAIN = "Get the file again from where it came from."
+_AGAIN = "Get the file again from its origin."
 _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -67,7 +67,7 @@ class Label(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.schema_version == 2) != (self.gallery_sha256 is not None):
-            raise ValueError("schema 2 names a gallery, and schema 1 does not")
+            raise ValueError("schema 2 names a gallery, schema 1 does not")
         return self
 
 
@@ -111,14 +111,14 @@ def read(path: Path) -> Decoder:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{path} cannot be read as a decoder ({error}).",
-            "Give a file that `understudy person export` wrote; if it is one, it was damaged on "
-            "the way: get it again.",
+            "Give a file that `understudy person export` wrote; if it is one, it is damaged: "
+            "get it again.",
         ) from error
     label = _label(path, metadata.get(_KEY))
     weights = {name: value for name, value in tensors.items() if not is_part(name)}
     if digest(weights) != label.weights_sha256:
         raise CheckpointError(
-            f"{path} is damaged: its weights are not those that were written.", _AGAIN
+            f"{path} is damaged: its weights were changed.", _AGAIN
         )
     parts = {name: value for name, value in tensors.items() if is_part(name)}
     return Decoder(label, weights, _gallery(path, label, parts))
@@ -129,7 +129,7 @@ def _gallery(path: Path, label: Label, parts: Mapping[str, Tensor]) -> Gallery |
     if label.gallery_sha256 is None:
         if parts:
             raise CheckpointError(
-                f"{path} is damaged: it holds a gallery that it does not name.", _AGAIN
+                f"{path} is damaged: it contains a gallery that it does not name.", _AGAIN
             )
         return None
     try:
@@ -139,7 +139,7 @@ def _gallery(path: Path, label: Label, parts: Mapping[str, Tensor]) -> Gallery |
     # Other tensors with such names would not be in the hash.
     if gallery.sha256 != label.gallery_sha256 or gallery.tensors().keys() != parts.keys():
         raise CheckpointError(
-            f"{path} is damaged: its gallery is not the one that was written.", _AGAIN
+            f"{path} is damaged: its gallery was changed.", _AGAIN
         )
     return gallery
 
@@ -149,14 +149,14 @@ def _label(path: Path, text: str | None) -> Label:
     try:
         value = json.loads(text or "null")
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} does not say what it is.", foreign) from error
+        raise CheckpointError(f"{path} has no description of its contents.", foreign) from error
     if not isinstance(value, dict) or value.get("kind") != "decoder":
         raise CheckpointError(f"{path} is not a person's decoder.", foreign)
     if value.get("schema_version") not in SCHEMAS:
         raise CheckpointError(
             f"{path} is of version {value.get('schema_version')!r}; this program reads "
             f"{' and '.join(map(str, SCHEMAS))}.",
-            "Use the version of understudy that wrote it, or export the person anew.",
+            "Use the version of understudy that wrote it, or export the person again.",
         )
     try:
         return Label.model_validate_json(text or "")
@@ -164,6 +164,6 @@ def _label(path: Path, text: str | None) -> Label:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "as a whole"
         raise CheckpointError(
-            f"{path} says something of itself that cannot be: {where}: {first['msg']}.",
+            f"The description inside {path} is not valid: {where}: {first['msg']}.",
             _AGAIN,
         ) from error

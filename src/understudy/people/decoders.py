@@ -124,7 +124,7 @@ def _gallery_of(folder: Path, person: str, progress: Progress) -> Gallery | None
     path = galleries.path_of(folder, person)
     if not path.exists():
         progress.note(
-            f"The model {folder.name} has no gallery of {person}, so the file holds none."
+            f"The model {folder.name} has no gallery of {person}, so the file contains none."
         )
         return None
     try:
@@ -132,7 +132,7 @@ def _gallery_of(folder: Path, person: str, progress: Progress) -> Gallery | None
     except CheckpointError as error:
         raise CheckpointError(
             error.problem,
-            "Remove that file and run `understudy train` with the same model again, which makes a "
+            "Delete that file and run `understudy train` with the same model again to create a "
             "new one; or export with --no-gallery.",
         ) from error
 
@@ -177,9 +177,9 @@ def import_person(
             joined = with_person(snapshot, person, weights)
         except RuntimeError as error:
             raise CheckpointError(
-                f"The weights in {file} do not fit {label.network} at {label.size} px "
+                f"The weights in {file} are incompatible with {label.network} at {label.size} px "
                 f"({str(error).splitlines()[0]}).",
-                "Export the person anew with the version of understudy that is used here.",
+                "Export the person again with the version of understudy that you use here.",
             ) from error
         _settle(project, label, statement)
         state = State.from_json(snapshot.state)
@@ -223,19 +223,19 @@ def _check_fit(file: Path, label: Label, model: str, snapshot: Snapshot) -> None
     check_decoders(type(network))
     if label.person in network.people:
         raise SettingsError(
-            f"The model {model} has a decoder of {label.person} already.",
-            "Nothing was changed; a copy of the model without that person could take this one.",
+            f"The model {model} already has a decoder of {label.person}.",
+            "Nothing was changed. Import it into a copy of the model without that person.",
         )
     if (label.network, label.size) != (network.network, network.size):
         raise CheckpointError(
-            f"{file} is of {label.network} at {label.size} px; the model {model} is "
+            f"{file} is for {label.network} at {label.size} px; the model {model} is "
             f"{network.network} at {network.size} px.",
-            "Import it into a model like the one that it comes from.",
+            "Import it into a model with the same network and size.",
         )
     if label.encoder_sha256 != encoder_digest(snapshot.average):
         raise CheckpointError(
-            f"{file} belongs to another encoder than that of {model}; here it would draw noise.",
-            f"Train {label.person} here, which takes minutes: understudy train --add-person "
+            f"{file} belongs to another encoder than that of {model}; it would draw only noise.",
+            f"Train {label.person} here (it takes minutes): understudy train --add-person "
             f"{label.person} --freeze-encoder --name {model}",
         )
 
@@ -258,13 +258,13 @@ def _settle(project: Workspace, label: Label, statement: Path | None) -> None:
     if record.statement is not None:
         if statement is None:
             raise ConsentError(
-                f"{name} granted the use in writing, and the agreement is not here.",
+                f"{name} granted the use in writing, but the agreement is missing.",
                 "Give it with --statement FILE.",
             )
         if consents.evidence(statement).sha256 != record.statement.sha256:
             raise ConsentError(
-                f"{statement} is not the agreement that the consent of {name} speaks of.",
-                "Give the very file that the consent was stated with.",
+                f"{statement} is not the agreement that the consent of {name} names.",
+                "Give the unchanged original of the agreement.",
             )
         with files.atomic(folder / record.statement.file) as temporary:
             shutil.copyfile(statement, temporary)

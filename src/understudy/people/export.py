@@ -112,7 +112,7 @@ def export(
         raise TrainingError(
             f"ONNX Runtime draws {person} differently from torch, by up to {difference:.2g} "
             f"(allowed: {TOLERANCE:g}), so nothing was written.",
-            "Train the model further, and report this if it stays so.",
+            "Train the model longer, and report this if it happens again.",
         )
     card = Card(
         understudy=version("understudy"),
@@ -150,7 +150,7 @@ def _held_out(project: Workspace, network: SwapModel) -> Floats:
         found.append(faceset.load(network.size, rows=[int(row) for row in chosen]).images)
     if not sum(map(len, found)):
         raise FacesError(
-            "Nobody whom this model knows has a faceset here, so there is no face to compare "
+            "No person of this model has a faceset in this project, so there is no face to compare "
             "torch and ONNX Runtime on.",
             "Extract the footage of one of them first: understudy extract PERSON",
         )

@@ -172,8 +172,8 @@ class _Removal:
             more = len(elsewhere)
             count = "1 more file was" if more == 1 else f"{more} more files were"
             self.progress.note(
-                f"By the records of this installation, {count} exported with {self.place.name} "
-                "(written elsewhere, moved or replaced). Delete them wherever they are; here, "
+                f"According to the records here, {count} exported with {self.place.name} "
+                "(written elsewhere, moved or replaced). Delete them yourself; on this machine, "
                 "`understudy verify` says not to use them."
             )
 
@@ -190,7 +190,7 @@ class _Removal:
                 card = check_graph(path)[1].card
                 return card is not None and name in (card.person, card.replaced)
         except (CheckpointError, MediaError, SettingsError) as error:
-            self.progress.note(f"{path.name} cannot be looked into: {error.problem}")
+            self.progress.note(f"{path.name} cannot be read: {error.problem}")
         return False
 
     def cached_gallery(self) -> None:
@@ -224,7 +224,7 @@ class _Removal:
                 self.told.append(f"the decoder and its averages in {count} of {model}")
                 if not checkpoints(folder):
                     _delete(folder)
-                    self.told.append(f"the model {model}, which knew nobody else")
+                    self.told.append(f"the model {model}, which contained no other person")
                     self.learned.remove(model)
 
     def _gallery(self, folder: Path) -> None:
@@ -274,7 +274,7 @@ class _Removal:
         try:
             snapshot = load(checkpoint)
         except CheckpointError as error:
-            self.progress.note(f"{error.problem} It was removed as a whole.")
+            self.progress.note(f"{error.problem} The whole model was removed.")
             self._discard(checkpoint)
             return
         if snapshot.model.people == (name,):

@@ -153,7 +153,7 @@ def parse(text: str | bytes) -> Fingerprint:
     except ValidationError as error:
         raise _damaged(error.errors()[0]["msg"]) from error
     if len(found.numbers) != len(found.frames):
-        raise _damaged("it holds more times than frames, or fewer")
+        raise _damaged("it has more or fewer times than frames")
     return found
 
 
@@ -241,5 +241,5 @@ def _mirror() -> Bytes:
 def _damaged(why: str) -> TrustError:
     return TrustError(
         f"A fingerprint cannot be read ({why}).",
-        "The record that holds it is damaged; take it from a copy.",
+        "Its record is damaged; restore the record from a backup.",
     )

@@ -148,7 +148,7 @@ def find(
         try:
             data = _bytes(path)
         except OSError as error:
-            note(f"{path} cannot be opened ({error.strerror}); of which model it is, is not known.")
+            note(f"{path} cannot be opened ({error.strerror}); its model is unknown.")
             continue
         # Only what can be it is taken apart.
         if sha256.encode() not in data:
@@ -158,7 +158,7 @@ def find(
         except ValidationError as error:
             raise TrustError(
                 f"The record {path} cannot be read ({error.errors()[0]['msg']}).",
-                "Restore it from a copy, or move it away.",
+                "Restore it from a backup, or move it to another place.",
             ) from error
         if sha256 in (*record.files, record.weights_sha256):
             found.append(record)
@@ -168,5 +168,5 @@ def find(
 def _bytes(path: Path) -> bytes:
     """Raises OSError, also for what is no file: a pipe would be waited for."""
     if not path.is_file():
-        raise OSError(errno.EINVAL, "it is no file")
+        raise OSError(errno.EINVAL, "it is not a file")
     return path.read_bytes()

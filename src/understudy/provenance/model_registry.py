@@ -115,8 +115,8 @@ def known_of(file: Path) -> list[str]:
     known = model_lookup.search(Home.from_environment(), files.sha256(file))
     if known is None:
         return [
-            f"{file.name} was not exported by this installation; what it says of itself and of the "
-            "consent is its maker's word."
+            f"{file.name} was not exported by this installation; its description and its statement "
+            "of consent are unconfirmed."
         ]
     return [known.summary]
 
@@ -135,10 +135,10 @@ def check_not_deleted(file: Path, sha256: str | None = None) -> None:
     gone = [one for one in found if one.kind == "tombstone"]
     if gone:
         raise ConsentError(
-            f"{file.name} was made with somebody who was removed here on "
+            f"{file.name} was made with a person who was removed here on "
             f"{gone[-1].made_at:%Y-%m-%d}.",
-            "Delete this copy. Should they agree again, take their new consent, and train and "
-            "export anew.",
+            "Delete this copy. If they agree again, import their new consent, then train and "
+            "export again.",
         )
 
 
@@ -163,7 +163,7 @@ def _records(progress: Progress) -> Iterator[ModelRecord]:
         try:
             yield ModelRecord.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
-            progress.note(f"The record {path} cannot be read; what it is of is passed over.")
+            progress.note(f"The record {path} cannot be read and was skipped.")
 
 
 def enter_tombstone(
@@ -183,5 +183,5 @@ def enter_tombstone(
             return True
     except (UnderstudyError, OSError) as error:
         why = error.problem if isinstance(error, UnderstudyError) else str(error)
-        progress.note(f"The ledger does not hold what is removed of {model}: {why}")
+        progress.note(f"The removal from {model} could not be recorded in the ledger: {why}")
     return False

@@ -78,5 +78,5 @@ def read(path: Path) -> RenderRecord:
     except (OSError, ValidationError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise TrustError(
-            f"The record {path} cannot be read ({why}).", "Restore it from a copy, or move it away."
+            f"The record {path} cannot be read ({why}).", "Restore it from a backup, or move it."
         ) from error

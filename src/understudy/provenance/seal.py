@@ -277,9 +277,9 @@ def _notes(
 ) -> tuple[str, ...]:
     told = []
     if unmarked is not None:
-        told.append(f"{name} carries no invisible mark: {unmarked}. Its record says so.")
+        told.append(f"{name} has no invisible watermark: {unmarked}. Its record says so.")
     if state == "weak":
-        told.append(f"The invisible mark could not be read back from {name}; its record says so.")
+        told.append(f"The invisible watermark of {name} could not be read back; its record says so.")
     if settings.time_stamps and not signed.stamped:
         told.append(f"{settings.time_stamps} gave no time-stamp; it was signed without one.")
     return tuple(told)
@@ -292,13 +292,13 @@ def together(outputs: Mapping[str, Sealed]) -> list[str]:
     beside = [name for name, one in outputs.items() if one.sidecar is not None]
     if len(beside) == 1:
         told.append(
-            f"{beside[0]}{credentials.SIDECAR} holds the credentials of {beside[0]}, because this "
-            "kind of file cannot: keep both together."
+            f"{beside[0]}{credentials.SIDECAR} contains the credentials of {beside[0]}, because this "
+            "type of file cannot: keep both together."
         )
     elif beside:
         told.append(
-            f"{', '.join(beside)} cannot hold their credentials: these lie beside each, in a file "
-            f"of its name with {credentials.SIDECAR}. Keep them together."
+            f"{', '.join(beside)} cannot contain their credentials. These are next to each, in a file "
+            f"of the same name with {credentials.SIDECAR}. Keep them together."
         )
     return told
 

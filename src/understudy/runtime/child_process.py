@@ -96,9 +96,9 @@ def run_apart(what: str, work: Callable[..., T], *arguments: Any, progress: Prog
         code = child.exitcode or 0
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         raise ProjectError(
-            f"The process for {what} was ended {how}.",
-            "If memory ran out, close other programs or choose a smaller --size; then run the "
-            "same command again, finished work is kept.",
+            f"The process for {what} ended {how}.",
+            "If memory was used up, close other programs or use a smaller --size; then run the "
+            "same command again; finished work is kept.",
         )
     kind, value, memory = answer
     if kind == "error":

@@ -33,8 +33,8 @@ def choose_device(name: str) -> torch.device:
     if not have.get(name, False):
         there = ", ".join(kind for kind, present in have.items() if present)
         raise SettingsError(
-            f"The device `{name}` cannot be used here (torch {torch.__version__}).",
-            f"Choose auto, or one of: {there}. `understudy doctor` says more.",
+            f"The device `{name}` is not available (torch {torch.__version__}).",
+            f"Choose auto, or one of: {there}. `understudy doctor` shows details.",
         )
     return torch.device(name)
 

@@ -51,18 +51,18 @@ def _unwritable(path: Path, error: OSError) -> StorageError | None:
     number = error.errno
     if number in _ROOM:
         return StorageError(
-            f"There is no room left to write {path}.",
+            f"The disk is full; {path} cannot be written.",
             "Free some disk space and run the same command again; finished work is kept.",
         )
     if number in _RIGHTS:
         return StorageError(
-            f"{path} may not be written here.",
-            "Give yourself write permission or copy the project to a folder of yours.",
+            f"{path} is not writable.",
+            "Give yourself write permission, or copy the project to a folder you can write to.",
         )
     if number in (errno.ENOTDIR, errno.EEXIST):
         return StorageError(
             f"{path} cannot be written: a file is in the way of a folder.",
-            "Take another place, or move the file away.",
+            "Choose another path, or move that file.",
         )
     if number in _DEVICE:
         return StorageError(
@@ -77,11 +77,11 @@ def _unwritable(path: Path, error: OSError) -> StorageError | None:
     if number in _NAME and error.filename is not None:
         return StorageError(
             f"{path} cannot be written: this disk does not allow such a name.",
-            "Choose a name of letters and digits.",
+            "Choose a name that has only letters and digits.",
         )
     if number == errno.ELOOP:
         return StorageError(
-            f"{path} cannot be written: links on the way lead in a circle.", "Mend the links."
+            f"{path} cannot be written: links in its path form a loop.", "Repair the links."
         )
     return None
 
@@ -102,7 +102,7 @@ def check_ordinary(path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise MediaError(f"{path} is a folder.", "Name the files in it.")
     if not stat.S_ISREG(mode):
-        raise MediaError(f"{path} is not an ordinary file.", "Name a film or a picture.")
+        raise MediaError(f"{path} is not a regular file.", "Name a film or a picture.")
 
 
 def unreadable(path: Path, error: OSError) -> MediaError:
@@ -116,20 +116,20 @@ def unreadable(path: Path, error: OSError) -> MediaError:
         with contextlib.suppress(OSError):
             return MediaError(
                 f"{path} is a link to {os.readlink(path)}, which does not exist.",
-                "Bring the file back, or name the file itself.",
+                "Restore that file, or name the file itself.",
             )
         return MediaError(f"{path} does not exist.", "Check the name and the folder.")
     if number in (errno.EACCES, errno.EPERM):
-        return MediaError(f"{path} may not be read.", "Give yourself read permission.")
+        return MediaError(f"{path} is not readable.", "Give yourself read permission.")
     if number in _DEVICE:
         return MediaError(
             f"The disk or network drive failed while reading {path} ({reason}).",
             "Check the disk or the connection, then copy the file again.",
         )
     if number == errno.ENAMETOOLONG:
-        return MediaError(f"There is no file {path}: the name is too long.", "Check the name.")
+        return MediaError(f"{path} does not exist: the name is too long.", "Check the name.")
     if number == errno.ELOOP:
-        return MediaError(f"{path} is a link that leads in a circle.", "Name the file itself.")
+        return MediaError(f"{path} is a link that forms a loop.", "Name the file itself.")
     if number == errno.EISDIR:
         return MediaError(f"{path} is a folder.", "Name the files in it.")
     return MediaError(f"{path} cannot be read ({reason}).", "Check the file and its disk.")
@@ -277,13 +277,13 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise ProjectError(f"{path} is missing.", "Restore it or make it anew.") from error
+        raise ProjectError(f"{path} is missing.", "Restore it or create it again.") from error
     except OSError as error:
         problem = unreadable(path, error)
         raise ProjectError(problem.problem, problem.remedy) from error
     except (ValueError, UnicodeDecodeError) as error:
         raise ProjectError(
-            f"{path} is not valid JSON ({error}).", "Restore it from a copy or make it anew."
+            f"{path} is not valid JSON ({error}).", "Restore it from a backup or create it again."
         ) from error
 
 

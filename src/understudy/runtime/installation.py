@@ -22,7 +22,7 @@ from understudy.errors import StorageError
 
 VARIABLE = "UNDERSTUDY_HOME"
 
-_IN_THE_WAY, _LOCKED = "a file is in the way of a folder", "it may not be written"
+_IN_THE_WAY, _LOCKED = "a file has the name of a needed folder", "it is not writable"
 _WHY = {
     errno.ENOTDIR: _IN_THE_WAY,
     errno.EEXIST: _IN_THE_WAY,
@@ -56,8 +56,8 @@ class Home:
         except OSError as error:
             why = _WHY.get(error.errno or 0, error.strerror)
             raise StorageError(
-                f"Keys, ledger and records cannot be kept in {self.folder}: {why}.",
-                f"Name a folder that you may write to in {VARIABLE}.",
+                f"Keys, ledger and records cannot be stored in {self.folder}: {why}.",
+                f"Set {VARIABLE} to a folder you can write to.",
             ) from error
 
     @property
@@ -80,7 +80,7 @@ def _reachable(path: Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
         raise StorageError(
-            f"Keys, ledger and records cannot be kept in {path}: {why}.",
-            f"Name another folder in {VARIABLE}.",
+            f"Keys, ledger and records cannot be stored in {path}: {why}.",
+            f"Set {VARIABLE} to another folder.",
         ) from error
     return expanded

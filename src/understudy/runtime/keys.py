@@ -40,7 +40,7 @@ def operator_key(home: Home) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise TrustError(
             f"{path} is not an Ed25519 key.",
-            "Restore it from a copy, or move it away: a new one is made then, which cannot "
+            "Restore it from a backup, or move it: a new key is then created, which cannot "
             "continue the old ledger.",
         )
     return key
@@ -82,13 +82,13 @@ def read_private(path: Path) -> object:
     try:
         if path.stat().st_mode & 0o077:
             raise TrustError(
-                f"Others than you may read the private key {path}.", f"Run: chmod 600 {path}"
+                f"Other users can read the private key {path}.", f"Run: chmod 600 {path}"
             )
         return serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise TrustError(
             f"The private key {path} cannot be read ({error}).",
-            "Restore it from a copy, or move it away so that a new one is made.",
+            "Restore it from a backup, or move it so that a new one is created.",
         ) from error
 
 

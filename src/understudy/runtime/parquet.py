@@ -31,7 +31,7 @@ class DamagedTable(ProjectError):
 
 def _damaged(path: Path, why: object) -> DamagedTable:
     return DamagedTable(
-        f"{path} is damaged ({why}).", "Run `understudy extract` again; it makes it anew."
+        f"{path} is damaged ({why}).", "Run `understudy extract` again to recreate it."
     )
 
 

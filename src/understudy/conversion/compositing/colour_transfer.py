@@ -226,5 +226,5 @@ def match_colour(face: Image, original: Image, weights: Floats, settings: Conver
             return face
     raise SettingsError(
         f"Unknown colour transfer {settings.color!r}.",
-        "Take auto, linear-gain, light, reinhard, seamless or none.",
+        "Use auto, linear-gain, light, reinhard, seamless or none.",
     )

@@ -136,7 +136,7 @@ def compare(
     contest = settle(project, people, settings, film, replace, with_, face, others)
     check_ready(project.settings.trust)
     if film is None and WARP in words_of(settings.models):
-        progress.note("Without a film the warp is left out: give one with --film.")
+        progress.note("The warp is skipped, because it needs a film: give one with --film.")
     folder = (output or project.renders_folder / _folder_name(project, contest)).absolute()
     _check_output(folder / f"{STEM}.json")
     with files.storage_errors(folder):

@@ -127,7 +127,7 @@ def settle(
     people = tuple(people or project.people_with_faces)
     if len(set(people)) < 2:
         raise SettingsError(
-            "Networks are compared on the faces of two people or more.",
+            "A comparison needs the faces of at least two people.",
             "Add and extract a second person, then: understudy compare",
         )
     models = _models(words_of(settings.models))
@@ -163,8 +163,8 @@ def _models(wanted: Sequence[str]) -> tuple[str, ...]:
         if model not in known:
             near = difflib.get_close_matches(model, known, n=1)
             raise UnknownModel(
-                f"There is no network called `{model}`.",
-                f"Did you mean `{near[0]}`?" if near else f"Choose out of {', '.join(known)}.",
+                f"Unknown network `{model}`.",
+                f"Did you mean `{near[0]}`?" if near else f"Choose from {', '.join(known)}.",
             )
     models = tuple(dict.fromkeys(wanted))
     if not any(model != WARP and network_class(model).swaps for model in models):
@@ -179,7 +179,7 @@ def _no_film(named: str | None, others: Mapping[str, Path | None]) -> None:
     """Raises SettingsError when something is given that needs a film."""
     if named or any(others.values()):
         raise SettingsError(
-            "Swaps can be compared only in a film.", "Name one that nobody was trained on: --film."
+            "Swaps can be compared only in a film.", "Give one not used for training: --film."
         )
 
 
@@ -220,14 +220,14 @@ def _scene(
         if person not in people:
             project.person(person)
             raise SettingsError(
-                f"{person} is not among the people who are compared: {', '.join(people)}.",
+                f"{person} is not among the compared people: {', '.join(people)}.",
                 f"Name {person} too: understudy compare {' '.join((*people, person))}",
             )
         permit(project, person, "convert", "shown" if person == with_ else "replaced")
     scene = Scene(film.absolute(), replace, with_, face=face, **_absolute(others))
     info = _film(scene.film)
     if scene.truth is None and scene.others:
-        raise SettingsError("Masks are for comparing with the truth.", "Give --truth too.")
+        raise SettingsError("Masks are used only with --truth.", "Give --truth too.")
     for other in scene.others:
         its = _film(other)
         if its.shown != info.shown:
@@ -272,7 +272,7 @@ def _check_space(project: Workspace, contest: Contest) -> None:
     free = shutil.disk_usage(project.models_folder).free
     if free < need:
         raise StorageError(
-            f"The models to be trained may take {need / 1e9:.1f} GB, but {project.models_folder} "
-            f"has {free / 1e9:.1f} GB left.",
+            f"The models to train may need {need / 1e9:.1f} GB, but {project.models_folder} "
+            f"has {free / 1e9:.1f} GB free.",
             "Free some disk space, or compare fewer networks at a time.",
         )

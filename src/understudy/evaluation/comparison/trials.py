@@ -119,7 +119,7 @@ class Trials:
         known = files.read_json(note) if note.exists() else {}
         state = load_state(home)
         if known.get("finished") and state is not None and state["step"] == known["steps"]:
-            self.progress.note(f"{name} is trained already ({known['steps']} steps).")
+            self.progress.note(f"{name} is already trained ({known['steps']} steps).")
             return {key: value for key, value in known.items() if key != "finished"}
         people = self.contest.courses[network].people
         work = (self.project, people, name, how)

@@ -81,7 +81,7 @@ def crowd(path: Path = SHIPPED) -> dict[str, Floats]:
     Raises:
         WeightsError: the file cannot be read, is damaged or of another version.
     """
-    remedy = "Install the package again."
+    remedy = "Reinstall the package."
     try:
         with safe_open(str(path), "numpy") as file:
             about = json.loads((file.metadata() or {}).get(KEY, "null"))
@@ -92,7 +92,7 @@ def crowd(path: Path = SHIPPED) -> dict[str, Floats]:
         raise WeightsError(f"{path} was made for another version of this program.", remedy)
     names = about.get("names")
     if not isinstance(names, list) or means.shape != (len(names), 128):
-        raise WeightsError(f"{path} is damaged: its names do not fit its embeddings.", remedy)
+        raise WeightsError(f"{path} is damaged: its names do not match its embeddings.", remedy)
     return dict(zip(names, np.asarray(means, np.float32), strict=True))
 
 

@@ -84,7 +84,7 @@ def encode_people(
     pictures, masks, traits, held = map(np.concatenate, columns)
     if held.sum() < 3 or (~held).sum() < 3:
         raise FacesError(
-            f"{called(names)} has {len(held)} faces, too few to find directions in.",
+            f"{called(names)} has {len(held)} faces, too few to find directions.",
             f"Add more footage and extract it: understudy add {names[0]} FILES...",
         )
     encoded = _encode(network, pictures)

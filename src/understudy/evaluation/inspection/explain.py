@@ -53,19 +53,19 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 
 CONVENTIONS = {
-    "mac": "a multiplication with its addition, for one face; convolutions and linear layers",
-    "receptive_field": "side in pixels of what the middle unit sees of the picture, followed back "
+    "mac": "multiply-add operations for one face, in convolutions and linear layers",
+    "receptive_field": "width in pixels of the area that the middle unit sees, traced back "
     "through the network on the picture itself, cut at its edge",
-    "projective_field": "side in pixels of what the middle unit touches in the drawn picture",
-    "time_share": "of encoding and decoding one face, median of the passes; what runs between "
-    "layers is in no share",
+    "projective_field": "width in pixels of the drawn area that the middle unit affects",
+    "time_share": "share of the time to encode and decode one face, median of the passes; "
+    "work between layers is not counted",
     "axes": "principal axes of the latents of the person's training faces",
     "ssim": "means over held-out faces, inside the face, against the picture",
     "correlations": "Pearson's, of the faces' coordinates along each axis with the trait",
-    "galleries": "yaw, pitch: least and most, degrees; eyes shut: less than three "
-    "quarters as open as mostly; mouth open: 0.3 times as high as wide",
-    "fit": "how well the nearest picture's eyes and mouth fit, mean over frames; below half the "
-    "drawn face is said to stay there",
+    "galleries": "yaw, pitch: minimum and maximum, degrees; eyes shut: less than three "
+    "quarters as open as usual; mouth open: 0.3 times as high as wide",
+    "fit": "how well eyes and mouth of the nearest picture fit, mean over frames; below half, the "
+    "network's face is reported as kept there",
     "r2": "share of a trait's variance that a ridge regression on the whole latent predicts on "
     "held-out faces",
 }
@@ -134,8 +134,8 @@ def explain(
     galleries = _galleries(home, network.people)
     if film is not None and not galleries:
         raise SettingsError(
-            f"The model {model} has no gallery, so a film takes nothing out of it.",
-            f"Make one: understudy train --name {model}; or leave --film out.",
+            f"The model {model} has no gallery, so there is nothing to report for a film.",
+            f"Create one: understudy train --name {model}; or remove --film.",
         )
     looked_up = None if film is None else look_up(project, film, galleries, progress)
     pictures = {

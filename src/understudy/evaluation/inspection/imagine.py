@@ -245,7 +245,7 @@ class _Look:
         faded = np.rint((1 - share) * pair[0] + share * pair[1]).astype(np.uint8)
         lines = [
             Row("the straight line between two latents, decoded", list(shown)),
-            Row("for contrast: the two pictures faded into one another", list(faded)),
+            Row("for comparison: the two pictures cross-faded", list(faded)),
         ]
         self.finisher.still(self.path("between", ".png"), sheet(lines), self.shown)
         film = [*drawn, *drawn[::-1]]

@@ -59,7 +59,7 @@ def cloud(latents: Float64s, kept: float = 1.0) -> Cloud:
     power = singular**2
     total = power.sum()
     if total <= 0:
-        raise ValueError("latents that are all the same have no directions")
+        raise ValueError("the latents are all equal and have no directions")
     share = np.cumsum(power) / total
     count = int(np.searchsorted(share, min(kept, 1 - 1e-9))) + 1
     return Cloud(mean, axes[:count], singular[:count] / np.sqrt(len(latents) - 1))

@@ -95,6 +95,6 @@ def read(text: str, name: str) -> Card:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else error
         raise MediaError(
-            f"What {name} says of itself is damaged ({why}).",
+            f"The description inside {name} is damaged ({why}).",
             "Export the person again: understudy export PERSON.",
         ) from error

@@ -184,7 +184,7 @@ def readable(path: Path) -> Iterator[None]:
     except OSError as error:
         raise TrustError(
             f"{path} cannot be read ({error.strerror or error}).",
-            "Check the name and that you may read the file.",
+            "Check the name and the read permission.",
         ) from error
 
 
@@ -233,7 +233,7 @@ def _unreadable(error: Exception, remains: bool, beside: bool) -> Credentials:
         reason = f"There are credentials, but they cannot be read ({error})."
         return Credentials("damaged", (reason,), sidecar=beside)
     if str(error).startswith("Remote"):
-        return Credentials("none", ("Its credentials are said to lie on the network.",))
+        return Credentials("none", ("Its credentials are stored on the network, not in the file.",))
     return Credentials("none")
 
 
@@ -244,24 +244,24 @@ def _judge(path: Path, beside: bytes | None, report: Report) -> Credentials:
     if record is not None:
         reasons += _faults(path, beside, record.seal)
         if record.seal.stamped and not report.stamped:
-            reasons.append("Changed after signing: the time-stamp was taken away.")
+            reasons.append("Changed after signing: the time-stamp was removed.")
     elif beside is None and (excluded := exclusions.excluded_boxes(path)):
         kinds = ", ".join(dict.fromkeys(excluded))
         uncovered.append(
-            f"The signature leaves out the boxes {kinds} and others of the kinds free, skip and "
-            "mfra: changes there are not noticed."
+            f"The signature does not cover the boxes {kinds} and others of the types free, skip and "
+            "mfra: changes in them are not detected."
         )
     signature = active.signature_info
     notes: list[str] = []
     if report.stamped:
         uncovered.append(
-            "The time-stamp is held by its authority's signature alone: changes in the "
-            "certificates that come with it are not always noticed."
+            "Only its authority's signature protects the time-stamp: changes in the "
+            "certificates stored with it are not always detected."
         )
         if not report.stamp_trusted and signature.time:
             notes.append(
-                f"A time-stamp says {signature.time:%Y-%m-%d %H:%M} UTC, but nobody here vouches "
-                "for its authority."
+                f"A time-stamp says {signature.time:%Y-%m-%d %H:%M} UTC, but its authority is not "
+                "on the trusted list."
             )
     failed = report.failures()
     state = state_of(failed, report.validation_state == "Trusted")
@@ -292,7 +292,7 @@ def _record(manifest: Manifest) -> tuple[Record | None, list[str]]:
             try:
                 return Record.model_validate(assertion.data), []
             except ValidationError:
-                return None, ["The record was made by a version that this one does not know."]
+                return None, ["The record was made by a version that is unknown here."]
     return None, []
 
 
@@ -303,7 +303,7 @@ def _faults(path: Path, beside: bytes | None, seal: Seal) -> list[str]:
     else:
         store, faults = exclusions.embedded_store(path)
         if seal.layout != exclusions.layout_digest(path):
-            faults.append("a box that the signature leaves out was changed, added or removed")
+            faults.append("a box that the signature does not cover was changed, added or removed")
     if store:
         faults += exclusions.store_faults(store, seal.carried)
     return [f"Changed after signing: {fault}." for fault in faults]

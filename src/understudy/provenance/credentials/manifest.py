@@ -158,11 +158,11 @@ def check_vocabulary(definition: dict[str, Any]) -> None:
     names = [one["action"] for one in actions]
     if wrong or not types:
         raise TrustError(
-            f"The credentials would state the digital source type {wrong or 'of nothing'}.",
+            f"The digital source type of the credentials would be {wrong or 'missing'}.",
             f"Use {COMPOSITE} or {GENERATED}.",
         )
     if "c2pa.watermarked" in names or "c2pa.watermarked.bound" in names:
         raise TrustError(
-            "The credentials would claim a mark whose algorithm is not registered.",
+            "The credentials would claim a watermark whose algorithm is not registered.",
             "Use the action c2pa.watermarked.unbound.",
         )

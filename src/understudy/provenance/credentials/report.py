@@ -23,10 +23,10 @@ _PLAIN = {
     "assertion.bmffHash.mismatch": "Pictures, sound or other data were changed after signing.",
     "assertion.dataHash.mismatch": "The file was changed after signing.",
     "assertion.hashedURI.mismatch": "A part of the signed record was changed.",
-    "claimSignature.mismatch": "The signature does not fit what it signs.",
-    _UNTRUSTED: "Nobody here vouches for the signer.",
-    _EXPIRED: "The signer's certificate does not hold today, and no time-stamp "
-    "proves that it did when the file was signed.",
+    "claimSignature.mismatch": "The signature does not match the signed data.",
+    _UNTRUSTED: "The signer is not on the trusted list.",
+    _EXPIRED: "The signer's certificate is not valid today, and no time-stamp "
+    "proves that it was valid when the file was signed.",
     "timeStamp.mismatch": "The time-stamp belongs to another signature.",
 }
 

@@ -109,8 +109,8 @@ def sign(
         except _NoTimeStamp as error:
             if not without_time_stamp:
                 raise TrustError(
-                    f"The time-stamp authority {time_stamps} gave no time-stamp ({error}).",
-                    "Try again later, give another address, or allow signing without one.",
+                    f"The time-stamp authority {time_stamps} did not answer with a time-stamp ({error}).",
+                    "Try again later, use another URL, or allow signing without a time-stamp.",
                 ) from error
             stamped = False
             store = _sign(unsigned, temporary, kind, definition(False), signer, source, None)
@@ -120,9 +120,9 @@ def sign(
             found = read(temporary, aside, signer.anchor_pem)
             if found.state != "trusted" or found.facts != facts:
                 raise TrustError(
-                    f"The credentials just made for {signed} do not read back as they should: "
+                    f"The new credentials of {signed} do not read back correctly: "
                     f"{'; '.join(found.reasons) or found.state}.",
-                    "Try again; if it stays so, check the certificate and report the failure.",
+                    "Try again; if it fails again, check the certificate and report the error.",
                 )
     return Signed(signed, beside, len(store), stamped)
 
@@ -185,7 +185,7 @@ def _sign(
                 raise _NoTimeStamp(str(error)) from error
             raise TrustError(
                 f"{unsigned} cannot be signed ({error}).",
-                "Check that it is a whole film or picture of the kind that its name says.",
+                "Check that it is a complete film or picture of the type that its name says.",
             ) from error
     return store
 
@@ -210,7 +210,7 @@ def _builder(
                 except c2pa.C2paError as error:
                     raise TrustError(
                         f"The credentials of {source} cannot be carried over ({error}).",
-                        "Check that the file is whole.",
+                        "Check that the file is complete.",
                     ) from error
         yield builder
 
@@ -228,7 +228,7 @@ def _native(signer: ClaimSigner, time_stamps: str | None) -> c2pa.Signer:
         return c2pa.Signer.from_info(about)
     except c2pa.C2paError as error:
         raise TrustError(
-            f"Nothing can be signed with this certificate ({error}).",
+            f"This certificate cannot sign ({error}).",
             "Use an end certificate with digitalSignature and emailProtection.",
         ) from error
 
@@ -244,7 +244,7 @@ def _carried(source: Path, facts: Facts, signer: ClaimSigner) -> str | None:
     except c2pa.C2paError as error:
         raise TrustError(
             f"The credentials of {source} cannot be carried over ({error}).",
-            "Check that the file is whole.",
+            "Check that the file is complete.",
         ) from error
     return exclusions.carried_digest(store)
 
@@ -259,11 +259,11 @@ _PIXEL = bytes.fromhex(
 def _require_fresh(unsigned: Path, facts: Facts) -> None:
     if read(unsigned).state != "none":
         raise TrustError(
-            f"{unsigned} has credentials already.",
-            "Sign a film once, as it was joined; to change a signed film, use it as the source.",
+            f"{unsigned} already has credentials.",
+            "Sign a film only once; to change a signed film, use it as input.",
         )
     if files.sha256(unsigned) != facts.unsigned_sha256:
         raise TrustError(
             f"{unsigned} is not the file that the record was made for.",
-            "Make the film anew.",
+            "Convert the film again.",
         )

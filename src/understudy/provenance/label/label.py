@@ -77,17 +77,17 @@ def check_label(label: str, reason: str | None) -> str | None:
     if label != "none":
         if said:
             raise SettingsError(
-                f"A reason for having no label is given, but the label is `{label}`.",
-                "Leave the reason out, or set the label to none.",
+                f"A reason for leaving out the label is given, but the label is `{label}`.",
+                "Remove the reason, or set the label to none.",
             )
         return None
     letters = [letter for letter in said.casefold() if letter.isalpha()]
     if len(letters) < REASON_LETTERS or len(set(letters)) < DISTINCT_LETTERS:
-        given = f"{said!r} does not say why" if said else "no reason is given"
+        given = f"{said!r} is not a reason" if said else "none is given"
         raise SettingsError(
-            f"A film without a visible label needs a reason, and {given}.",
-            "Say why in a few words, for example that the label is put on in the final edit: the "
-            "reason goes into the signed record. Or leave the label on.",
+            f"A film without a visible label needs a reason, but {given}.",
+            "State the reason in a few words, for example that the final edit adds the label. The "
+            "reason is stored in the signed record. Or keep the label.",
         )
     return said
 
@@ -156,9 +156,9 @@ class Label:
         self.text, self.sentence = " ".join(text.split()), " ".join(sentence.split())
         if not any(letter.isalpha() for letter in self.text) or len(self.text) > LONGEST:
             raise SettingsError(
-                f"{self.text[:80]!r} is no label that can be read: a label has 1 to {LONGEST} "
-                "characters, letters among them.",
-                "Correct it, or leave the label's words as they are.",
+                f"{self.text[:80]!r} is not a valid label: a label has 1 to {LONGEST} "
+                "characters and contains letters.",
+                "Correct it, or use the standard label text.",
             )
         self.form: Form = "corner" if end is not None and end <= start else form
         self._start = start

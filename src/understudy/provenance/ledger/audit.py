@@ -37,7 +37,7 @@ def audited(log: Log, against: Sequence[str] = (), trusted: Trusted = NOTHING) -
         expected = sum(report.size >> level for level in range(report.size.bit_length()))
         findings = [*of_database, *report.findings]
         if log.number("SELECT count(*) FROM nodes") > expected:
-            findings.append(Finding("broken", "tree", "holds hashes of entries that are not there"))
+            findings.append(Finding("broken", "tree", "contains hashes of missing entries"))
         anchors, of_anchors = judged(
             log.database.execute("SELECT size, kind, proof FROM anchors").fetchall(),
             signed,
@@ -74,7 +74,7 @@ def judged(
             findings.append(Finding("broken", name, "the checkpoint was removed"))
             continue
         if proof is None:
-            findings.append(Finding("unknown", name, "waits until a service can be reached"))
+            findings.append(Finding("unknown", name, "pending until a service can be reached"))
             continue
         if not isinstance(proof, bytes):
             findings.append(Finding("broken", name, "the proof was changed"))

@@ -44,27 +44,27 @@ def database_errors(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _full(path)):
             raise StorageError(
-                f"There is no room left to write {path}.",
+                f"The disk is full; {path} cannot be written.",
                 "Free some disk space and run the same command again; finished work is kept.",
             ) from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise ProjectLocked(
-                f"Another process has been writing {path} for long.",
+                f"Timed out: another process is writing to {path}.",
                 "Wait until it has finished, then run the same command again.",
             ) from error
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
             raise StorageError(
-                f"{path} may not be written here ({error}).",
-                "Give yourself write permission, or name another folder in UNDERSTUDY_HOME.",
+                f"{path} is not writable ({error}).",
+                "Give yourself write permission, or set UNDERSTUDY_HOME to another folder.",
             ) from error
         if code == sqlite3.SQLITE_IOERR:
             raise StorageError(
-                f"There is no room left at {path}, or the disk failed ({error}).",
+                f"The disk with {path} is full or failed ({error}).",
                 "Free some space and check the disk, then run the same command again.",
             ) from error
         raise TrustError(
             f"The ledger {path} is damaged ({error}).",
-            "Put a copy back, or move it away to begin a new one.",
+            "Restore it from a backup, or move it to another place to start a new one.",
         ) from error
 
 
@@ -141,7 +141,7 @@ def _of_ours(database: sqlite3.Connection, path: Path) -> None:
     if version != _VERSION:
         raise TrustError(
             f"{path} is not a ledger that this version can read (version {version}).",
-            "Use the version that wrote it, or move it away to begin a new one.",
+            "Use the version that wrote it, or move it to another place to start a new one.",
         )
 
 
@@ -156,7 +156,7 @@ def unexpected(database: sqlite3.Connection) -> list[str]:
     return [
         *(text for text in problems if text != "ok"),
         *(
-            f"{kind} `{name}` is not as it was made"
+            f"{kind} `{name}` was changed"
             for kind, name, _ in sorted(found ^ meant, key=str)
         ),
     ]

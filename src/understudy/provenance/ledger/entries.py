@@ -63,13 +63,13 @@ def checked(kind: str, values: Mapping[str, Value]) -> dict[str, Value]:
         TrustError: a value that may be personal, or no such kind.
     """
     if kind not in KINDS:
-        raise TrustError(f"The ledger has no entries of the kind `{kind}`.", f"Use one of {KINDS}.")
+        raise TrustError(f"Unknown kind of ledger entry `{kind}`.", f"Use one of {KINDS}.")
     for name, value in values.items():
         if name in ("kind", "time") or not _FIELD.fullmatch(name) or not _allowed(value):
             raise TrustError(
-                f"`{name}` may not go into the ledger like this: only digests, numbers, times and "
-                "fixed words may.",
-                "Enter Ledger.digest(subject, text) in its place.",
+                f"`{name}` cannot be stored in the ledger like this: only digests, numbers, times and "
+                "fixed words are allowed.",
+                "Enter Ledger.digest(subject, text) instead.",
             )
     return {**values, "kind": kind}
 

@@ -90,8 +90,8 @@ def verify_export(
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TrustError(
-            f"{path} is not a ledger's export (line {number}: {error}).",
-            "Write it again: understudy ledger export FILE",
+            f"{path} is not an export of a ledger (line {number}: {error}).",
+            "Export it again: understudy ledger export FILE",
         ) from error
     report = examined(rows, sorted(signed, key=lambda one: str(one[0]).zfill(20)), against, key)
     findings = list(report.findings)

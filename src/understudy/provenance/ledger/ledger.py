@@ -127,8 +127,8 @@ class Ledger:
             new = keys.key_id(self._key().public_key())
             if tree.newest is None or tree.newest.key_id == new:
                 raise TrustError(
-                    "The ledger is signed with this installation's key already.",
-                    "Leave --new-key out.",
+                    "The ledger is already signed with this installation's key.",
+                    "Remove --new-key.",
                 )
             self._enter(tree, [checked("key", {"old": tree.newest.key_id, "new": new})])
             return self._signed(tree, self._clock())
@@ -170,7 +170,7 @@ class Ledger:
             raise TrustError(
                 f"The ledger was last signed by the key {tree.newest.key_id}; this installation's "
                 f"is {own}.",
-                f"Put the old key back to {self._log.home.keys / keys.OPERATOR}, or go on with "
+                f"Restore the old key to {self._log.home.keys / keys.OPERATOR}, or continue with "
                 "the new one: understudy ledger checkpoint --new-key",
             )
 

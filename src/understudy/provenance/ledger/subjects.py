@@ -79,13 +79,13 @@ def _keyed(path: Path, text: str) -> str:
         mode, key = path.stat().st_mode, path.read_bytes()
     except OSError as error:
         raise TrustError(
-            f"The key {path} cannot be read ({error.strerror}).", "Make it readable for yourself."
+            f"The key {path} cannot be read ({error.strerror}).", "Give yourself read permission."
         ) from error
     if mode & 0o077:
-        raise TrustError(f"Others than you may read the key {path}.", f"Run: chmod 600 {path}")
+        raise TrustError(f"Other users can read the key {path}.", f"Run: chmod 600 {path}")
     if len(key) != 32:
         raise TrustError(
             f"The key {path} is damaged.",
-            "Restore it from a copy; without it the digests made with it mean nothing.",
+            "Restore it from a backup; without it, its digests cannot be linked to a person.",
         )
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()

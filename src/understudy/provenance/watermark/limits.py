@@ -28,7 +28,7 @@ def unmarkable(path: Path, width: int, height: int) -> str | None:
     if suffix in COLOURLESS:
         return f"a {suffix.removeprefix('.').upper()} has too few colours for it"
     if suffix in WORDS:
-        return f"a {suffix} file holds no picture"
+        return f"a {suffix} file contains no picture"
     if min(width, height) < SMALLEST:
-        return f"pictures under {SMALLEST} pixels on the shorter side cannot hold it"
+        return f"pictures under {SMALLEST} pixels on the shorter side are too small for it"
     return None

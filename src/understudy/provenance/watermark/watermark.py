@@ -50,7 +50,7 @@ class Embedder:
     def __init__(self, width: int, height: int, record_id: int, strength: float = STRENGTH) -> None:
         if min(width, height) < SMALLEST:
             raise TrustError(
-                f"A picture of {width}x{height} pixels is too small for the invisible mark.",
+                f"A picture of {width}x{height} pixels is too small for the invisible watermark.",
                 f"Use pictures of at least {SMALLEST} pixels on the shorter side.",
             )
         self.width, self.height = width, height

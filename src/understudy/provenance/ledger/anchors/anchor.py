@@ -93,7 +93,7 @@ class Trusted:
         except (OSError, ValueError) as error:
             raise TrustError(
                 f"{path} cannot be read ({error}).",
-                "Give lines of a block's height and header in hex, or certificates as PEM.",
+                "Give lines with a block's height and header in hex, or certificates as PEM.",
             ) from error
         return cls(known, tuple(found))
 
@@ -115,4 +115,4 @@ class NoAnchor:
         return proof
 
     def verify(self, proof: bytes, digest: bytes) -> Verdict:
-        return Verdict("unknown", "Nobody outside says when this was there.")
+        return Verdict("unknown", "No outside service confirms when this existed.")

@@ -18,7 +18,7 @@ def make(kind: str, urls: Sequence[str]) -> Anchor:
         return TimeStampAuthority("".join(urls))
     if kind == NoAnchor.kind:
         return NoAnchor()
-    raise TrustError(f"There is no anchor of the kind {kind!r}.", "Use ots, rfc3161 or none.")
+    raise TrustError(f"Unknown kind of anchor {kind!r}.", "Use ots, rfc3161 or none.")
 
 
 def anchor_of(kind: str, trusted: Trusted) -> Anchor:

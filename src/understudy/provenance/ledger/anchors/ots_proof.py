@@ -65,7 +65,7 @@ class Stamp:
         elif operation == 0x03:
             message = hashlib.new("ripemd160", self.message, usedforsecurity=False).digest()
         else:
-            raise ValueError(f"operation {operation:#x} is not known")
+            raise ValueError(f"operation {operation:#x} is unknown")
         if len(message) > _LONGEST:
             raise ValueError("a message is too long")
         below = Stamp(message)
@@ -107,7 +107,7 @@ class Reader:
 
     def end(self) -> None:
         if self._at != len(self._data):
-            raise ValueError("there is more than belongs to it")
+            raise ValueError("there are extra bytes at its end")
 
 
 def _number(value: int) -> bytes:
@@ -160,7 +160,7 @@ def parsed(proof: bytes) -> Stamp:
     """Raises ValueError."""
     reader = Reader(proof[:LARGEST])
     if reader.take(len(_MAGIC)) != _MAGIC or reader.number() != 1 or reader.take(1)[0] != SHA256:
-        raise ValueError("it is no OpenTimestamps proof of a SHA-256")
+        raise ValueError("it is not an OpenTimestamps proof of a SHA-256")
     stamp = Stamp(reader.take(32))
     read_tree(reader, stamp)
     reader.end()
