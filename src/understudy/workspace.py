@@ -59,7 +59,7 @@ class Workspace:
         folder = folder.absolute()
         if (folder / MARKER).exists():
             raise ProjectError(
-                f"{folder} holds a project already.", "Use it as it is, or choose another folder."
+                f"{folder} already contains a project.", "Use it, or choose another folder."
             )
         if folder.exists() and not folder.is_dir():
             raise ProjectError(f"{folder} is a file.", "Choose another folder.")
@@ -69,7 +69,7 @@ class Workspace:
                     (folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ProjectError(
-                f"{folder} cannot be made ({error.strerror}).", "Choose another folder."
+                f"{folder} cannot be created ({error.strerror}).", "Choose another folder."
             ) from error
         files.write_bytes(folder / MARKER, template().encode())
         return cls.open(folder)
@@ -85,8 +85,8 @@ class Workspace:
         folder = folder.absolute()
         if not (folder / MARKER).is_file():
             raise ProjectError(
-                f"{folder} is not a project: it holds no {MARKER}.",
-                f"Make one with: understudy init {folder}",
+                f"{folder} is not a project: it has no {MARKER}.",
+                f"Create one: understudy init {folder}",
             )
         return cls(folder, load(folder / MARKER))
 
@@ -98,9 +98,9 @@ class Workspace:
             if (folder / MARKER).is_file():
                 return cls.open(folder)
         raise ProjectError(
-            f"There is no project in {start} or above it.",
+            f"There is no project in {start} or its parent folders.",
             "Go into a project folder, name one with --project DIR, "
-            "or make one with: understudy init DIR",
+            "or create one: understudy init DIR",
         )
 
     @property
@@ -153,13 +153,13 @@ class Workspace:
         removal = self.removed.get(name)
         if removal is not None and not removal.finished:
             raise UnknownPerson(
-                f"{name} is being removed from this project, which was cut short.",
-                f"Complete it: understudy person remove {name}",
+                f"The removal of {name} from this project was interrupted.",
+                f"Finish it: understudy person remove {name}",
             )
         if removal is not None and name not in self.people:
             raise UnknownPerson(
                 f"{name} was removed from this project on {removal.at:%Y-%m-%d}.",
-                f"Leave {name} out. Only with a new consent: understudy add {name} FILES...",
+                f"Do not use {name}, or give a new consent: understudy add {name} FILES...",
             )
 
     @property
@@ -172,7 +172,7 @@ class Workspace:
         folder = self.people_folder / check_name(name, "person")
         if name in _OF_TRACKS and not folder.exists():
             raise ProjectError(
-                f"`{name}` has a meaning of its own in tracks files and cannot name a person.",
+                f"`{name}` is a reserved word in tracks files and cannot name a person.",
                 "Choose another name.",
             )
         return Person(name, folder)
@@ -184,7 +184,7 @@ class Workspace:
             return self.place_of(name)
         raise UnknownPerson(
             f"There is no person `{name}` in {self.folder}.",
-            _choices(name, self.people, "Add somebody first: understudy add NAME FILES..."),
+            _choices(name, self.people, "Add a person first: understudy add NAME FILES..."),
         )
 
     def model_folder(self, name: str) -> Path:

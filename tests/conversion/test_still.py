@@ -335,7 +335,7 @@ def test_strangers_change_places_on_a_stated_footing_only(tmp_path: Path, two: P
     project = Project.create(tmp_path / "empty")
     with pytest.raises(ConsentError, match="face at the left"):
         project.swap_faces(two)
-    with pytest.raises(ConsentError, match="without a statement"):
+    with pytest.raises(ConsentError, match="there is no statement"):
         project.swap_faces(two, consent="granted")
     assert not list(project.renders_folder.iterdir())
     report = project.swap_faces(two, consent="synthetic")
@@ -386,7 +386,7 @@ def test_what_cannot_be_is_refused(project: Project, red: Path, two: Path, tmp_p
             {"face": red},
         ),
         (MediaError, "is the film", (two, "blue", "red", None, two), {"face": red}),
-        (SettingsError, "without a model", (two, "blue", "red", "duo"), {"face": red}),
+        (SettingsError, "cannot be combined", (two, "blue", "red", "duo"), {"face": red}),
         (SettingsError, "none of green", (two, "blue", "green", "warp"), {}),
         (SettingsError, "one person", (two, {"blue": "red", "red": "blue"}), {"face": red}),
         (SettingsError, "no photo", (two, "blue", "red", "warp"), {"consent": "self"}),

@@ -238,7 +238,7 @@ def test_a_read_only_project(words: tuple[str, ...], folder: Path, project: Path
         code, said = process(project, -1, *words)
     assert code == StorageError.exit_code, said
     told_plainly(said)
-    assert "may not be written" in said
+    assert "is not writable" in said
     assert results(project) == before
 
 
@@ -256,7 +256,7 @@ def test_a_read_only_home(begun: bool, folder: Path, project: Path, home: Path) 
         code, said = process(project, -1, *words)
     assert code == StorageError.exit_code, said
     told_plainly(said)
-    assert "may not be written" in said
+    assert "is not writable" in said
     assert str(home) in said
     assert results(project) == before
 

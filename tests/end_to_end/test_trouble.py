@@ -90,9 +90,9 @@ def ledger_edited(folder: Path) -> None:
         (clock_behind, "this computer's clock says", "Set the clock right"),
         (certificate_missing, "No certificate can be read", "restore it from a copy"),
         (key_missing, "cannot be read", "estore it from a copy"),
-        (key_for_everybody, "Others than you may read", "chmod 600"),
+        (key_for_everybody, "Other users can read", "chmod 600"),
         (operator_key_lost, "was last signed by the key", "checkpoint --new-key"),
-        (ledger_edited, "no checkpoint that can be read", "ledger audit"),
+        (ledger_edited, "not a readable checkpoint", "ledger audit"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

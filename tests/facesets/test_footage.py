@@ -104,7 +104,7 @@ def test_folders_are_walked(project: Project, source: Path) -> None:
         ("b.mkv", "video"),
         ("a.png", "picture"),
     ]
-    assert report.passed_over == {"no film or picture (.txt)": 1}
+    assert report.passed_over == {"not a video or image (.txt)": 1}
     assert report.added[1].facts == {
         "container": "images",
         "codec": "png",
@@ -345,7 +345,7 @@ def test_a_read_only_project_is_said_to_be_one(project: Project, source: Path) -
         check=False,
     )
     assert done.returncode == StorageError.exit_code, done.stderr
-    assert "may not be written" in done.stdout
+    assert "is not writable" in done.stdout
     assert sorted(project.folder.rglob("*")) == before
 
 

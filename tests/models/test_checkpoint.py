@@ -228,7 +228,7 @@ def test_a_full_disk_leaves_the_checkpoints_as_they_were(tmp_path: Path) -> None
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
     try:
-        with pytest.raises(StorageError, match="no room left") as caught:
+        with pytest.raises(StorageError, match="disk is full") as caught:
             save(tmp_path, 2, snapshot(2))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

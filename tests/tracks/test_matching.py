@@ -111,14 +111,14 @@ def test_words_say_who_goes_and_who_comes() -> None:
 @pytest.mark.parametrize(
     ("words", "with_", "match"),
     [
-        (["ben"], None, "Nobody is named to take the place of ben"),
-        (["ben=ada", "ben=eva"], None, "replaced twice, by ada and by eva"),
-        (["ben="], None, "does not say who by whom"),
-        (["=ada"], None, "does not say who by whom"),
-        (["ben=ada"], "eva", "goes with no --replace"),
-        (["ben=ben"], None, "cannot take the place"),
-        (["ben=any"], None, "cannot take the place"),
-        ([], None, "Nobody is to be replaced"),
+        (["ben"], None, "No source is named for the target ben"),
+        (["ben=ada", "ben=eva"], None, "two sources, ada and eva"),
+        (["ben="], None, "is not TARGET=SOURCE"),
+        (["=ada"], None, "is not TARGET=SOURCE"),
+        (["ben=ada"], "eva", "so --with ada is not used"),
+        (["ben=ben"], None, "ben cannot replace ben"),
+        (["ben=any"], None, "cannot be the source"),
+        ([], None, "--replace is missing"),
     ],
 )
 def test_words_that_do_not_are_refused(words: list[str], with_: str | None, match: str) -> None:
@@ -142,7 +142,7 @@ def test_nobody_is_in_two_places_at_once() -> None:
     matches = match_tracks(tracks, PEOPLE, ["ada"], 0.6, together=[(0, 1)])
     assert [match.as_ for match in matches] == [None, "ada", "ada"]
     assert [match.doubt for match in matches] == ["taken", None, None]
-    assert "track 0 looks like ada, who is in view elsewhere" in summary(
+    assert "track 0 looks like ada, who is elsewhere in the picture" in summary(
         matches, {"ada": "eva"}, "film.mp4"
     )
     everybody = match_tracks(tracks, PEOPLE, ["ada", "any"], 0.6, together=[(0, 1)])
@@ -164,7 +164,7 @@ def test_somebody_a_little_like_a_person_who_is_surely_there_stays() -> None:
     matches = match_tracks(tracks, {"ada": PEOPLE["ada"]}, ["ada"], 0.6)
     assert [match.as_ for match in matches] == ["ada", None, "ada"]
     assert [match.doubt for match in matches] == [None, "unlike", None]
-    assert "track 1 is somewhat like ada, but others are far more so" in summary(
+    assert "track 1 is a little like ada, but others are more similar" in summary(
         matches, {"ada": "eva"}, "film.mp4"
     )
     everybody = match_tracks(tracks, {"ada": PEOPLE["ada"]}, ["ada", "any"], 0.6)
@@ -197,7 +197,7 @@ def test_what_would_only_flash_stays() -> None:
     assert [match.as_ for match in matches] == ["any", None]
     assert "1 too brief" in summary(matches, {"any": "ada"}, "film.mp4")
     seen = match_tracks([track(0, identity(0.9, 0))], PEOPLE, ["ada"], 0.6, brief=[0])
-    with pytest.raises(FacesError, match=r"ada shows too briefly .* in track 0"):
+    with pytest.raises(FacesError, match=r"ada is visible too briefly .* in track 0"):
         require_match(seen, ["ada"], 0.6, "film.mp4")
 
 

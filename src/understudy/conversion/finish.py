@@ -306,8 +306,5 @@ def source_notes(film: Path) -> list[str]:
     found = credentials.check_source(film, anchors(Home.from_environment()))
     if found.state in ("tampered", "damaged"):
         because = f" ({found.reasons[0].rstrip('.')})" if found.reasons else ""
-        return [
-            f"{film.name} was changed after it was signed{because}. The output records "
-            "this."
-        ]
+        return [f"{film.name} was changed after it was signed{because}. The output records this."]
     return []

@@ -122,7 +122,7 @@ class Lack:
         frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
         verb = "falls" if self.frames == 1 else "fall"
         return (
-            f"{self.what}: {frames} of {film} {verb} back to the network's face "
+            f"{self.what}: {frames} of {film} {verb} back to the drawn face "
             f"(first at {self.first:.1f} s)"
         )
 

@@ -149,9 +149,7 @@ def check(target: Target, film: Path) -> None:
     _check_lengths(target)
     for path in target.outputs.values():
         if path.exists() and film.exists() and path.samefile(film):
-            raise MediaError(
-                f"{path} is the film to convert.", "Choose another --output."
-            )
+            raise MediaError(f"{path} is the film to convert.", "Choose another --output.")
         if path.is_dir():
             raise MediaError(f"{path} is a folder.", "Add a file name to --output.")
     if target.record.exists() and target.key() is None:

@@ -173,7 +173,7 @@ def _numbers(swap: Measured) -> list[Item]:
                     ["SSIM", *(number(each.ssim, 3) for each in pairs)],
                 ],
                 "Means over the frames. SSIM on luma, 11x11 Gaussian window; 1 is identical. Both "
-                "reward blur: a smooth mean face scores better than a sharp one that is a pixel off.",
+                "reward blur: a smooth mean face scores better than a sharp one a pixel off.",
             )
         )
     rows = [

@@ -329,9 +329,7 @@ def _verdict_of_swap(scores: SwapScores, with_: str, replace: str | None) -> lis
         said.append(_steadiness(ratio))
     lost = scores.faces - scores.both
     if scores.faces and lost / scores.faces > LOST:
-        said.append(
-            ("bad", f"In {lost} of {scores.faces} frames no face is found in the swap.")
-        )
+        said.append(("bad", f"In {lost} of {scores.faces} frames no face is found in the swap."))
     if not scores.faces:
         said.append(("bad", "The target's face was not found in any measured frame."))
     return said

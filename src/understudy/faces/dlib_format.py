@@ -197,7 +197,7 @@ def read_dlib(path: Path) -> DlibWeights:
     Nothing in the file is executed; sizes are checked before memory is taken. Raises
     WeightsError when the file is damaged or holds another network.
     """
-    remedy = "Delete the file and run the same command again to fetch it anew."
+    remedy = "Delete the file and run the same command again to download it."
     try:
         return _parse(path.read_bytes())
     except OSError as error:

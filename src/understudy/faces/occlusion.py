@@ -113,7 +113,7 @@ def read(path: Path) -> tuple[OcclusionNet, dict[str, Any]]:
     def unfit(why: str) -> WeightsError:
         return WeightsError(
             f"The network {path} cannot be used: {why}.",
-            "Install understudy anew.",
+            "Reinstall understudy.",
         )
 
     tensors, about = quantized_weights.read(path, "occlusion", SCHEMA, unfit)

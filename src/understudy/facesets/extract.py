@@ -117,7 +117,7 @@ def extract(
                 digest = film_hash(film, project.cache_folder)
             except MediaError as error:
                 # What was made of it before stays; anew it is not looked at.
-                notes.append(f"{film.name} was left out. {error}")
+                notes.append(f"{film.name} was skipped. {error}")
                 listed = {entry.file: entry.sha256 for entry in place.index()}
                 digest = listed[film.name]
             wanted.setdefault(digest, film)
@@ -174,7 +174,7 @@ def _earlier(folder: Path, notes: list[str]) -> Faceset | None:
     try:
         return Faceset.open(folder)
     except ProjectError as error:
-        notes.append(f"{error.problem} It is made anew.")
+        notes.append(f"{error.problem} It is made again.")
         return None
 
 
@@ -222,7 +222,7 @@ def _look_through(
                     )
                 crop_missing(path, found, crops, settings, progress)
         except MediaError as error:
-            notes.append(f"{path.name} was left out. {error}")
+            notes.append(f"{path.name} was skipped. {error}")
             continue
         notes += found.damage
         films.append(Film(path.name, sha256, found, crops, settings))
@@ -240,15 +240,15 @@ def _remarks(
     notes = [f"{person} was not found in {film.name}." for film in films if not chosen[film.sha256]]
     for other in others:
         films_seen = sorted({name for name, _ in other.shots})
-        what = "Somebody else" if other.measured else "Somebody who could not be recognised"
+        what = "Another person" if other.measured else "A person who could not be recognised"
         notes.append(
             f"{what} was seen in {', '.join(films_seen[:3])}"
             f"{' and other films' if len(films_seen) > 3 else ''} "
-            f"({other.tracks} tracks, {other.faces} faces) and left out."
+            f"({other.tracks} tracks, {other.faces} faces) and skipped."
         )
     if len(now) < USEFUL:
         notes.append(
-            f"There are only {len(now)} faces of {person}; add footage until there are some "
+            f"There are only {len(now)} faces of {person}; add footage until there are several "
             "hundreds, with different views, light and expressions."
         )
     return notes

@@ -153,7 +153,7 @@ class Faceset:
         if notes.get("schema_version") != SCHEMA_VERSION:
             raise ProjectError(
                 f"{path} was written by another version (schema {notes.get('schema_version')}).",
-                f"Remove {path} and run `understudy extract` again.",
+                f"Delete {path} and run `understudy extract` again.",
             )
         table = parquet.read(path)
         there = _sizes(folder / IMAGES_NAME)

@@ -137,7 +137,7 @@ def add(
     if not run.added and not run.already and sources:
         raise MediaError(
             f"No film or picture was found in {', '.join(map(str, sources))}.",
-            "Name files, or folders that hold some.",
+            "Name files, or folders that contain some.",
         )
     return AddReport(
         person, record.footing, tuple(run.added), tuple(run.already), tuple(refused), passed_over
@@ -253,7 +253,7 @@ def declaration(record: Consent) -> str:
     else:
         said = f"{record.person} is an adult and agreed, as the statement shows"
     return (
-        f"By this you declare: {said}. It is signed with the key of this installation; read it "
+        f"You declare: {said}. This is signed with the key of this installation; read it "
         f"with: understudy consent show {record.person}"
     )
 
@@ -334,7 +334,7 @@ def expand(
             shown = sorted(name for name in folders if not name.startswith("."))
             folders[:] = [name for name in shown if not Path(folder, name).is_symlink()]
             if linked := len(shown) - len(folders):
-                passed_over["a link to a folder"] += linked
+                passed_over["link to a folder"] += linked
             for name in sorted(name for name in names if not name.startswith(".")):
                 left = why_not(path := Path(folder, name))
                 if left is None:
@@ -352,17 +352,17 @@ def why_not(path: Path) -> str | None:
     try:
         kind = kind_of(path)
     except MediaError:
-        return "a file that cannot be read"
+        return "unreadable file"
     if kind.what in ("picture", "animation", "film"):
         return None
     if kind.what == "raw":
-        return f"a camera's raw data ({kind.name}): export it as JPEG or TIFF first"
+        return f"raw camera file ({kind.name}): export it as JPEG or TIFF first"
     if kind.what == "unread":
-        return f"{kind.name}, which cannot be read here: save it as PNG or JPEG first"
+        return f"{kind.name} file (not supported): save it as PNG or JPEG first"
     if kind.what == "sound":
-        return "sound without pictures"
+        return "sound file without pictures"
     suffix = plain(path.suffix.lower())[:16]
-    return f"no film or picture ({suffix})" if suffix else "no film or picture"
+    return f"not a video or image ({suffix})" if suffix else "not a video or image"
 
 
 def _examine(path: Path) -> tuple[Literal["video", "picture"], dict[str, Any]]:

@@ -142,9 +142,9 @@ def check_one_person(name: str, faceset: Faceset, same_person: float) -> None:
     rest = f" and {len(worst) - 3} more" if len(worst) > 3 else ""
     raise ConsentError(
         f"The faceset of {name} shows more than one person: {strays} of {int(sum(weights))} faces "
-        f"are unlike the others, in {', '.join(worst[:3])}{rest}. The consent is that of {name} "
-        "alone.",
-        f"Look into {faceset.folder}, delete the pictures of others, or take that footage out and "
-        f"run `understudy extract {name}`; if it is {name} all the same, raise "
+        f"are unlike the others, in {', '.join(worst[:3])}{rest}. The consent covers {name}"
+        " only.",
+        f"Look into {faceset.folder}, delete pictures of other people, or remove that footage and "
+        f"run `understudy extract {name}`; if it does show {name}, raise "
         "`extract.same_person`.",
     )

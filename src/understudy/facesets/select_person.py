@@ -133,7 +133,7 @@ def whose(
         )
     elif not seen:
         raise FacesError(
-            "No face in the footage is large or clear enough to tell who it is.",
+            "No face in the footage is large or clear enough to be recognised.",
             "Add footage in which the face is larger.",
         )
     offset = int(reference)

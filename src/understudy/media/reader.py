@@ -163,7 +163,7 @@ class VideoReader:
         if resized:
             self.damage.append(
                 f"{self.path.name}: {resized} of {len(pages)} pictures have another size and were "
-                f"resized to {size[0]}x{size[1]}, the size of the first."
+                f"resized to {size[0]}x{size[1]}, as the first."
             )
 
     def _film(self) -> Iterator[Frame]:

@@ -226,9 +226,7 @@ def check_size(network: type[SwapModel], size: int) -> None:
 def network_class(network: str) -> type[SwapModel]:
     """The class of a network by its name. Raises UnknownModel."""
     if network not in NETWORKS:
-        raise UnknownModel(
-            f"Unknown network `{network}`.", f"Choose one of {', '.join(NETWORKS)}."
-        )
+        raise UnknownModel(f"Unknown network `{network}`.", f"Choose one of {', '.join(NETWORKS)}.")
     module, name = NETWORKS[network]
     found: type[SwapModel] = getattr(importlib.import_module(module), name)
     return found

@@ -98,9 +98,7 @@ def import_record(
                 "Give the unchanged original with --statement FILE.",
             )
     elif statement is not None:
-        raise ConsentError(
-            f"The consent in {file} names no evidence.", "Remove --statement."
-        )
+        raise ConsentError(f"The consent in {file} names no evidence.", "Remove --statement.")
     return put(place, record, statement, replace)
 
 

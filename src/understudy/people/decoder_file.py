@@ -117,9 +117,7 @@ def read(path: Path) -> Decoder:
     label = _label(path, metadata.get(_KEY))
     weights = {name: value for name, value in tensors.items() if not is_part(name)}
     if digest(weights) != label.weights_sha256:
-        raise CheckpointError(
-            f"{path} is damaged: its weights were changed.", _AGAIN
-        )
+        raise CheckpointError(f"{path} is damaged: its weights were changed.", _AGAIN)
     parts = {name: value for name, value in tensors.items() if is_part(name)}
     return Decoder(label, weights, _gallery(path, label, parts))
 
@@ -138,9 +136,7 @@ def _gallery(path: Path, label: Label, parts: Mapping[str, Tensor]) -> Gallery |
         raise CheckpointError(error.problem, _AGAIN) from error
     # Other tensors with such names would not be in the hash.
     if gallery.sha256 != label.gallery_sha256 or gallery.tensors().keys() != parts.keys():
-        raise CheckpointError(
-            f"{path} is damaged: its gallery was changed.", _AGAIN
-        )
+        raise CheckpointError(f"{path} is damaged: its gallery was changed.", _AGAIN)
     return gallery
 
 

@@ -99,9 +99,7 @@ def check_revocation(project: Workspace, file: Path, *, key: str | None = None) 
     on_file = project.place_of(record.person).consent
     if on_file is None:
         return record
-    without = (
-        f"To withdraw the consent on file anyway: understudy consent revoke {record.person}"
-    )
+    without = f"To withdraw the consent on file anyway: understudy consent revoke {record.person}"
     if on_file.payload != record.payload:
         raise ConsentError(
             f"{file} withdraws another consent of {record.person} than the one on file.", without

@@ -118,7 +118,7 @@ def _summary(record: ModelRecord) -> str:
     consents = f"with {count or 'no'} consent {'record' if count == 1 else 'records'}"
     what = {
         "training": f"It is part of the model {record.model}, which this installation trained",
-        "import": f"It is part of the model {record.model}, into which this installation imported a "
+        "import": f"It is part of the model {record.model}, into which this installation took a "
         "person",
         "base": f"It is a base that this installation trained as {record.model}",
         "network": f"It draws one person of the model {record.model}, and this installation "

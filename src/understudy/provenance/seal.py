@@ -279,9 +279,9 @@ def _notes(
     if unmarked is not None:
         told.append(f"{name} has no invisible watermark: {unmarked}. Its record says so.")
     if state == "weak":
-        told.append(f"The invisible watermark of {name} could not be read back; its record says so.")
+        told.append(f"The watermark of {name} could not be read back; its record says so.")
     if settings.time_stamps and not signed.stamped:
-        told.append(f"{settings.time_stamps} gave no time-stamp; it was signed without one.")
+        told.append(f"{settings.time_stamps} sent no time-stamp; signed without one.")
     return tuple(told)
 
 
@@ -292,12 +292,12 @@ def together(outputs: Mapping[str, Sealed]) -> list[str]:
     beside = [name for name, one in outputs.items() if one.sidecar is not None]
     if len(beside) == 1:
         told.append(
-            f"{beside[0]}{credentials.SIDECAR} contains the credentials of {beside[0]}, because this "
+            f"{beside[0]}{credentials.SIDECAR} has the credentials of {beside[0]}, because this "
             "type of file cannot: keep both together."
         )
     elif beside:
         told.append(
-            f"{', '.join(beside)} cannot contain their credentials. These are next to each, in a file "
+            f"{', '.join(beside)} cannot contain their credentials. They are next to it, in a file "
             f"of the same name with {credentials.SIDECAR}. Keep them together."
         )
     return told

@@ -184,10 +184,10 @@ class Consent(BaseModel):
             raise ValueError("it covers no purpose or no role")
         begin = self.valid_from or self.stated_at
         if self.schema_version == 2 and self.expires_at is not None and self.expires_at <= begin:
-            raise ValueError("it ends before it begins")
+            raise ValueError("it ends before it starts")
         told = (self.schema_version, self.footing, self.stated_by)
         if told == (2, "granted", "operator") and self.statement is None:
-            raise ValueError("somebody granted it, and there is no evidence")
+            raise ValueError("its basis is granted, but there is no evidence")
         return self
 
     @model_serializer(mode="wrap")
@@ -267,15 +267,15 @@ def read(path: Path) -> Consent | None:
             data = file.read(LONGEST + 1)
         if len(data) > LONGEST:
             raise ConsentError(
-                f"{path} is too long to be a consent record.", "Give the record itself."
+                f"{path} is too long for a consent record.", "Give the record itself."
             )
         return Consent.model_validate_json(data)
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
         raise ConsentError(
-            f"{path} is not a consent record that can be read ({why(error)}).",
-            "Restore it from a copy, or remove it and state the consent again with "
+            f"{path} is not a readable consent record ({why(error)}).",
+            "Restore it from a backup, or delete it and state the consent again with "
             "`understudy add`.",
         ) from error
 

@@ -45,7 +45,7 @@ def read(path: Path) -> dict[str, Removal]:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ProjectError(
             f"{path} is damaged: {where}: {first['msg']}.",
-            "Restore it from a copy; it says who was removed from this project.",
+            "Restore it from a backup; it lists the people removed from this project.",
         ) from error
 
 

@@ -81,17 +81,17 @@ def check_swaps(swaps: Mapping[str, str]) -> None:
     """Raises SettingsError when `swaps` (who goes: who comes) are none, or no swaps."""
     if not swaps:
         raise SettingsError(
-            "Nobody is to be replaced: --replace is missing.",
-            "Say who by whom, once for each: --replace ben=ada; or give a photo with --face.",
+            "--replace is missing.",
+            "Name each target and source: --replace ben=ada; or give a photo with --face.",
         )
     for goes, comes in swaps.items():
         if goes == comes:
             raise SettingsError(
-                f"{comes} cannot take the place of {goes}.", "Name two people, or --replace any."
+                f"{comes} cannot replace {goes}.", "Name two people, or use --replace any."
             )
         if comes == EVERYBODY:
             raise SettingsError(
-                f"`{EVERYBODY}` cannot take the place of {goes}.", "Name one person to come."
+                f"`{EVERYBODY}` cannot be the source for {goes}.", "Name one person as the source."
             )
 
 
@@ -118,22 +118,22 @@ def parse_swaps(
         if not pair:
             if with_ is None:
                 raise SettingsError(
-                    f"Nobody is named to take the place of {goes}.",
+                    f"No source is named for the target {goes}.",
                     f"Write --replace {goes}=PERSON, or add --with PERSON.",
                 )
             comes, idle = with_, False
         if not goes or not comes:
-            raise SettingsError(f"`{word}` does not say who by whom.", "Write it as ben=ada.")
+            raise SettingsError(f"`{word}` is not TARGET=SOURCE.", "Write for example ben=ada.")
         if swaps.get(goes, comes) != comes:
             raise SettingsError(
-                f"{goes} is to be replaced twice, by {swaps[goes]} and by {comes}.",
-                "Name each person to replace once.",
+                f"The target {goes} has two sources, {swaps[goes]} and {comes}.",
+                "Name each target once.",
             )
         swaps[goes] = comes
     if idle and swaps:
         raise SettingsError(
-            f"--with {with_} goes with no --replace; each names its own person.",
-            "Leave --with out.",
+            f"Every --replace already names its source, so --with {with_} is not used.",
+            "Remove --with.",
         )
     check_swaps(swaps)
     return swaps
@@ -295,12 +295,12 @@ def require_match(
     if missing := [name for name in named(replace) if name not in found]:
         nearest = "; ".join(_nearest(matches, name, same_person) for name in missing)
         rest = [name for name in replace if name not in missing]
-        leave = f", or leave {' and '.join(missing)} out" if rest else ""
+        leave = f", remove {' and '.join(missing)} from the command" if rest else ""
         raise FacesError(
             f"{' and '.join(missing)} {'were' if len(missing) > 1 else 'was'} not found in "
             f"{film}: {nearest}.",
-            f"Take --replace any to replace every face, a larger --same-person{leave}, or say who "
-            f"is who: understudy tracks {film}",
+            f"Use --replace any to replace every face, a larger --same-person{leave}, or assign "
+            f"the tracks yourself: understudy tracks {film}",
         )
 
 
@@ -309,14 +309,14 @@ def _nearest(matches: Sequence[Match], name: str, same_person: float) -> str:
     near = [m for m in matches if m.person == name and m.distance is not None]
     brief = [m.track for m in near if m.doubt == "brief" and (m.distance or 0) <= same_person]
     if brief:
-        return f"{name} shows too briefly to be replaced without a flash, in track {brief[0]}"
+        return f"{name} is visible too briefly to be replaced without flicker, in track {brief[0]}"
     if near:
         distances = sorted(m.distance for m in near if m.distance is not None)
         shown = ", ".join(f"{distance:.2f}" for distance in distances[:5])
         return f"nearest distances to {name} {shown}, limit {same_person:.2f}"
     others = sorted({m.person for m in matches if m.person is not None})
     if others:
-        return f"its faces are nearer to {', '.join(others)}"
+        return f"its faces are closer to {', '.join(others)}"
     return "no face in it was large or clear enough to measure"
 
 
@@ -331,7 +331,7 @@ def summary(matches: Sequence[Match], swaps: Mapping[str, str], film: str) -> st
         if goes.startswith(ORDERED):
             parts.append(f"{tracks} of the tracks file by {comes}")
         elif goes == EVERYBODY:
-            parts.append(f"{tracks}, whoever they show, by {comes}")
+            parts.append(f"{tracks}, any person, by {comes}")
         else:
             reach = [match.distance for match in own if match.distance is not None]
             parts.append(
@@ -342,11 +342,11 @@ def summary(matches: Sequence[Match], swaps: Mapping[str, str], film: str) -> st
     others = sorted({m.person for m in left if m.person is not None and m.person not in swaps})
     unmeasured = sum(match.distance is None for match in left)
     if others:
-        text += f"; nearer to others: {', '.join(others)}"
+        text += f"; closer to others: {', '.join(others)}"
     if unmeasured:
         text += f"; {unmeasured} too small or short to measure"
     if brief := sum(match.doubt == "brief" for match in matches):
-        text += f"; {brief} too brief to replace without a flash"
+        text += f"; {brief} too brief to replace without flicker"
     if told := [doubtful(match) for match in matches if match.doubt in _TOLD]:
         text += f"; uncertain: {', '.join(told)} (`understudy tracks` shows and corrects this)"
     return f"{text}."
@@ -357,7 +357,7 @@ def doubtful(match: Match) -> str:
     if match.doubt == "close":
         return f"track {match.track} could be {match.person} or {match.second}"
     if match.doubt == "taken":
-        return f"track {match.track} looks like {match.person}, who is in view elsewhere"
+        return f"track {match.track} looks like {match.person}, who is elsewhere in the picture"
     if match.doubt == "unlike":
-        return f"track {match.track} is somewhat like {match.person}, but others are far more so"
+        return f"track {match.track} is a little like {match.person}, but others are more similar"
     return f"track {match.track} is brief"

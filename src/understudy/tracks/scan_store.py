@@ -134,7 +134,7 @@ def frame_rows(notes: dict[str, Any]) -> list[FrameRow]:
         return [FrameRow(index, Fraction(*time), shot, ()) for index, time, shot in parts]
     except (KeyError, TypeError, ValueError) as error:
         raise parquet.DamagedTable(
-            f"A chunk of a scan is of another kind ({error}).", "Run the same command again."
+            f"A chunk of a scan has the wrong type ({error}).", "Run the same command again."
         ) from error
 
 
@@ -224,7 +224,7 @@ class Scan:
         meta = files.read_json(folder / "meta.json")
         if not isinstance(meta, dict) or meta.get("schema_version") != SCHEMA_VERSION:
             raise ProjectError(
-                f"The scan in {folder} was made by another version.", "Remove that folder."
+                f"The scan in {folder} was made by another version.", "Delete that folder."
             )
         for name, size in meta["files"].items():
             path = folder / name

@@ -35,8 +35,8 @@ def check_decoders(network: type[SwapModel]) -> None:
     """Raises SettingsError when people have no decoders of their own in `network`."""
     if not network.swaps:
         raise SettingsError(
-            f"An `{network.network}` has one decoder for everybody; nobody can come or go.",
-            "Take a model of a network that swaps, for example swift.",
+            f"An `{network.network}` has one decoder for all people; none can be added or removed.",
+            "Use a model with a network that swaps, for example swift.",
         )
 
 

@@ -170,25 +170,25 @@ def read_base(path: Path) -> Base:
     def unfit(why: str) -> CheckpointError:
         return CheckpointError(
             f"The base {path} cannot be used: {why}.",
-            "Name a file that understudy pretrain made, or train with --base none.",
+            "Give a file that `understudy pretrain` made, or train with --base none.",
         )
 
     tensors, about = read(path, "base", SCHEMA, unfit)
     if about.get("network") != Swift.network:
-        raise unfit("it is no base of swift")
+        raise unfit("it is not a base for swift")
     digest = files.sha256(path)
     names = tuple(about.get("readings", ()))
     beside = [KNOWN + key for key in ("mean", "directions")]
     beside += [READ + key for key in READINGS] if names else []
     if any(name not in tensors for name in beside):
-        raise unfit("it does not say which faces it knows, or what it reads from them")
+        raise unfit("the statistics of its training faces or its readings are missing")
     told = {name.partition(".")[2]: tensors.pop(name) for name in beside}
     try:
         with torch.random.fork_rng(devices=[]):
             model = Swift(about["size"], MEAN)
         model.load_state_dict(restored(tensors))
     except (KeyError, TypeError, RuntimeError, SettingsError) as error:
-        raise unfit("it does not fit this version's networks") from error
+        raise unfit("it is incompatible with this version's networks") from error
     model = model.eval().requires_grad_(False)
     known = Known(told.pop("mean"), told.pop("directions"))
     readings = Readings(names, **told) if names else None

@@ -57,8 +57,8 @@ def outlook(history: Sequence[tuple[float, float]], minutes: float) -> Outlook:
             points[-1][1] if points else None,
             None,
             minutes,
-            f"Too early to say whether it is still improving: {len(points)} of the {ENOUGH} "
-            "measurements that are needed.",
+            f"Too early to tell whether it is still improving: {len(points)} of the {ENOUGH} "
+            "measurements needed.",
         )
     late = points[-max(ENOUGH, math.ceil(len(points) / 2)) :]
     t, y = np.array(late, float).T
@@ -79,7 +79,7 @@ def outlook(history: Sequence[tuple[float, float]], minutes: float) -> Outlook:
     if seen < -max(2 * error, WORTHWHILE):
         text = (
             f"It is getting worse (held-out SSIM {y[0]:.3f} -> {y[-1]:.3f}); more time will "
-            "not help. More varied footage would."
+            "not help, but more varied footage would."
         )
         return Outlook(False, now, gain, minutes, text)
     improving = gain > max(WORTHWHILE, error / 2)
@@ -90,7 +90,7 @@ def outlook(history: Sequence[tuple[float, float]], minutes: float) -> Outlook:
         )
     else:
         text = (
-            f"Hardly improving any more: {_span(minutes)} more would likely change the held-out "
+            f"It hardly improves any more: {_span(minutes)} more would likely change the held-out "
             f"SSIM of {now:.3f} by less than {max(WORTHWHILE, abs(gain), error / 2):.3f}."
         )
     return Outlook(improving, now, gain, minutes, text)

@@ -71,7 +71,7 @@ def gallery_of(
     rows = np.arange(len(faceset)) if rows is None else rows
     if not len(rows):
         raise FacesError(
-            f"The faceset in {faceset.folder} has no face that a gallery can be made of.",
+            f"The faceset in {faceset.folder} has no face suitable for a gallery.",
             "Add more footage of the person and run `understudy extract` again.",
         )
     meshes = _meshes(faceset)

@@ -79,9 +79,9 @@ def strangers(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
         far = base.distance(some)
         if far > UNFAMILIAR:
             found.append(
-                f"The faces of {person} are unlike those that the base knows (distance {far:.1f}; "
-                f"up to {UNFAMILIAR} is usual): it helps less with them, so its encoder learns as "
-                "quickly as the decoders, and each decoder for itself."
+                f"{person}'s faces are far from those the base was trained on (distance {far:.1f}; "
+                f"up to {UNFAMILIAR} is usual), so the base helps less: its encoder learns as "
+                "quickly as the decoders, and each decoder on its own."
             )
     return found
 
@@ -118,7 +118,7 @@ def lacks(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
                 missing.append(above)
         if missing:
             found.append(
-                f"The footage of {person} hardly shows {', '.join(missing)}; more footage with it "
-                "makes swaps better there."
+                f"The footage of {person} hardly shows {', '.join(missing)}; more such footage "
+                "improves these swaps."
             )
     return found

@@ -43,13 +43,13 @@ class _File(BaseModel):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.schema_version != 1:
-            raise ValueError(f"schema {self.schema_version} is not known here")
+            raise ValueError(f"schema {self.schema_version} is unknown")
         if not self.names or len(set(self.names)) != len(self.names):
-            raise ValueError("every trait needs a name of its own")
+            raise ValueError("every trait needs a different name")
         if len(self.names) > MOST:
-            raise ValueError(f"there are {len(self.names)} traits, {MOST} are the most")
+            raise ValueError(f"there are {len(self.names)} traits, but at most {MOST} are allowed")
         if strange := [name for name in self.turning if name not in self.names]:
-            raise ValueError(f"`turning` names {strange[0]}, which is no trait here")
+            raise ValueError(f"`turning` names {strange[0]}, which is not a trait")
         for person, rows in self.people.items():
             for number, row in enumerate(rows):
                 if len(row) != len(self.names) or not all(map(math.isfinite, row)):
@@ -111,8 +111,8 @@ def read_labels(path: Path) -> Labels:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][:3]) or "the file"
         raise SettingsError(
-            f"{path} does not hold labels: {where}: {first['msg']}.",
-            "Correct it, or leave --labels out.",
+            f"{path} is not a file with labels: {where}: {first['msg']}.",
+            "Correct it, or remove --labels.",
         ) from error
     width = len(found.names)
     people = {

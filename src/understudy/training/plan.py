@@ -89,7 +89,7 @@ def plan(
         if len(faceset) < MIN_FACES:
             raise FacesError(
                 f"{person} has {len(faceset)} faces; training needs at least {MIN_FACES} of each "
-                "person, and some hundred to be good.",
+                "person, and a few hundred for good results.",
                 f"Add more footage of {person} and extract it: understudy add {person} FILES...",
             )
     devices.choose_device(settings.device)
@@ -107,7 +107,7 @@ def _base(course: Course, settings: TrainSettings) -> Base | None:
     if network_class(course.network) is not Swift or course.size != base.model.size:
         raise SettingsError(
             f"The base {settings.base} is for swift at {base.model.size} px; {course.network} at "
-            f"{course.size} px cannot begin with it.",
+            f"{course.size} px cannot start with it.",
             f"Train swift with --size {base.model.size}, or with --base none.",
         )
     return base
@@ -116,8 +116,8 @@ def _base(course: Course, settings: TrainSettings) -> Base | None:
 def _distinct(people: Sequence[str]) -> None:
     if not people or len(set(people)) != len(people):
         raise SettingsError(
-            "Training needs people, each named once.",
-            "Extract somebody's faces first, then: understudy train PERSON PERSON",
+            "Name at least one person, and each person only once.",
+            "Extract the faces first, then run: understudy train PERSON PERSON",
         )
 
 
@@ -142,7 +142,7 @@ def _together(
                 f"The model {folder.name} exists with other settings: {known['network']}, "
                 f"{known['size']} px, {' and '.join(known['people'])}; not {settings.network}, "
                 f"{size} px, {' and '.join(people)}.",
-                f"Choose another name with --name, remove {folder}, or let somebody join with "
+                f"Choose another name with --name, delete {folder}, or add a person with "
                 "--add-person.",
             )
         people = tuple(known["people"])
@@ -158,18 +158,18 @@ def _joined(
 ) -> Course:
     if not add:
         raise SettingsError(
-            "On a frozen encoder only people who are added learn.",
-            "Name them: understudy train --add-person NAME --freeze-encoder",
+            "--freeze-encoder only works together with --add-person.",
+            "Name the person to add: understudy train --add-person NAME --freeze-encoder",
         )
     _distinct(add)
     if people:
         raise SettingsError(
-            f"{' and '.join(people)} cannot be chosen while {' and '.join(add)} joins a model.",
-            "Name only who joins; the others are those whom the model knows.",
+            f"{' and '.join(people)} cannot be named while adding {' and '.join(add)} to a model.",
+            "Name only the people to add; the others are already in the model.",
         )
     if known is None:
         raise UnknownModel(
-            f"There is no trained model {folder.name} that {' and '.join(add)} could join.",
+            f"There is no trained model {folder.name} to which {' and '.join(add)} can be added.",
             f"Train it first: understudy train PERSON PERSON --name {folder.name}",
         )
     check_decoders(network_class(known["network"]))
@@ -195,5 +195,5 @@ def facesets(project: Workspace, course: Course, tell: Tell) -> dict[str, Facese
             permit(project, person, "train")
             found[person] = Faceset.open(project.person(person).faces_folder)
         except (UnknownPerson, ConsentError, FacesError) as error:
-            tell(f"{person} lends no pictures: {error.problem}")
+            tell(f"The pictures of {person} are not used: {error.problem}")
     return found

@@ -104,9 +104,9 @@ def pretrain(
     learned = [person for person in everybody if person not in kept]
     if aside < 0 or len(learned) < FEWEST:
         raise SettingsError(
-            f"A base needs {FEWEST} people at least to learn from, beside those kept aside; "
-            f"here are {len(everybody)} in all, {aside} aside.",
-            "Add and extract more people, or keep fewer aside.",
+            f"A base needs at least {FEWEST} people to train on, besides those held out; "
+            f"there are {len(everybody)} in total, {aside} of them held out.",
+            "Add and extract more people, or hold out fewer with --aside.",
         )
     for person in kept:
         permit(project, person, "train")
@@ -169,7 +169,7 @@ def _check_labels(project: Workspace, found: Labels, people: Sequence[str]) -> N
             raise SettingsError(
                 f"The labels have {labelled} frames of {person}, but there are faces up to frame "
                 f"{frames.max()}.",
-                "Give a row for every frame of everybody's film, or leave --labels out.",
+                "Give a row for every frame of each person's film, or remove --labels.",
             )
 
 

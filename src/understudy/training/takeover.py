@@ -22,9 +22,9 @@ def take_encoder(model: SwapModel, source: SwapModel, name: str) -> None:
     shapes = [{key: value.shape for key, value in one.state_dict().items()} for one in (own, other)]
     if shapes[0] != shapes[1]:
         raise SettingsError(
-            f"The encoder of {name} ({source.network}, {source.size} px) does not fit into "
+            f"The encoder of {name} ({source.network}, {source.size} px) is incompatible with "
             f"{model.network} at {model.size} px.",
-            "Take a model of the same size; swift, vae and autoencoder fit one another, "
-            "original only itself.",
+            "Use a model of the same size; swift, vae and autoencoder are compatible, "
+            "original only with itself.",
         )
     own.load_state_dict(other.state_dict())

@@ -159,8 +159,8 @@ def train(
             finished = run.state.spent >= 1
             if not finished:
                 task.note(
-                    f"Stopped at step {run.state.step}; nothing is lost. "
-                    "Run the same command again to go on."
+                    f"Stopped at step {run.state.step}; the model is saved. "
+                    "Run the same command again to continue."
                 )
             task.note(words)
         run.journal.close()
@@ -195,7 +195,7 @@ def _keep_galleries(
         return
     for person in facesets:
         if remove(path_of(folder, person)):
-            progress.note(f"The gallery of {person} was removed, as --no-gallery says.")
+            progress.note(f"The gallery of {person} was removed because of --no-gallery.")
 
 
 def _told(figures: Mapping[str, Figures]) -> str:
@@ -293,11 +293,11 @@ class _Run:
         before = saved.facesets
         if changed := [p for p, one in fresh.facesets.items() if before.get(p, one) != one]:
             names = " and ".join(changed)
-            progress.note(f"The faces of {names} have changed since the last training.")
+            progress.note(f"The facesets of {names} have changed since the last training.")
         if saved.held_out != fresh.held_out:
             progress.note(
-                f"This model keeps holding out a share of {saved.held_out:g}, as it began, so "
-                "that no held-out face has been trained on."
+                f"This model keeps its first held-out share of {saved.held_out:g}, so "
+                "that no held-out face was used for training."
             )
         saved.facesets |= fresh.facesets
         if joined or saved.alone != fresh.alone:
@@ -307,10 +307,10 @@ class _Run:
         if saved.budget != budget:
             saved.budget, saved.phase = budget, saved.step
         progress.note(
-            f"Going on from step {saved.step}."
+            f"Continuing from step {saved.step}."
             if saved.spent < 1
-            else f"This model has used up its budget already ({saved.step} steps, "
-            f"{saved.seconds / 60:.3g} minutes); give more --minutes or --steps in all."
+            else f"This model has already used its budget ({saved.step} steps, "
+            f"{saved.seconds / 60:.3g} minutes); give a larger total with --minutes or --steps."
         )
 
     def rehearse(
@@ -330,7 +330,7 @@ class _Run:
         try:
             return self.rehearsal.draw(average, others_of(average, self.rehearsal.people))
         except CheckpointError as error:
-            task.note(f"The preview sheet shows no finished swaps: {error.problem}")
+            task.note(f"The preview sheet has no finished swaps: {error.problem}")
             return {}
 
     @property
@@ -372,13 +372,13 @@ class _Run:
         lost = self.state
         if lost.retreats == RETREATS:
             raise TrainingError(
-                f"The loss of {self.folder.name} does not stay finite (step {lost.step}), even "
-                f"at {lost.caution:g} of the usual learning rate.",
-                "Train with --precision float32, or look for broken pictures in the facesets; "
+                f"The loss of {self.folder.name} is not finite (step {lost.step}), even "
+                f"with {lost.caution:g} of the usual learning rate.",
+                "Train with --precision float32, or look for damaged pictures in the facesets; "
                 "the last checkpoint is kept.",
             )
         task.note(
-            f"The loss was not finite for {PATIENCE} steps; going back to the last checkpoint "
+            f"The loss was not finite for {PATIENCE} steps; returning to the last checkpoint "
             "with half the learning rate."
         )
         snapshot = load_newest(self.folder, task.note)

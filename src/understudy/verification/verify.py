@@ -83,7 +83,7 @@ def _hashed(file: Path) -> str:
 
 def _of_another(file: Path) -> Verification:
     """A file that holds nothing but the credentials of another one."""
-    summary = f"It holds the credentials of another file; verify that: {plain(file.stem)}"
+    summary = f"It contains the credentials of another file; verify {plain(file.stem)}"
     return _without_pictures(file, _hashed(file), "unknown", summary)
 
 

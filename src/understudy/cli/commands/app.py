@@ -52,7 +52,7 @@ def given(*settings: Settings | None) -> dict[str, Any]:
 
 def passed_over(found: Mapping[str, int]) -> list[str]:
     """Lines about files in folders that were skipped: how many, by kind."""
-    return [f"Skipped {number} x {what}" for what, number in sorted(found.items())]
+    return [f"Skipped {number}: {what}" for what, number in sorted(found.items())]
 
 
 def count(number: int, noun: str) -> str:

@@ -182,7 +182,7 @@ def load(path: Path, cache: Path) -> EfficientNetLite1:
     except RuntimeError as error:
         raise WeightsError(
             f"{path} is not the network EfficientNet-Lite1.",
-            f"Delete {path} and {kept} and run: understudy weights",
+            f"Delete it and {kept}, then run: understudy weights",
         ) from error
     network.requires_grad_(False).eval()
     network.merge()
@@ -206,6 +206,6 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(
-            f"{path} cannot be read ({error}).", f"Delete it and run: understudy weights"
+            f"{path} cannot be read ({error}).", "Delete it and run: understudy weights"
         ) from error
     return {name: value.contiguous() for name, value in state.items()}

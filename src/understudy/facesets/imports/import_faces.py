@@ -112,7 +112,7 @@ def import_faces(
     kept, others = _own(run.found, _faceset(folder), settings.same_person)
     if run.found and not kept and not run.already:
         raise FacesError(
-            f"None of the {len(run.found)} faces is {person}.",
+            f"None of the {len(run.found)} faces shows {person}.",
             "Import them under another name, or raise `extract.same_person`.",
         )
     if kept:
@@ -156,7 +156,7 @@ def _nothing(refused: Sequence[Refusal], sources: Sequence[Path]) -> None:
     if not refused:
         raise MediaError(
             f"No picture was found in {', '.join(map(str, sources))}.",
-            "Name pictures, or folders that hold some.",
+            "Name pictures, or folders that contain some.",
         )
     more = f" ({len(refused) - 1} more were refused too)" if len(refused) > 1 else ""
     raise MediaError(f"{refused[0].problem.rstrip('.')}{more}.", refused[0].remedy)
@@ -166,7 +166,7 @@ def _why_not(path: Path) -> str | None:
     """What a file in a folder is that is no picture; None for a picture."""
     left = why_not(path)
     if left is None and path.suffix.lower() in FILMS - IMAGE_SUFFIXES:
-        return "a film: add it as footage"
+        return "film: add it as footage"
     return left
 
 
@@ -216,7 +216,7 @@ class _Run:
         if not self.pickled:
             return []
         return [
-            f"{self.pickled} pictures carry data of DeepFaceLab. It is a program (pickle) and was "
+            f"{self.pickled} pictures have data of DeepFaceLab: program code (pickle), which was "
             "not opened; only their pixels were used."
         ]
 

@@ -248,7 +248,7 @@ def _judge(path: Path, beside: bytes | None, report: Report) -> Credentials:
     elif beside is None and (excluded := exclusions.excluded_boxes(path)):
         kinds = ", ".join(dict.fromkeys(excluded))
         uncovered.append(
-            f"The signature does not cover the boxes {kinds} and others of the types free, skip and "
+            f"The signature does not cover the boxes {kinds} and others of types free, skip and "
             "mfra: changes in them are not detected."
         )
     signature = active.signature_info

@@ -109,7 +109,7 @@ def sign(
         except _NoTimeStamp as error:
             if not without_time_stamp:
                 raise TrustError(
-                    f"The time-stamp authority {time_stamps} did not answer with a time-stamp ({error}).",
+                    f"The time-stamp authority {time_stamps} sent no time-stamp ({error}).",
                     "Try again later, use another URL, or allow signing without a time-stamp.",
                 ) from error
             stamped = False

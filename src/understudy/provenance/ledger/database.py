@@ -155,8 +155,5 @@ def unexpected(database: sqlite3.Connection) -> list[str]:
         meant = set(fresh.execute("SELECT type, name, sql FROM sqlite_master").fetchall())
     return [
         *(text for text in problems if text != "ok"),
-        *(
-            f"{kind} `{name}` was changed"
-            for kind, name, _ in sorted(found ^ meant, key=str)
-        ),
+        *(f"{kind} `{name}` was changed" for kind, name, _ in sorted(found ^ meant, key=str)),
     ]

@@ -67,7 +67,7 @@ def checked(kind: str, values: Mapping[str, Value]) -> dict[str, Value]:
     for name, value in values.items():
         if name in ("kind", "time") or not _FIELD.fullmatch(name) or not _allowed(value):
             raise TrustError(
-                f"`{name}` cannot be stored in the ledger like this: only digests, numbers, times and "
+                f"`{name}` cannot go into the ledger like this: only digests, numbers, times and "
                 "fixed words are allowed.",
                 "Enter Ledger.digest(subject, text) instead.",
             )

@@ -170,7 +170,7 @@ def _signatures(
         findings.append(Finding(level, good[-1][1], f"signed by the key {newest}, not by {mine}"))
     for other in sorted({one.key_id for one, _ in good} - {newest}):
         count = sum(one.key_id == other for one, _ in good)
-        text = f"{count} signed by an earlier key, {other}; only the ledger itself confirms that key"
+        text = f"{count} signed by an earlier key, {other}; only the ledger itself confirms it"
         findings.append(Finding("unknown", "checkpoints", text))
     for note in against:
         checkpoint = Checkpoint.parse(note)
@@ -203,7 +203,7 @@ def _time_goes_on(leaf: int, text: object, last: str, findings: list[Finding]) -
         if canonical(values) != text:
             raise ValueError
     except (ValueError, KeyError, TypeError):
-        findings.append(Finding("broken", f"entry {leaf}", "is not written in the format of entries"))
+        findings.append(Finding("broken", f"entry {leaf}", "has not the format of an entry"))
         return last
     if now < last:
         text = f"the clock went back from {last} to {now}; the order is right, but times are not"
@@ -226,7 +226,7 @@ def _against_roots(
             text = f"{when}; {_entries(size, checkpoint.size)} of it missing at the end"
             findings.append(Finding("broken", name, text))
         elif checkpoint.size not in roots:
-            findings.append(Finding("unknown", name, "cannot be computed because entries are missing"))
+            findings.append(Finding("unknown", name, "cannot be checked: entries are missing"))
         elif checkpoint.size <= proved:
             findings.append(Finding("broken", name, f"{when} for another log than this"))
         elif not told:

@@ -67,7 +67,7 @@ class Log:
             home.make()
         elif not path.exists():
             raise TrustError(
-                f"There is no ledger at {path} yet.", "It is created with the first consent or film."
+                f"There is no ledger at {path} yet.", "The first consent or film creates it."
             )
         with files.storage_errors(path), database_errors(path):
             return cls(begun(path) if write else opened_to_read(path), home)

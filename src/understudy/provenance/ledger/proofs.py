@@ -70,7 +70,7 @@ def prove_consistency(log: Log, old: Checkpoint, new: Checkpoint) -> list[bytes]
         size = log.number("SELECT ifnull(max(leaf), -1) + 1 FROM entries")
         if not 0 < old.size <= new.size or not (log.agrees(old, size) and log.agrees(new, size)):
             raise TrustError(
-                f"The signed ledgers of {old.size} and {new.size} entries do not continue each other.",
+                f"The ledger of {new.size} entries does not continue the one of {old.size}.",
                 "Run `understudy ledger audit` with both checkpoints.",
             )
         return merkle.consistency_proof(old.size, new.size, log.node)

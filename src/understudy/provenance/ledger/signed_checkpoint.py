@@ -73,7 +73,7 @@ class Checkpoint:
         if not found:
             raise TrustError(
                 f"This is not a checkpoint of a ledger: {note[:60]!r}.",
-                "Give a file written by `understudy ledger checkpoint --output`; if you gave none, run "
+                "Give a file of `understudy ledger checkpoint --output`; if you gave none, run "
                 "`understudy ledger audit`.",
             )
         root = base64.b64decode(found["root"])

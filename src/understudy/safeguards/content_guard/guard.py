@@ -70,12 +70,12 @@ class Verdict:
             return f"The {self.what} is unscanned: {'; '.join(self.reasons)}."
         told = {
             "clean": "nothing explicit found",
-            "review": "please look yourself, as it may be explicit",
+            "review": "please check it yourself: it may be explicit",
             "refused": "explicit, refused",
         }[self.state]
         because = f" ({'; '.join(self.reasons)})" if self.reasons else ""
         frames = f"{self.frames} frame" + ("s" if self.frames != 1 else "")
-        return f"The content guard looked at {frames} of the {self.what}: {told}{because}."
+        return f"The content guard checked {frames} of the {self.what}: {told}{because}."
 
     def doubts(self) -> list[str]:
         """What the user has to be told: that nobody looked, or that they should look themselves."""
@@ -164,7 +164,7 @@ def require(verdict: Verdict, name: str) -> None:
     if verdict.state == "refused":
         raise ContentError(
             f"The content guard refuses {name}: {'; '.join(verdict.reasons)}.",
-            "Explicit material is not worked on, whoever agreed to it; take another "
+            "Explicit material is not processed, even with consent; use another "
             f"{'film' if verdict.what != 'footage' else 'piece of footage'}, or cut that part out.",
         )
 

@@ -42,7 +42,7 @@ def fetch(url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
         error.close()
         if error.code == 404:
             raise FileNotFoundError(url) from error
-        raise TrustError(f"{url} answered {error.code}.", "Try later or use another URL.") from error
+        raise TrustError(f"{url} answered {error.code}.", "Try later or another URL.") from error
     except (OSError, http.client.HTTPException) as error:
         raise TrustError(
             f"{url} cannot be reached ({getattr(error, 'reason', error)}).",
