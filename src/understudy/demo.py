@@ -4,7 +4,7 @@
 
     sample/{ada,chen}.mp4 -> people -> model -> sample/scene.mp4 converted -> beside the truth
 
-Nobody is real: both people are computer-made, and so is the truth, the scene rendered once more
+No one is real: both people are computer-made, and so is the truth, the scene rendered once more
 with ada's face. The stages are those of `Project`, called as a user would call them; what they
 leave is in the folder like any project, and beside it:
 
@@ -14,7 +14,7 @@ leave is in the folder like any project, and beside it:
     report.json                       the evaluation's numbers, and those of training and
                                       conversion (train, convert and seconds, see `demo`)
 
-Run again, it goes on from where it was: a finished stage is not repeated, training counts
+Run again, it continues from where it was: a finished stage is not repeated, training counts
 earlier minutes in, and with more minutes it goes on.
 """
 

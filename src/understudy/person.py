@@ -1,6 +1,6 @@
 """A person in a project: their name, their footage, their folder.
 
-people/NAME/consent.json          on what footing this face may be used
+people/NAME/consent.json          on what basis this face may be used
 people/NAME/statement.*           the evidence for it, where there is some
 people/NAME/earlier-consents/     records that others took the place of
 people/NAME/footage.json          what was added, from where, with its hash
@@ -63,12 +63,12 @@ def _near(text: str) -> str:
 
 @dataclass(frozen=True)
 class Portrait:
-    """A photo of somebody whose face is to be seen elsewhere, as the user gives it.
+    """A photo of someone whose face is to be seen elsewhere, as the user gives it.
 
     Attributes:
         photo: a picture file.
         number: which face in it, counted from image left from 1; None when it shows one only.
-        consent, statement: on what footing its face may be used, as for `add`; None for a
+        consent, statement: on what basis its face may be used, as for `add`; None for a
             person of the project.
     """
 

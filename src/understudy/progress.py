@@ -92,5 +92,5 @@ class Progress:
 
 
 def silent() -> Progress:
-    """Nobody listens."""
+    """No one listens."""
     return Progress(lambda event: None)

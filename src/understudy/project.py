@@ -79,7 +79,7 @@ class Project(ProjectFilms):
         """Train a model on the facesets of `people`; see `training.train.train`.
 
         Args:
-            people: when empty those whom the model knows, or everybody with a faceset.
+            people: when empty those whom the model knows, or everyone with a faceset.
             name: of the model; the people's names joined by "-" when not given, with `add` the
                 only model of the project.
             add: who joins the model; `people` is empty then.
@@ -125,7 +125,7 @@ class Project(ProjectFilms):
         """Train a base on the facesets of many people; see `training.pretrain.pretrain`.
 
         Args:
-            people: everybody with a faceset when empty.
+            people: everyone with a faceset when empty.
             name: of the model that is trained.
             output: the base; NAME.safetensors in the exports folder when None.
             aside: how many people are kept out, to judge by.
@@ -248,11 +248,10 @@ class Project(ProjectFilms):
         processes: a program calls this under `if __name__ == "__main__":`.
 
         Args:
-            people: whom the networks learn; everybody with a faceset when empty.
+            people: whom the networks learn; everyone with a faceset when empty.
             film: to swap faces in.
-            replace, with_: who goes and who comes; the first of `people` comes for the second
-                when not given.
-            face: photo of who comes, for the warp; chosen from the footage when not given.
+            replace, with_: target and source; when None the second and the first of `people`.
+            face: photo of the source, for the warp; when None chosen from the footage.
             truth, truth_mask, target_mask: as for `evaluate`.
             output: a folder in the renders folder when not given.
             given: fields of CompareSettings; they win over `project.toml`.
@@ -287,7 +286,7 @@ class Project(ProjectFilms):
 
         Args:
             model: the only model of the project when not given.
-            person: everybody in the model, one by one, when not given.
+            person: everyone in the model, one by one, when not given.
             output: a folder in the renders folder when not given.
             given: fields of ImagineSettings; they win over `project.toml`.
         """

@@ -39,7 +39,7 @@ class ProjectFilms(Workspace):
         `conversion.list_tracks.list_tracks`.
 
         Args:
-            swaps: who goes: who comes; written into the file.
+            swaps: target: source; written into the file.
             output: the file, .toml; in the renders folder when not given.
             start, end: part of the film in seconds, end excluded; all of it when not given.
             given: fields of ScanSettings; they win over `project.toml`.
@@ -105,19 +105,19 @@ class ProjectFilms(Workspace):
         picture may take the place of the film and becomes a picture; see `conversion.still`.
 
         Args:
-            replace: who goes: a person, or "any" for every face; or who goes by whom, for
+            replace: target: a person, or "any" for every face; or target: source, for
                 several people at once: `{"ben": "ada", "eva": "chen"}`.
-            with_: who comes, a person that the model knows; left out with several.
+            with_: the source, a person that the model knows; left out with several.
             model: of the project, or an exported file; the only one of the project when not
                 given.
             output: a file in the renders folder when not given.
             start, end: part of the film in seconds, end excluded; all of it when not given.
-            face: a photo whose face comes, without a model: a file, or `FILE#2` for the second
-                face from the left; it shows `with_`, or somebody called as the file is.
-            consent, statement: on what footing the photo's face may be used, as for `add`; not
+            face: a photo of the source, without a model: a file, or `FILE#2` for the second
+                face from the left; it shows `with_`, or someone called as the file is.
+            consent, statement: on what basis the photo's face may be used, as for `add`; not
                 needed for a person of the project.
-            tracks: a file that `tracks` made, which says who comes in each track; with
-                `replace` and `with_` left out nobody else goes.
+            tracks: a file that `tracks` made, which says the source in each track; with
+                `replace` and `with_` left out no one else goes.
             given: fields of ConvertSettings, EncodeSettings and ScanSettings; they win over
                 `project.toml`.
         """
@@ -147,7 +147,7 @@ class ProjectFilms(Workspace):
 
         Args:
             output: a file in the renders folder when not given.
-            consent, statement: on what footing the faces may be used, as for `add`; not needed
+            consent, statement: on what basis the faces may be used, as for `add`; not needed
                 for people of the project with a faceset.
             given: fields of ConvertSettings and ScanSettings; they win over `project.toml`.
         """
@@ -185,7 +185,7 @@ class ProjectFilms(Workspace):
 def _portrait(
     face: Path | str | None, consent: Footing | None, statement: Path | None
 ) -> Portrait | None:
-    """The photo whose face comes, if one does. Raises SettingsError."""
+    """The photo of the source, if there is one. Raises SettingsError."""
     if face is not None:
         return Portrait.parse(face, consent, statement)
     if consent or statement:

@@ -206,7 +206,7 @@ class TrustSettings(Settings):
 
     certificate: str | None = None
     """PEM file with the certificate chain to sign with, leaf first; needs `key`. Default: this
-    installation's own certificate, which nobody else trusts."""
+    installation's own certificate, which no one else trusts."""
 
     key: str | None = None
     """PEM file with the private key of `certificate`."""

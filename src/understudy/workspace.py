@@ -1,7 +1,7 @@
 """The project folder: plain files that people can look at.
 
     project.toml                      settings, one section per stage
-    people/NAME/consent.json          on what footing this face may be used
+    people/NAME/consent.json          on what basis this face may be used
     people/NAME/footage.json          what was added, from where, with its hash
     people/NAME/footage/              the films and pictures
     people/NAME/faces/                the faceset
@@ -145,7 +145,7 @@ class Workspace:
 
     @property
     def removed(self) -> dict[str, Removal]:
-        """Everybody who was removed, by name. Raises ProjectError when the file is damaged."""
+        """Everyone who was removed, by name. Raises ProjectError when the file is damaged."""
         return removed.read(self.removed_file)
 
     def check_not_removed(self, name: str) -> None:

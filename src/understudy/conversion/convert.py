@@ -50,7 +50,7 @@ class ConvertReport:
         frames_per_second: of the frames that this run rendered, with decoding and encoding and
             without the scan; 0 when nothing was left to render.
         matches: what every track of the film was taken for.
-        notes: what the user should know, for example that sound was encoded anew.
+        notes: what the user should know, for example that sound was encoded again.
     """
 
     output: Path
@@ -75,16 +75,16 @@ def convert(
     """Put other faces in the place of people's faces in a film.
 
     Args:
-        ask: which film, who goes and who comes.
+        ask: the film, the targets and the sources.
         output: film to write; named after film and people in the renders folder when None.
 
     Raises:
         UnknownPerson, UnknownModel, ProjectError: no such person or model.
-        ConsentError: somebody who goes or comes may not be used.
+        ConsentError: a source or target may not be used.
         CheckpointError: the model is damaged or has no checkpoint.
-        SettingsError: the model was not trained on who comes, or settings contradict each other.
+        SettingsError: the model was not trained on the source, or settings contradict each other.
         MediaError: the film cannot be read, or the output cannot be what its name says.
-        FacesError: somebody who goes was not found in the film, or the portrait does not show
+        FacesError: a target was not found in the film, or the portrait does not show
             one face.
         ProjectLocked: another process makes the same film.
         StorageError: the output cannot be written or the disk is too small.

@@ -75,8 +75,8 @@ class Detailer:
     """Lays the detail of one person's pictures over faces drawn in the place of another's.
 
     Args:
-        gallery: of the person who comes.
-        replaced: float32 (468, 2), the mean mesh of the person who goes, as `Gallery.mean`; None
+        gallery: of the source.
+        replaced: float32 (468, 2), the mean mesh of the target, as `Gallery.mean`; None
             where it is not known. Then the film itself tells it, as far as it can.
         strength: 0..1, how much of the detail is laid over.
     """

@@ -85,7 +85,7 @@ class Work:
 
     @property
     def label(self) -> Label | None:
-        """What everybody can see; None when there is to be none."""
+        """What everyone can see; None when there is to be none."""
         if self.settings.label == "none":
             return None
         times = self.times

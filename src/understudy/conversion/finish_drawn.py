@@ -56,7 +56,7 @@ class Finisher:
         trust: how they are signed.
         job: what they are made from, as JSON; equal exactly when they show the same.
         words: what was done, for their metadata: "Faces imagined".
-        consents: of everybody who is shown or replaced, by name.
+        consents: of everyone who is shown or replaced, by name.
         model_sha256: hash of the weights that drew, where these are of one network.
         source: the film in which faces were replaced; None where a network drew all of it.
         earlier: `outputs` of what an earlier run told; a file that is still as it was then, and
@@ -90,7 +90,7 @@ class Finisher:
         """Write a picture, RGB uint8 (h, w, 3), with a label above it.
 
         Args:
-            people: who is in it; everybody of `consents` when None.
+            people: who is in it; everyone of `consents` when None.
             quality: of WebP and JPEG, 1..100.
 
         Raises: as `provenance.seal.seal`.

@@ -64,7 +64,7 @@ class Changed:
     Attributes:
         patches: what is laid over it.
         faces: in it, all of them; replaced: those that the patches are laid over.
-        consents: of everybody who is shown or replaced, by name.
+        consents: of everyone who is shown or replaced, by name.
         model_sha256: hash of the weights that drew, if a network did.
     """
 

@@ -100,7 +100,7 @@ class GalleryWarp:
     """Galleries as an artist: everyone who has one can come.
 
     Args:
-        galleries: of everybody who comes; with the shapes of those who go, where they are known.
+        galleries: of every source; with the face shapes of the targets, where they are known.
     """
 
     def __init__(

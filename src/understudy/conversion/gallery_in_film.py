@@ -68,8 +68,8 @@ class InFilm:
 def look_up(
     project: Workspace, film: Path, galleries: Mapping[str, Gallery], progress: Progress
 ) -> tuple[str, list[InFilm]]:
-    """What a film takes out of galleries, for everybody of the project who is seen in it and
-    everybody else who has a gallery.
+    """What a film takes out of galleries, for everyone of the project who is seen in it and
+    everyone else who has a gallery.
 
     Args:
         galleries: by person, at least one.
@@ -79,8 +79,8 @@ def look_up(
 
     Raises:
         MediaError, TrustError, ContentError: the film cannot be read, or may not be shown.
-        FacesError: nobody of the project whom somebody could replace is in it.
-        ConsentError: somebody in it may not be replaced.
+        FacesError: no one of the project whom someone could replace is in it.
+        ConsentError: someone in it may not be replaced.
     """
     require(guarded(film, "film"), film.name)
     found = mend(scan(film, project.cache_folder, project.settings.scan, progress))

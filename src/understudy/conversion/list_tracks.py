@@ -3,7 +3,7 @@
     understudy tracks FILM
     understudy tracks FILM --replace ben --with ada
 
-    renders/FILM.tracks.toml     who comes in each track; `convert --tracks` obeys it
+    renders/FILM.tracks.toml     the source in each track; `convert --tracks` obeys it
     renders/FILM.tracks.png      pictures of each track
 
 What the user wrote into a tracks file is kept when the file is made again.
@@ -111,7 +111,7 @@ def list_tracks(
     """Find the tracks of `film` and write them down.
 
     Args:
-        swaps: who goes: who comes, as for `convert`; written into the file. None: every track
+        swaps: target: source, as for `convert`; written into the file. None: every track
             is "auto", which leaves it to `convert`.
         output: the TOML file; FILM.tracks.toml in the renders folder when None.
         same_person: largest embedding distance within one person.

@@ -1,4 +1,4 @@
-"""A film's faces drawn by an exported model: ours, or somebody's DFM.
+"""A film's faces drawn by an exported model: ours, or someone's DFM.
 
 understudy convert FILM --model ada.dfm --replace chen --with ada
 """
@@ -28,14 +28,14 @@ from understudy.types import Floats, Image
 class ExportedArtist:
     """An exported model as an artist.
 
-    Our own files say whose face they draw, and draw nobody else. A file from elsewhere does not:
+    Our own files say whose face they draw, and draw no one else. A file from elsewhere does not:
     whom it draws is what the user says, with the consent that the project holds for them. No file
     brings pictures along: detail comes from galleries of the project's own (`with_galleries`).
 
     Raises:
         MediaError: the file cannot be read or may not be run.
         SettingsError: a library is missing.
-        ConsentError: it is a copy of a file that was deleted here when somebody was removed.
+        ConsentError: it is a copy of a file that was deleted here when someone was removed.
         TrustError: a record of it is damaged.
     """
 
@@ -62,11 +62,11 @@ class ExportedArtist:
         }
 
     def check(self, swaps: Mapping[str, str], consents: Mapping[str, Consent]) -> list[str]:
-        """What the user should know before anybody is drawn, full sentences.
+        """What the user should know before anyone is drawn, full sentences.
 
         Args:
-            swaps: who goes: who comes.
-            consents: on file in the project, of who comes at least.
+            swaps: target: source.
+            consents: on file in the project, of the source at least.
 
         Raises:
             SettingsError: the file cannot draw what is asked for.
@@ -104,7 +104,7 @@ class ExportedArtist:
         return drawer
 
     def with_galleries(self, galleries: Galleries) -> ExportedArtist:
-        """The same, with pictures of who comes, from which their detail is taken."""
+        """The same, with pictures of the source, from which their detail is taken."""
         other = copy(self)
         other.galleries = galleries
         return other
@@ -120,7 +120,7 @@ class ExportedDrawer(Drawer):
 
     As with a trained model, a swap of ours ends near where the face below shows: the file tells if
     that face is of the person whom it was made to replace, and otherwise it is looked for if the
-    file draws our own crop. Files from elsewhere were made to replace anybody, and tell always.
+    file draws our own crop. Files from elsewhere were made to replace anyone, and tell always.
     """
 
     def __init__(self, model: Exported, replaced: str, settings: ConvertSettings) -> None:

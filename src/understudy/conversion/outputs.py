@@ -63,7 +63,7 @@ class Target:
         """What was asked for, or in `folder` under a name made of film and people.
 
         Args:
-            swaps: who goes: who comes.
+            swaps: target: source.
 
         The container is the source's where it can hold the codec, else .mp4, else .mkv.
 
@@ -112,8 +112,8 @@ class Target:
 
 
 def stem_of(folder: Path, film: Path, swaps: Mapping[str, str]) -> str:
-    """What a file in `folder` made of a film is called, without its suffix; `swaps` is who goes:
-    who comes."""
+    """File name, without suffix, of an output in `folder` made from a film; `swaps` is target:
+    source."""
     people = "-and-".join(f"{comes}-for-{goes}" for goes, comes in swaps.items())
     return named_after(folder, film, people if len(people) <= LONGEST else f"{len(swaps)}-people")
 

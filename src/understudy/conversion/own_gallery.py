@@ -1,7 +1,7 @@
 """A gallery straight from the project's own faceset, for faces that no model of the project draws.
 
-An exported model (ours or somebody's DFM) and the warp of a photo bring no gallery along. When the
-person who comes has a faceset here, their pictures can lend the detail all the same. The gallery is
+An exported model (ours or someone's DFM) and the warp of a photo bring no gallery along. When the
+source has a faceset here, their pictures can lend the detail all the same. The gallery is
 kept in the cache and is made again when the faceset has changed:
 
     cache/galleries/gallery-NAME.safetensors
@@ -76,10 +76,10 @@ def shapes_of(project: Workspace, people: Iterable[str]) -> dict[str, Floats]:
 
 
 def own_galleries(project: Workspace, swaps: Mapping[str, str], progress: Progress) -> Galleries:
-    """Galleries of everybody who comes and has faces here, and the shapes of those who go.
+    """Galleries of every source that has faces here, and the face shapes of the targets.
 
     Args:
-        swaps: who goes: who comes.
+        swaps: target: source.
 
     Raises:
         as `gallery_from_faceset`.

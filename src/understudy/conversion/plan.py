@@ -68,13 +68,13 @@ class Ask:
 
     Attributes:
         film: to work on.
-        swaps: who goes: who comes. Who goes is a person of the project, or "any" for every face
-            that no other name claims; who comes is a person that the model knows. Two people
+        swaps: target: source. The target is a person of the project, or "any" for every face
+            that no other name claims; the source is a person that the model knows. Two people
             may take each other's places.
         model: of the project, or an exported file; the only one of the project when None.
         settings, scan: how faces are drawn and found.
         start, end: part of the film in seconds, end excluded.
-        portrait: a photo whose face comes, without a network; `model` is "warp" or None. With the
+        portrait: a photo of the source, without a network; `model` is "warp" or None. With the
             model "warp" and no photo the pictures of the faceset come.
         tracks: a tracks file, whose orders win over `swaps`; these may be none then.
     """
@@ -92,15 +92,15 @@ class Ask:
 
 @dataclass(frozen=True)
 class Plan:
-    """Who plays whom, all of it allowed; nobody was looked for in the film yet.
+    """Who plays whom, all of it allowed; no one was looked for in the film yet.
 
     Attributes:
         ask: what was wanted.
         info: of the film.
-        swaps: who goes: who comes, with those of a tracks file; sorted.
-        artist: who draws; `drawers` are the artist's, by who goes.
-        consents: of everybody who goes or comes, by name.
-        identities: mean embedding of everybody with a faceset, by name.
+        swaps: target: source, with those of a tracks file; sorted.
+        artist: who draws; `drawers` are the artist's, by the target.
+        consents: of every source and target, by name.
+        identities: mean embedding of everyone with a faceset, by name.
         reason: why there is no visible label, where there is none.
         orders: of the tracks file, if there is one.
     """
@@ -163,13 +163,13 @@ def plan(project: Workspace, ask: Ask, progress: Progress) -> Plan:
 
 
 def look_for(project: Workspace, planned: Plan, progress: Progress) -> Seen:
-    """Find everybody who is planned for in the film.
+    """Find everyone who is planned for in the film.
 
     Raises:
         MediaError, TrustError: the film cannot be read, or the content guard failed.
         ContentError: the content guard refuses it.
-        FacesError: somebody who goes was not found.
-        ConsentError: somebody who was recognised may not be replaced.
+        FacesError: a target was not found.
+        ConsentError: someone who was recognised may not be replaced.
     """
     ask, orders = planned.ask, planned.orders
     part = (ask.start, ask.end) if orders is None else orders.part
@@ -222,14 +222,14 @@ def record_of(project: Workspace, planned: Plan, seen: Seen) -> dict[str, Any]:
 
 
 def drawers_of(artist: Artist, swaps: Mapping[str, str]) -> dict[str, Draws]:
-    """Who draws, by who goes. Raises SettingsError when the artist cannot draw who comes."""
+    """Who draws, by the target. Raises SettingsError when the artist cannot draw the source."""
     return {goes: artist.drawer(goes, comes) for goes, comes in swaps.items()}
 
 
 def cast_of(
     drawers: Mapping[str, Draws], matches: Sequence[Match], found: MendedScan | None = None
 ) -> Cast:
-    """Everybody over the tracks that were taken for whom they replace.
+    """Everyone over the tracks that were taken for whom they replace.
 
     Args:
         found: the film's faces; with them detail is chosen for whole tracks, which is steadier than
@@ -254,7 +254,7 @@ def choose_artist(
     scan_settings: ScanSettings,
     progress: Progress,
 ) -> tuple[Artist, dict[str, Consent]]:
-    """Who draws, and the consent of everybody who goes or comes.
+    """Who draws, and the consent of every source and target.
 
     Raises:
         UnknownPerson, UnknownModel, ProjectError, ConsentError, CheckpointError, SettingsError,
@@ -310,7 +310,7 @@ def choose_artist(
 
 
 def galleries_of(project: Workspace, model: str, swaps: Mapping[str, str]) -> Galleries:
-    """The galleries of everybody who comes, and the shapes of those who go, where there are any.
+    """The galleries of every source, and the face shapes of the targets, where there are any.
 
     Raises:
         CheckpointError: a gallery is damaged.
@@ -333,12 +333,12 @@ def _again(project: Workspace, name: str, network: SwapModel) -> str:
 
 
 def _lacking(swaps: Mapping[str, str], galleries: Galleries) -> str:
-    """Who comes without a gallery, in words; empty when nobody does."""
+    """The sources without a gallery, in words; empty when all have one."""
     return " and ".join(sorted(set(swaps.values()) - set(galleries.own)))
 
 
 def _roles(name: str, swaps: Mapping[str, str]) -> list[Role]:
-    """In which roles somebody is in `swaps`."""
+    """In which roles someone is in `swaps`."""
     roles: list[Role] = []
     if name in swaps.values():
         roles.append("shown")
@@ -362,7 +362,7 @@ def check_warp(model: str | None, swaps: Mapping[str, str]) -> None:
 
 
 def check_pictured(project: Workspace, swaps: Mapping[str, str]) -> None:
-    """Raises UnknownPerson, SettingsError when there are no pictures of somebody who comes."""
+    """Raises UnknownPerson, SettingsError when there are no pictures of a source."""
     comes = sorted(set(swaps.values()))
     lacking = [name for name in comes if not project.person(name).has_faces]
     if lacking:
@@ -375,7 +375,7 @@ def check_pictured(project: Workspace, swaps: Mapping[str, str]) -> None:
 
 
 def mean_identities(project: Workspace, wanted: Sequence[str]) -> dict[str, Floats]:
-    """Mean embedding of everybody with a faceset. Raises ProjectError, FacesError."""
+    """Mean embedding of everyone with a faceset. Raises ProjectError, FacesError."""
     names = project.people_with_faces
     if missing := [name for name in wanted if name not in names]:
         raise ProjectError(

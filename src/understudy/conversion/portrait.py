@@ -1,4 +1,4 @@
-"""A photo of somebody whose face is to be seen elsewhere: which face in it, whose, and whether
+"""A photo of someone whose face is to be seen elsewhere: which face in it, whose, and whether
 it may be used.
 
 The face belongs to a person of the project with consent on file, or the footing is stated along
@@ -102,7 +102,7 @@ def sit(
         same_person: largest embedding distance to the person's faceset, where there is one.
 
     Raises:
-        ConsentError: nothing allows the use, or the face is somebody else's.
+        ConsentError: nothing allows the use, or the face is someone else's.
         FacesError: as `pick`.
         MediaError: the photo cannot be read.
         ProjectError: a bad name, or the project cannot be written.

@@ -93,7 +93,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Moment:
-    """A column: a frame, who goes in it, and where the face is, pixels of the frame."""
+    """A column: a frame, the target in it, and where the face is, pixels of the frame."""
 
     index: int
     goes: str
@@ -193,7 +193,7 @@ def options(settings: ConvertSettings, pictured: bool = False) -> tuple[Option, 
     """The rows below the film's: `settings` themselves, then each other way.
 
     Args:
-        pictured: whether there are pictures of who comes, to take detail from.
+        pictured: whether there are pictures of the source, to take detail from.
     """
     now = f"--color {settings.color} --feather {settings.feather:g}  ({_standing(settings)})"
     found = [Option(now, settings)]
@@ -247,7 +247,7 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
     """The rows of the sheet, and the times of the frames in them.
 
     Raises:
-        FacesError: nobody who goes is in view in the part asked for.
+        FacesError: no target is visible in the part asked for.
         MediaError: the film cannot be read.
     """
     ask = planned.ask
@@ -299,7 +299,7 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
 
 
 def _moments(planned: Plan, seen: Seen) -> list[Moment]:
-    """Evenly spread frames in which a face that goes was truly seen; everybody who goes has as
+    """Evenly spread frames in which a face that goes was truly seen; each target has as
     many of them, and the face is the largest of theirs."""
     ask = planned.ask
     goes = {match.track: match.as_ for match in seen.matches if match.as_ is not None}
@@ -329,7 +329,7 @@ def _size(face: Face) -> float:
 
 
 def _drawn(frame: Frame, faces: Sequence[Face], cast: Cast) -> Image:
-    """The frame with everybody drawn, as a conversion does it; RGB."""
+    """The frame with everyone drawn, as a conversion does it; RGB."""
     (patches,) = cast.patches([(frame, faces)])
     return replace(frame, picture=lay(frame.picture, stored(frame, patches))).image
 

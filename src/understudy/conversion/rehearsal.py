@@ -49,7 +49,7 @@ class Rehearsal:
 
     Args:
         folder: of the model, where the galleries are.
-        facesets: of everybody who is shown.
+        facesets: of everyone who is shown.
         rows: for each of them the faces to show.
         settings: how faces are laid over frames.
         device: where to compute.
@@ -79,7 +79,7 @@ class Rehearsal:
         return list(self._footage)
 
     def shown(self, person: str) -> list[tuple[Image, Floats]]:
-        """Somebody's pictures as core crops, as `draw` gives them, with the faces' meshes in them:
+        """Someone's pictures as core crops, as `draw` gives them, with the faces' meshes in them:
         float32 (468, 3), pixels."""
         footage, edge = self._footage[person], round((1 - CORE) / 2 * SIDE)
         inner = slice(edge, SIDE - edge)
@@ -89,7 +89,7 @@ class Rehearsal:
         ]
 
     def draw(self, model: SwapModel, others: Mapping[str, Sequence[str]]) -> dict[str, Finished]:
-        """The swaps, by who goes; nobody where nobody who could come has a gallery.
+        """The swaps, by target; empty if no possible source has a gallery.
 
         Args:
             model: stays as it is.

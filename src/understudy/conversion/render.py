@@ -55,7 +55,7 @@ def swapped(
 ) -> Iterator[tuple[Frame, list[Patch]]]:
     """Every frame, in order, with its patches.
 
-    Groups see what lies around them. A segment's first looks anew at what lies before it, so
+    Groups see what lies around them. A segment's first looks again at what lies before it, so
     that what is drawn does not depend on where the reading began.
 
     Args:

@@ -116,7 +116,7 @@ def swap_faces(
     """Let the two faces in a picture change places, by warping.
 
     Args:
-        consent, statement: on what footing the faces may be used; not needed for people of the
+        consent, statement: on what basis the faces may be used; not needed for people of the
             project whose faceset tells who they are.
 
     Raises:

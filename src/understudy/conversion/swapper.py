@@ -29,7 +29,7 @@ BATCH = 16
 
 
 class Draws(Protocol):
-    """Whatever can draw somebody's face over the faces in a film."""
+    """Whatever can draw someone's face over the faces in a film."""
 
     def patches(
         self, frames: Sequence[tuple[Frame, Sequence[Face]]], around: Around | None = None
@@ -50,14 +50,14 @@ class Artist(Protocol):
 
     def drawer(self, replace: str, with_: str) -> Draws:
         """What draws `with_` over faces of `replace` (a name, or any other word when it is
-        anybody). Raises SettingsError when it cannot draw `with_`."""
+        anyone). Raises SettingsError when it cannot draw `with_`."""
 
     def with_settings(self, settings: ConvertSettings) -> Artist:
         """The same artist, who lays faces over frames in another way."""
 
 
 class Cast:
-    """Everybody who is drawn in a film, each over faces of their own.
+    """Everyone who is drawn in a film, each over faces of their own.
 
     Args:
         by_track: who draws over the faces of a track, by its number; faces of other tracks
@@ -69,7 +69,7 @@ class Cast:
         self._drawers = list({id(one): one for one in by_track.values()}.values())
 
     def replaces(self, face: Face) -> bool:
-        """Whether somebody is drawn over a face."""
+        """Whether someone is drawn over a face."""
         return face.track in self._by_track
 
     def patches(
@@ -180,7 +180,7 @@ class Drawer(Detailed, ABC):
         """As `draw`, with a mask that is not bounded by the face in the crop.
 
         Returns:
-            Also float32 (N, S, S), 0..1: where the network sees the face that goes; None where
+            Also float32 (N, S, S), 0..1: where the network sees the target's face; None where
             it does not know that face.
         """
         return (*self.draw(crops), None)
@@ -263,7 +263,7 @@ def detail_of(detailer: Detailer | None, face: Face, frame: int) -> Detail | Non
 class Swapper(Drawer):
     """One person's decoder, ready to draw over faces.
 
-    The swap ends near where the face that goes shows, so that its hair stays in front.
+    The swap ends near where the target's face shows, so that its hair stays in front.
 
     Args:
         model: its weights are used as they are; it is moved to `device` and set to evaluate.

@@ -299,7 +299,7 @@ def _values(
 
 
 def _facesets(project: Workspace, network: SwapModel) -> dict[str, Faceset]:
-    """Facesets of everybody in the project who has one, those of the model first."""
+    """Facesets of everyone in the project who has one, those of the model first."""
     names = [*network.people, *(name for name in project.people if name not in network.people)]
     return {
         name: Faceset.open(project.person(name).faces_folder)
@@ -419,7 +419,7 @@ def _reconstruct(
     facesets: Mapping[str, Faceset],
     progress: Progress,
 ) -> dict[str, Redrawn]:
-    """Redraw everybody's held-out faces with their own decoder."""
+    """Redraw everyone's held-out faces with their own decoder."""
     share = float(state.get("held_out", TrainSettings().held_out))
     device = choose_device("auto")
     found: dict[str, Redrawn] = {}
@@ -441,7 +441,7 @@ def _replayed(
     facesets: Mapping[str, Faceset],
     progress: Progress,
 ) -> dict[str, Detail | None]:
-    """Everybody's held-out pictures put through the whole way, where the network swaps."""
+    """Everyone's held-out pictures put through the whole way, where the network swaps."""
     if not network.swaps:
         return {}
     share = float(state.get("held_out", TrainSettings().held_out))

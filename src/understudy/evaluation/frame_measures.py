@@ -39,7 +39,7 @@ Aside = Callable[[Image, Face], float | None]
 @dataclass(frozen=True)
 class Look:
     """What the mesh says about one face: openings as in `metrics`, pose in degrees, and how far
-    aside the eyes look, as `Gaze` says; None where nobody asked or it could not tell."""
+    aside the eyes look, as `Gaze` says; None where no one asked or it could not tell."""
 
     mouth: float
     eyes: float
@@ -97,7 +97,7 @@ class Films:
         film, swap: before and after conversion.
         start, end: the part of the film that was converted, seconds, end excluded; the swap
             then begins with the part's first frame.
-        truth: what the swap ought to look like, where somebody knows.
+        truth: what the swap ought to look like, where someone knows.
         masks: grey films of the face; their union counts. When there are none, the union of
             our own masks of the film's and the truth's face does.
     """

@@ -24,7 +24,7 @@ class Chosen:
     """Which swap of which film, and who is who.
 
     Attributes:
-        replace: None when everybody was replaced.
+        replace: None when everyone was replaced.
         start, end: the part of the film that was converted, seconds, end excluded.
     """
 

@@ -144,7 +144,7 @@ def summarise(
 
     Args:
         with_, replace: mean embeddings (128,) of the person put in and of the one replaced;
-            None where nobody in particular was replaced.
+            None where no one in particular was replaced.
     """
     embeddings = [moment.embedding for moment in moments if moment.embedding is not None]
     to_with, to_replace = _distances(embeddings, with_), _distances(embeddings, replace)
@@ -261,7 +261,7 @@ def verdict(
 
     Args:
         scores: of a swap; None when only the model was measured.
-        with_, replace: the people's names; `replace` is None when it was everybody.
+        with_, replace: the people's names; `replace` is None when it was everyone.
     """
     said: list[Sentence] = []
     if scores is not None:

@@ -116,7 +116,7 @@ def extract(
             try:
                 digest = film_hash(film, project.cache_folder)
             except MediaError as error:
-                # What was made of it before stays; anew it is not looked at.
+                # What was made of it before stays; again it is not looked at.
                 notes.append(f"{film.name} was skipped. {error}")
                 listed = {entry.file: entry.sha256 for entry in place.index()}
                 digest = listed[film.name]

@@ -94,11 +94,11 @@ def add(
 ) -> AddReport:
     """Bring videos, pictures and folders of them into the project as footage of `person`.
 
-    Files that somebody put into the footage folder by hand, or that an interrupted run left
+    Files that someone put into the footage folder by hand, or that an interrupted run left
     there, are taken up too.
 
     Args:
-        footing: on what footing the face may be used; needed once for each person.
+        footing: on what basis the face may be used; needed once for each person.
         statement: the written agreement, when the footing is "granted".
 
     Raises:

@@ -2,7 +2,7 @@
 
 `safeguards.consent_gate` asks the record. Here the faceset is asked as well: whether its faces come
 from footage that the record covers, and whether they are all of one person. No measure of a face is
-in the record, so the second only finds a faceset into which somebody else has come.
+in the record, so the second only finds a faceset into which someone else has come.
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ def permit_recognised(
     swaps: Mapping[str, str],
     same_person: float,
 ) -> dict[str, Consent]:
-    """The consents of people of the project who are replaced without being named: as anybody,
+    """The consents of people of the project who are replaced without being named: as anyone,
     or because a tracks file says so of the track that shows them. Who has none on file is taken
     like any stranger; of two who are as near the nearer is asked.
 
     Args:
         matches: of a film's or picture's faces.
-        swaps: who goes: who comes.
+        swaps: target: source.
         same_person: largest embedding distance within one person.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Whose tracks are these: the person's, or somebody else's?"""
+"""Whose tracks are these: the person's, or someone else's?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Chosen = dict[str, frozenset[int]]
 
 @dataclass(frozen=True)
 class Other:
-    """Somebody else who was seen and is not in the faceset.
+    """Someone else who was seen and is not in the faceset.
 
     Attributes:
         tracks, faces: how many.

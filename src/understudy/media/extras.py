@@ -65,7 +65,7 @@ _OF_THE_FILE = frozenset(
         "aigc",
     }
 )
-"""Tags that are about the file and not the film, or that a made film says anew."""
+"""Tags that are about the file and not the film, or that a made film says again."""
 
 _NAMED = 6
 """Tags that a sentence names at most."""

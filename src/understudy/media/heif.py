@@ -2,7 +2,7 @@
 
     meta box -> primary item -> its tiles, in their order -> decoded -> one picture -> upright
 
-FFmpeg gives each tile as a film of its own, and libraries that go on from there take the first
+FFmpeg gives each tile as a film of its own, and libraries that continue from there take the first
 for the picture. So the boxes are read here (ISO/IEC 23008-12 and 14496-12) and FFmpeg only
 decodes. Depth maps, gain maps and previews are other items and are left alone; transparency is laid
 over white. Every number in a file may be wrong: what does not add up is refused.

@@ -246,7 +246,7 @@ def _timing(segments: Sequence[Path], info: MediaInfo | None, end: Fraction | No
     """Read the times of all packets.
 
     Every segment restarts its decoding times, and with a variable rate they may overlap: they
-    are made anew. The n-th packet is decoded when the n-th picture in order of time is shown,
+    are made again. The n-th packet is decoded when the n-th picture in order of time is shown,
     less the smallest delay by which none is shown before it is decoded.
     """
     shown: list[Fraction] = []

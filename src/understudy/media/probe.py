@@ -33,7 +33,7 @@ from understudy.media.planes import Turn
 from understudy.runtime import files
 from understudy.types import Image
 
-# Frames a second of a folder of images when nobody says otherwise.
+# Frames a second of a folder of images when no one says otherwise.
 IMAGE_RATE = Fraction(25)
 # How many frames' worth of packets may fail before a film counts as not decodable.
 _PATIENCE = 300

@@ -1,5 +1,5 @@
 """Sound on its way from the source to the finished film: copied where it can be, else encoded
-anew."""
+again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from av.packet import Packet
 from understudy.media.clock import Clock, jumps
 
 _BIT_RATE = 96_000
-"""Per channel of sound that is encoded anew."""
+"""Per channel of sound that is encoded again."""
 
 HEARD = Fraction(1, 50)
 """Seconds of sound too much or too little that are told."""
@@ -68,7 +68,7 @@ class Track:
 
 
 def add_tracks(container: OutputContainer, source: InputContainer, notes: list[str]) -> list[Track]:
-    """Give the output a track for every one of the source, in order; say what is encoded anew."""
+    """Give the output a track for every one of the source, in order; say what is encoded again."""
     tracks = []
     for number, stream in enumerate(source.streams.audio, 1):
         codec = stream.codec_context.codec.canonical_name

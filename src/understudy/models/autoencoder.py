@@ -1,4 +1,4 @@
-"""`autoencoder`: the plain thing, one encoder and one decoder for everybody; it cannot swap.
+"""`autoencoder`: the plain thing, one encoder and one decoder for everyone; it cannot swap.
 
 What goes in comes out, through a bottleneck of 256 numbers. Nothing in it knows who is who, so
 what it redraws stays the same person: it is here to learn from (what does a bottleneck keep?),

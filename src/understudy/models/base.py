@@ -1,6 +1,6 @@
 """What every network that swaps faces has in common.
 
-One encoder sees everybody; each person has a decoder that only ever draws that person. To
+One encoder sees everyone; each person has a decoder that only ever draws that person. To
 swap, encode one person's face and decode it with another person's decoder.
 """
 
@@ -84,7 +84,7 @@ class SwapModel(nn.Module, ABC):
         """The latent that training decodes, and the terms of the loss that it brings of itself.
 
         Just `encode` and no terms, unless a network draws its latents at random (from torch's
-        global generator, which training seeds anew in each step) or holds them to something.
+        global generator, which training seeds again in each step) or holds them to something.
 
         Args:
             images: (N, 3, size, size), RGB 0..1.
@@ -184,7 +184,7 @@ class SwapModel(nn.Module, ABC):
         )
 
     def parts(self) -> dict[str, dict[str, Tensor]]:
-        """The weights by owner: "encoder" for what everybody shares, "decoder-NAME" for each
+        """The weights by owner: "encoder" for what everyone shares, "decoder-NAME" for each
         owner's own. The tensors are the model's, not copies."""
         return self.by_part(self.state_dict())
 

@@ -84,7 +84,7 @@ def save(model_folder: Path, step: int, snapshot: Snapshot, keep: int = KEEP) ->
 
 
 def replace(folder: Path, snapshot: Snapshot) -> None:
-    """Make a checkpoint anew in its place; call as the only writer. Raises StorageError."""
+    """Make a checkpoint again in its place; call as the only writer. Raises StorageError."""
     _publish(folder, lambda temporary: _fill(temporary, snapshot))
 
 

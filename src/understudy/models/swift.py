@@ -8,7 +8,7 @@ what oneDNN runs fastest in bfloat16. Upscaling is pixel shuffle (Shi et al., "R
 image and video super-resolution using an efficient sub-pixel convolutional neural network",
 2016).
 
-It learns from pictures of everybody as everybody's double (`training/doubles.py`). What was tried
+It learns from pictures of everyone as everyone's double (`training/doubles.py`). What was tried
 and measured on the way is in `docs/lab.md`.
 """
 

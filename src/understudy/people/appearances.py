@@ -1,7 +1,7 @@
 """Which films and pictures were made with a person: shown in them, or replaced.
 
 What lies beside a film, or beside the sheets of a command, says by whose consent it was made;
-whoever was only recognised, or known to the model that drew somebody else, is not in it. The
+whoever was only recognised, or known to the model that drew someone else, is not in it. The
 records of this installation tell of what was written or taken elsewhere.
 """
 
@@ -57,7 +57,7 @@ def made_with(project: Workspace, person: Person, home: Home | None = None) -> M
 def _outputs(
     note: Path, value: dict[str, Any], name: str
 ) -> tuple[set[Path], dict[str, set[Path]]]:
-    """Files that a note says were made with somebody, and itself; and where all files that it
+    """Files that a note says were made with someone, and itself; and where all files that it
     speaks of are said to be, by their hash."""
     outputs = value.get("outputs")
     if not isinstance(outputs, dict):

@@ -129,7 +129,7 @@ def revoke(
     Raises:
         UnknownPerson: there is no such person, or they were removed before.
         ConsentError: they have no record, or it is damaged.
-        ProjectLocked: somebody works with the person; the consent is taken back all the same.
+        ProjectLocked: someone works with the person; the consent is taken back all the same.
         ProjectError, TrustError, StorageError: as `remove.remove_person`.
     """
     place = project.place_of(person)

@@ -60,7 +60,7 @@ class Label(BaseModel):
     weights_sha256: _Hash
     """`models.hashing.digest` of its own weights."""
     consent: Consent
-    """On what footing the face may be used; the record of the project that it comes from."""
+    """On what basis the face may be used; the record of the project that it comes from."""
     gallery_sha256: _Hash | None = None
     """`Gallery.sha256` of the gallery in the file; None when it holds none."""
 

@@ -87,7 +87,7 @@ def export_person(
     Raises:
         UnknownPerson, UnknownModel: no such person or model.
         ConsentError: the person's face may not be used.
-        SettingsError: the model has no decoder of the person, or one for everybody.
+        SettingsError: the model has no decoder of the person, or one for everyone.
         CheckpointError: the model or the gallery is damaged.
         StorageError: the file cannot be written.
         TrustError: it cannot be entered in the ledger; no file is left.
@@ -155,7 +155,7 @@ def import_person(
         ConsentError: the consent does not hold, the agreement is missing or another, or the file
             is a copy of one that was deleted here when its person was removed.
         UnknownPerson: the person was removed from the project.
-        ProjectError: the file names somebody who cannot be named so, or the model is in use.
+        ProjectError: the file names someone who cannot be named so, or the model is in use.
         StorageError: the disk said no; the model is as it was.
         TrustError: a record of the file is damaged, and nothing was done; or the model cannot be
             entered in the ledger, and the person is in it.

@@ -5,7 +5,7 @@
 
     model, person, consent -> graph -> do torch and ONNX Runtime agree on held-out faces? -> file
 
-The file holds one person's decoder and everybody's encoder; with --replace also the decoder of
+The file holds one person's decoder and everyone's encoder; with --replace also the decoder of
 whoever is to be replaced, for the mask of the face below.
 """
 
@@ -81,7 +81,7 @@ def export(
 
     Raises:
         UnknownPerson, UnknownModel: no such person or model.
-        ConsentError: somebody whose decoder goes into the file may not be used.
+        ConsentError: someone whose decoder goes into the file may not be used.
         CheckpointError: the model is damaged.
         SettingsError: the network has no decoder of that person or cannot be written, or a
             library is missing.

@@ -50,7 +50,7 @@ from understudy.training.schedule import State
 from understudy.workspace import Workspace
 
 EXPORTS = "exports"
-"""What tombstones of exported files say for the model: a file's name may tell of somebody."""
+"""What tombstones of exported files say for the model: a file's name may tell of someone."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def remove_person(project: Workspace, name: str, progress: Progress) -> RemovalR
 
     Raises:
         UnknownPerson: there is no such person, or they were removed before.
-        ProjectLocked: somebody works on the person, or on a model or film with them.
+        ProjectLocked: someone works on the person, or on a model or film with them.
         ProjectError, StorageError: something cannot be read or removed; what was removed until
             then is gone, and the same command goes on.
     """
@@ -242,7 +242,7 @@ class _Removal:
         return isinstance(people, list) and self.place.name in people
 
     def _bury(self, hashes: Iterable[str], model: str) -> bool:
-        """Enter files in the ledger that are about to be deleted, or that nobody should use."""
+        """Enter files in the ledger that are about to be deleted, or that no one should use."""
         consents = on_file(self.project, [self.place.name])
         return enter_tombstone(hashes, model, consents, self.progress)
 

@@ -40,9 +40,9 @@ Tone = Literal["proved", "broken", "unknown"]
 @dataclass(frozen=True)
 class KnownModel:
     """Attributes:
-    summary: a sentence for everybody.
+    summary: a sentence for everyone.
     findings: what is proved, broken and unknown, with what it is.
-    holds: the ledger here proves it, and nobody in it was removed since.
+    holds: the ledger here proves it, and no one in it was removed since.
     """
 
     summary: str

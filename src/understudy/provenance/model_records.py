@@ -4,7 +4,7 @@
 
 The ledger holds the same: hashes of the files and of the weights, the base's hash, and keyed
 digests of the people and of their consent records, and of what else is told of the model (see
-`rest`). Nobody's name goes into either, nor a file's name, which may hold one. Records stay on
+`rest`). No one's name goes into either, nor a file's name, which may hold one. Records stay on
 this machine.
 """
 
@@ -29,7 +29,7 @@ from understudy.safeguards.consent_record import Consent
 Kind = Literal["training", "import", "base", "network", "decoder", "tombstone"]
 """training: a checkpoint at the end of a training; import: one into which a decoder was taken.
 base: what `pretrain` writes. network, decoder: what was exported. tombstone: these files were
-deleted, because somebody in them was removed."""
+deleted, because someone in them was removed."""
 
 ENTERED = {"network": "export", "decoder": "export", "tombstone": "tombstone"}
 """Kind of the ledger's entry; `model` for all others."""

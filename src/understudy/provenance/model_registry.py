@@ -122,7 +122,7 @@ def known_of(file: Path) -> list[str]:
 
 
 def check_not_deleted(file: Path, sha256: str | None = None) -> None:
-    """See that a model's file is not a copy of one that was deleted here with somebody in it.
+    """See that a model's file is not a copy of one that was deleted here with someone in it.
 
     Args:
         sha256: of the file, if it is known.
@@ -169,7 +169,7 @@ def _records(progress: Progress) -> Iterator[ModelRecord]:
 def enter_tombstone(
     hashes: Iterable[str], model: str, consents: Mapping[str, Consent], progress: Progress
 ) -> bool:
-    """Enter that files are deleted, because somebody whose face they know is removed.
+    """Enter that files are deleted, because someone whose face they know is removed.
 
     The removal goes on when the ledger cannot be written, or `hashes` not be had; that is told.
 

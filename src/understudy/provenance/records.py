@@ -2,7 +2,7 @@
 
     HOME/records/c0ffee42-1f0a9b7c66d0e1a2.json     number, and begin of the unsigned file's SHA-256
 
-A mark that survives in a film that was cut and encoded anew holds nothing but the number; this
+A mark that survives in a film that was cut and encoded again holds nothing but the number; this
 is where it leads. Records stay on this machine and are never sent anywhere.
 """
 

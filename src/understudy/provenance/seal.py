@@ -57,7 +57,7 @@ class Origin:
         source: the film or picture that was changed; None when a network made all of it.
         source_sha256: its hash.
         model_sha256: hash of the weights that drew the faces; None where no network did.
-        consents: of everybody who is shown or replaced, by name.
+        consents: of everyone who is shown or replaced, by name.
         label: "corner", "opening", "both" or "none".
         reason: why there is no label, where there is none.
         strength: of the mark at first, dB.
@@ -98,7 +98,7 @@ def record_number(key: str) -> int:
 
 def pictured(settings: TrustSettings) -> dict[str, Any]:
     """The settings that change a picture, as JSON: these make another film. Who signs does not,
-    and where the user keeps keys is nobody's business."""
+    and where the user keeps keys is no one's business."""
     return settings.model_dump(mode="json", include={"strength"})
 
 

@@ -129,7 +129,7 @@ def _child(pipe: Connection, work: Callable[..., Any], arguments: tuple[Any, ...
         try:
             pipe.send(event)
         except BrokenPipeError:
-            # Nobody waits for the result any more.
+            # No one waits for the result any more.
             os._exit(1)
 
     answer: tuple[str, Any]

@@ -77,7 +77,7 @@ def settle(threads: int | None = None) -> None:
 
     More threads than cores make every parallel loop wait for the scheduler. By default glibc
     hands large blocks back to the system at each release, and every page of the next tensor
-    is then cleared and mapped anew.
+    is then cleared and mapped again.
     """
     torch.set_num_threads(threads or cores())
     if sys.platform == "linux":

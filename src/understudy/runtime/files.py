@@ -136,7 +136,7 @@ def unreadable(path: Path, error: OSError) -> MediaError:
 
 
 def from_system(error: OSError) -> StorageError | None:
-    """An error of the operating system that nobody was prepared for, in words; None where it
+    """An error of the operating system that no one was prepared for, in words; None where it
     looks like a fault of this program."""
     where = None if error.filename is None else os.fsdecode(error.filename)
     if error.errno in _OPEN:

@@ -1,4 +1,4 @@
-"""The operator's key: signs consent records that nobody else signs, and the ledger's checkpoints.
+"""The operator's key: signs consent records that no one else signs, and the ledger's checkpoints.
 
 Ed25519 (RFC 8032), made at first use, kept as unencrypted PKCS#8 PEM that only the user may read.
 It says "this installation", not who sits before it.

@@ -1,4 +1,4 @@
-"""On what footing a person's face may be used, and the gate that asks for it.
+"""On what basis a person's face may be used, and the gate that asks for it.
 
 A person's folder holds one `consent.json`. Without it nothing is trained on that person and
 no film is converted with that face; nor when it has ended, was taken back, was edited after it
@@ -70,7 +70,7 @@ _SEEN: Mapping[Role, str] = {
 
 
 class Subject(Protocol):
-    """Somebody who can be asked for consent; `project.Person` is one."""
+    """Someone who can be asked for consent; `project.Person` is one."""
 
     @property
     def name(self) -> str: ...
@@ -80,7 +80,7 @@ class Subject(Protocol):
 
 
 def draft(person: str, footing: Footing, statement: Statement | None, **terms: Any) -> Consent:
-    """A record that nobody has signed yet.
+    """A record that no one has signed yet.
 
     Args:
         terms: fields of `Consent`; what is not given is as usual.
@@ -221,7 +221,7 @@ def require(
         footage: that the face is taken from, SHA-256: name.
 
     Raises:
-        ConsentError: there is none, it is somebody else's, was taken back, was changed after it
+        ConsentError: there is none, it is someone else's, was taken back, was changed after it
             was signed, does not hold yet or any more, or does not cover what is asked.
     """
     consent = person.consent

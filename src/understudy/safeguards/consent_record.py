@@ -39,7 +39,7 @@ By = Literal["operator", "subject"]
 FOOTINGS: tuple[Footing, ...] = ("self", "granted", "synthetic")
 PURPOSES: tuple[Purpose, ...] = ("train", "convert", "publish", "detector-training")
 USUAL: tuple[Purpose, ...] = ("train", "convert", "publish")
-"""What a record covers when nobody says otherwise."""
+"""What a record covers when no one says otherwise."""
 ROLES: tuple[Role, ...] = ("shown", "replaced")
 
 NOTICE = "understudy-consent-2"
@@ -121,8 +121,8 @@ class Consent(BaseModel):
     person: Annotated[str, Field(min_length=1, max_length=64)]
     """Name of the person in the project, which may be a pseudonym."""
     footing: Footing
-    """self: the user's own face. granted: somebody else's, who agreed.
-    synthetic: nobody's."""
+    """self: the user's own face. granted: someone else's, who agreed.
+    synthetic: no one's."""
     stated_at: AwareDatetime
     """When it was said."""
     statement: Statement | None = None
@@ -134,7 +134,7 @@ class Consent(BaseModel):
     stated_by: By = "operator"
     """Who says so, and signs: the person (subject), or the user of the program (operator)."""
     adult: bool | None = None
-    """Whether who signs declares that the person is of age; None in schema 1 and for nobody."""
+    """Whether who signs declares that the person is of age; None in schema 1 and for no one."""
     purposes: tuple[Purpose, ...] = USUAL
     """train: let a model learn the face. convert: make films and pictures with it. publish: let
     these, or a model of the face, leave the project. detector-training: let a detector of

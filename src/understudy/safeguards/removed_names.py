@@ -2,7 +2,7 @@
 
     people/removed.json
 
-What is left of somebody who was removed, so that asking for them is answered, and so that a
+What is left of someone who was removed, so that asking for them is answered, and so that a
 removal that was cut short is known to be unfinished.
 """
 
@@ -19,7 +19,7 @@ from understudy.runtime import files
 
 
 class Removal(BaseModel):
-    """That somebody was removed, and since when."""
+    """That someone was removed, and since when."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +35,7 @@ class _Index(BaseModel):
 
 
 def read(path: Path) -> dict[str, Removal]:
-    """Everybody who was removed, by name. Raises ProjectError when the file is damaged."""
+    """Everyone who was removed, by name. Raises ProjectError when the file is damaged."""
     if not path.exists():
         return {}
     try:

@@ -1,4 +1,4 @@
-"""The key of somebody who signs their own consent: an Ed25519 key in a PEM file of theirs."""
+"""The key of someone who signs their own consent: an Ed25519 key in a PEM file of theirs."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from understudy.tracks.scan_store import Scan
 from understudy.types import Frame
 
 TOGETHER = Fraction(10)
-"""Seconds between two frames within which the film is read through rather than opened anew."""
+"""Seconds between two frames within which the film is read through rather than opened again."""
 
 
 def frames_at(film: Path, found: Scan, indices: Iterable[int]) -> Iterator[Frame]:

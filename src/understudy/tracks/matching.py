@@ -21,7 +21,7 @@ CLOSE = 0.05
 """Embedding distances to two people that differ by less than this leave it open who it is."""
 
 UNLIKE = 0.3
-"""So much further from a person than the track of the same film that is nearest to them is somebody
+"""So much further from a person than the track of the same film that is nearest to them is someone
 else; tracks of one person in a film were seen to lie up to 0.15 apart in that."""
 
 STRANGERS = 0.7
@@ -32,7 +32,7 @@ SPREAD = 0.15
 """As `UNLIKE`, for tracks that are that far off."""
 
 SURE = 0.35
-"""Within this distance nobody is a stranger; two in view together may be one face in a mirror."""
+"""Within this distance no one is a stranger; two in view together may be one face in a mirror."""
 
 Doubt = Literal["close", "taken", "unlike", "brief"]
 """Why a match is uncertain or left out: two people are as near; the person is in view already as
@@ -53,7 +53,7 @@ class Match:
     Attributes:
         track: number of the track.
         first, last: frame indices, both included.
-        person: the nearest known person; None when nobody is known or the track was never
+        person: the nearest known person; None when no one is known or the track was never
             measured.
         distance: of the track's mean embedding to that person's; None likewise.
         as_: whose place in the swaps its face has: a name or `EVERYBODY`; None when the face
@@ -78,7 +78,7 @@ class Match:
 
 
 def check_swaps(swaps: Mapping[str, str]) -> None:
-    """Raises SettingsError when `swaps` (who goes: who comes) are none, or no swaps."""
+    """Raises SettingsError when `swaps` (target: source) are empty or not valid."""
     if not swaps:
         raise SettingsError(
             "--replace is missing.",
@@ -101,8 +101,8 @@ def parse_swaps(
     """Who is replaced by whom, from words such as `ben=ada`, or names for whom `with_` comes.
 
     Args:
-        sitter: whom a photo shows: comes where nobody else is named, for everybody when
-            nobody is named to go.
+        sitter: whom a photo shows: comes where no one else is named, for everyone when
+            no one is named to go.
 
     Raises:
         SettingsError: a word is no pair, a name comes twice, or `with_` is missing or idle.
@@ -140,7 +140,7 @@ def parse_swaps(
 
 
 def named(swaps: Iterable[str]) -> list[str]:
-    """Who of those that go is a person of the project: not everybody, not a track by order."""
+    """Who of those that go is a person of the project: not everyone, not a track by order."""
     return [goes for goes in swaps if goes != EVERYBODY and not goes.startswith(ORDERED)]
 
 
@@ -188,7 +188,7 @@ def match_tracks(
     other tracks, also those whose identity was never measured, are chosen when `EVERYBODY` is
     in `replace`.
 
-    Nobody is in two places at once: of tracks that are together in view the nearest is taken
+    No one is in two places at once: of tracks that are together in view the nearest is taken
     for the person, the others for the next nearest whom they may be. And one person looks like
     themselves: where a track shows them, one that is further off by `UNLIKE` does not, though it
     is within `same_person`; nor does one further off by `SPREAD` where strangers look as alike.
@@ -251,7 +251,7 @@ def _strangers(
 
 
 def _unlike(distance: float, nearest: float, strangers: float) -> bool:
-    """Whether somebody at this distance from a person is not them.
+    """Whether someone at this distance from a person is not them.
 
     Args:
         nearest: distance of the track of the film that is nearest to the person.
@@ -266,7 +266,7 @@ def _one_place_each(
     same_person: float,
     together: Collection[tuple[int, int]],
 ) -> dict[int, tuple[float, int]]:
-    """Distance and person of every track that is somebody, the surest first."""
+    """Distance and person of every track that is someone, the surest first."""
     beside: dict[int, set[int]] = {}
     for one, two in together:
         beside.setdefault(one, set()).add(two)
@@ -285,7 +285,7 @@ def _one_place_each(
 def require_match(
     matches: Sequence[Match], replace: Collection[str], same_person: float, film: str
 ) -> None:
-    """Raise FacesError, with the distances found, when somebody of `replace` was not."""
+    """Raise FacesError, with the distances found, when someone of `replace` was not."""
     if not matches:
         raise FacesError(
             f"No face was found in {film}.",
@@ -305,7 +305,7 @@ def require_match(
 
 
 def _nearest(matches: Sequence[Match], name: str, same_person: float) -> str:
-    """What came nearest to somebody who was not found, in words."""
+    """What came nearest to someone who was not found, in words."""
     near = [m for m in matches if m.person == name and m.distance is not None]
     brief = [m.track for m in near if m.doubt == "brief" and (m.distance or 0) <= same_person]
     if brief:

@@ -161,7 +161,7 @@ def _cost(scan: Scan, rows: _Rows, one: _Piece, two: _Piece) -> float | None:
     widths = boxes[:, 2] - boxes[:, 0]
     way = np.diff((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0)
     moved = float(np.linalg.norm(way)) / float(widths.mean())
-    # Somebody whose identity is unknown is the same only where nobody else could have come.
+    # Someone whose identity is unknown is the same only where no one else could have come.
     reach = REACH * (1 + float(gap)) if apart is not None else REACH / 2
     if moved > reach or widths.max() > SIZES * widths.min():
         return None

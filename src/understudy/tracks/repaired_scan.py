@@ -18,7 +18,7 @@ AROUND = 2
 """Frames over which the speed of a face beside a gap is measured."""
 
 HIDES = 0.5
-"""Overlap with somebody else's face from which a face that was missed is behind it."""
+"""Overlap with someone else's face from which a face that was missed is behind it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class MendedScan(Scan):
 
     A face that was filled in has score 0 and no embedding. It moves on the cubic curve through
     its places before and after with its speeds there (Hermite's), which lies half as far from the
-    truth as the straight line where somebody walks.
+    truth as the straight line where someone walks.
 
     Attributes:
         mended: the tracks.

@@ -49,7 +49,7 @@ __all__ = ["Observer", "Scan", "film_hash", "scan", "scan_key", "trackers"]
 FRAMES_AHEAD = 8
 TRACKING = 4
 """Goes up when the same film and settings come to give other faces or tracks; only then are the
-scans of earlier versions made anew."""
+scans of earlier versions made again."""
 
 STEP = 25
 """Frames between two progress events."""
@@ -67,10 +67,10 @@ class FollowsFaces(Protocol):
 
 
 class Observer(Protocol):
-    """Somebody who wants to see the frames while they are decoded anyway."""
+    """Someone who wants to see the frames while they are decoded anyway."""
 
     def add(self, frame: Frame, faces: Sequence[Face]) -> None:
-        """Called for every frame in order; the first frame of a chunk may come anew."""
+        """Called for every frame in order; the first frame of a chunk may come again."""
 
     def commit(self, chunk: int) -> Callable[[], None]:
         """Called after the last frame of chunk `chunk`; gives what keeps all that was added to

@@ -4,7 +4,7 @@
     film = "film.mp4"            # and its SHA-256, and how the tracks were found
     [[track]]
     number = 3
-    person = "ada"               # whose face comes; "none": stays; "auto": as --replace says
+    person = "ada"               # the source; "none": stays; "auto": as --replace says
     [[track.part]]               # another order for a part of the track, if wanted
     start = 2.0
     end = 3.5
@@ -119,7 +119,7 @@ class Orders(Settings):
         return {f"{ORDERED}{name}": name for name in sorted(names - {AUTO, NONE})}
 
     def joined(self, swaps: Mapping[str, str], path: Path) -> dict[str, str]:
-        """`swaps` and whoever comes by order. Raises SettingsError when that is nobody."""
+        """`swaps` and whoever comes by order. Raises SettingsError when that is no one."""
         if not swaps and not self.swaps:
             raise SettingsError(
                 f"{path} names no source for any track.",

@@ -67,7 +67,7 @@ def first_decoder(model: SwapModel, faces: Tensor, first: First, seed: int) -> W
 
 
 def with_person(snapshot: Snapshot, person: str, decoder: Weights) -> Snapshot:
-    """The snapshot with one more person, who comes last; nothing is remembered of them yet."""
+    """The snapshot with one more person, the source last; nothing is remembered of them yet."""
     people = (*snapshot.model.people, person)
     part = f"decoder-{person}"
     parts = snapshot.model.parts() | {part: dict(decoder)}
@@ -75,7 +75,7 @@ def with_person(snapshot: Snapshot, person: str, decoder: Weights) -> Snapshot:
 
 
 def without_person(snapshot: Snapshot, person: str) -> Snapshot:
-    """The snapshot without one of its people, of whom somebody must be left."""
+    """The snapshot without one of its people, of whom someone must be left."""
     people = tuple(name for name in snapshot.model.people if name != person)
     return _taken(snapshot, people, snapshot.model.parts(), {}, {})
 

@@ -9,7 +9,7 @@ writes them; what it is stands in its metadata under "base", as JSON (schema 1):
     training                           what it was made from and how
     readings                           names of what can be read from its latents
 
-A new `swift` of the same size begins with the base's encoder, and with its decoder for everybody.
+A new `swift` of the same size begins with the base's encoder, and with its decoder for everyone.
 
 Beside its weights the base keeps where the faces that it has learned from lie in its latents: their
 mean and their principal directions, each divided by the faces' deviation along it. How far other
@@ -104,7 +104,7 @@ class Base:
     sha256: str
 
     def distance(self, faces: Tensor) -> float:
-        """How far somebody's faces lie from those that the base knows, in the median.
+        """How far someone's faces lie from those that the base knows, in the median.
 
         Args:
             faces: uint8 (N, 4, S', S') as `augment.planes` packs them.

@@ -1,4 +1,4 @@
-"""What a training step sees: faces of everybody who learns, varied, some played by doubles.
+"""What a training step sees: faces of everyone who learns, varied, some played by doubles.
 
 All of it is a function of seed and step, so that a resumed training sees what an uninterrupted
 one would have seen.
@@ -32,17 +32,17 @@ MEASURED_IN_ALL = 384
 
 
 class Feed:
-    """Everybody's faces, in memory as uint8.
+    """Everyone's faces, in memory as uint8.
 
     Args:
-        facesets: of everybody who learns or lends pictures, in the model's order.
-        batch: faces of each person in a step: everybody who learns comes equally often, however
+        facesets: of everyone who learns or lends pictures, in the model's order.
+        batch: faces of each person in a step: everyone who learns comes equally often, however
             many faces they have.
         share: of the footage that is held out.
-        labels: what is known of the frames of everybody who learns.
+        labels: what is known of the frames of everyone who learns.
 
     Attributes:
-        faces: of everybody in `facesets`, uint8 (N, 4, S', S') as `augment.planes` packs them.
+        faces: of everyone in `facesets`, uint8 (N, 4, S', S') as `augment.planes` packs them.
         held_out: likewise, those to measure with.
         kept: which rows of the facesets these are.
     """
@@ -88,7 +88,7 @@ class Feed:
             self.doubles = Doubles(self.faces, landmarks, course.learning)
 
     def chosen(self, step: int) -> Sequence[str]:
-        """Who is learned from in a step: everybody who learns, or some of them in turns."""
+        """Who is learned from in a step: everyone who learns, or some of them in turns."""
         everybody = self.course.learning
         if self.at_once >= len(everybody):
             return everybody

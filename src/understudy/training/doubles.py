@@ -76,7 +76,7 @@ class Doubles:
     Args:
         crops: for each person uint8 (N, 4, S', S') as `augment.planes` packs them.
         landmarks: for each person float32 (N, 468, 2), pixels of these crops.
-        learning: whose doubles will be drawn; everybody's when None. The others only play.
+        learning: whose doubles will be drawn; everyone's when None. The others only play.
 
     Needs two people at least to have anything to draw from.
     """

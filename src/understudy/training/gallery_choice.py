@@ -48,7 +48,7 @@ LID_WEIGHT, LIP_WEIGHT, LIGHT_WEIGHT = 5.0, 2.0, 0.7
 """Of lids, lips and light when pictures are compared."""
 
 ANOTHER = 0.6
-"""Embedding distance from the person's median from which a track shows somebody else."""
+"""Embedding distance from the person's median from which a track shows someone else."""
 
 SHARP = 0.5
 """Share of the sharpness of the person's crisp pictures (upper quartile) below which one is left
@@ -112,7 +112,7 @@ def _gazes(pictures: Sequence[bytes], meshes: Floats) -> Floats:
 def make_galleries(
     folder: Path, facesets: Mapping[str, Faceset], held_out: float, progress: Progress
 ) -> None:
-    """See to it that a model has a gallery of everybody here, made from these very faces.
+    """See to it that a model has a gallery of everyone here, made from these very faces.
 
     Args:
         folder: of the model.

@@ -44,12 +44,12 @@ def first_snapshot(
     faces: Mapping[str, Tensor],
     device: torch.device,
 ) -> Snapshot:
-    """Everybody of the course in one network.
+    """Everyone of the course in one network.
 
     Args:
         snapshot: the newest checkpoint; None when the model is new.
         models: folder of the models, where `settings.encoder_from` lies.
-        faces: of everybody who learns, uint8 (N, 4, S', S') as `augment.planes` packs them.
+        faces: of everyone who learns, uint8 (N, 4, S', S') as `augment.planes` packs them.
         device: where faces and network are compared to find a newcomer's first decoder.
     """
     whole = build_first(course.network, course.size, course.people, settings.seed, snapshot)
@@ -68,10 +68,10 @@ def first_snapshot(
 
 
 def strangers(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
-    """A sentence about everybody whose faces lie outside of what the base knows.
+    """A sentence about everyone whose faces lie outside of what the base knows.
 
     Args:
-        faces: of everybody who learns, uint8 (N, 4, S', S').
+        faces: of everyone who learns, uint8 (N, 4, S', S').
     """
     found = []
     for person, own in faces.items():
@@ -87,13 +87,13 @@ def strangers(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
 
 
 def lacks(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
-    """A sentence about everybody whose faces never do what those that the base knows do.
+    """A sentence about everyone whose faces never do what those that the base knows do.
 
-    What somebody's own footage does not show can only be guessed by their decoder. Nothing is said
+    What someone's own footage does not show can only be guessed by their decoder. Nothing is said
     of people who lie outside of what the base knows, since it may misread them.
 
     Args:
-        faces: of everybody who learns, uint8 (N, 4, S', S').
+        faces: of everyone who learns, uint8 (N, 4, S', S').
     """
     readings = base.readings
     if readings is None:

@@ -74,7 +74,7 @@ class Labels:
 
 class Told:
     """Labels of the faces that are trained on, as a network is told them: in deviations from their
-    mean over everybody; those that turn with the picture from 0.
+    mean over everyone; those that turn with the picture from 0.
 
     Args:
         labels: what is known of the frames.

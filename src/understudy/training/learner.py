@@ -112,7 +112,7 @@ class Learner:
             batches: one for each person, in order.
             rate: learning rate.
             step: how many steps came before.
-            people: whose the batches are; everybody's when None.
+            people: whose the batches are; everyone's when None.
             apart: how much of a decoder's step is its own, 0..1 (`decoder_tying`).
 
         Returns:

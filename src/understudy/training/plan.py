@@ -1,6 +1,6 @@
 """Who learns in a training, and from whose faces.
 
-Usually everybody of a model learns together: the encoder and one decoder each. When people are
+Usually everyone of a model learns together: the encoder and one decoder each. When people are
 added on a frozen encoder, only their decoders learn; the others then lend pictures that stand in
 for the new faces (doubles), and nothing of theirs is run or changed.
 """
@@ -66,7 +66,7 @@ def plan(
     """Decide who learns, and find everything that can be wrong before the first picture is read.
 
     Args:
-        people: who the model is to know; when empty those whom it knows, or everybody with a
+        people: who the model is to know; when empty those whom it knows, or everyone with a
             faceset when it is new.
         folder: of the model.
         add: who joins a model that exists; `people` is empty then.

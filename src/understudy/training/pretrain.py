@@ -4,7 +4,7 @@
     understudy train ada chen --base base.safetensors
 
 One encoder and one decoder, tuned to each person by an embedding (`models/modulated.py`), learn
-from everybody but a few, who are kept aside to judge by: nobody's face is better known to the
+from everyone but a few, who are kept aside to judge by: no one's face is better known to the
 base than theirs will be to whoever trains with it. Stopped, the same command goes on, as training
 does.
 """
@@ -84,7 +84,7 @@ def pretrain(
     """Train a base on the facesets of `people`, or go on with it, and write it to `output`.
 
     Args:
-        people: everybody with a faceset when empty.
+        people: everyone with a faceset when empty.
         name: of the model that is trained; the base is made of it.
         settings: of the training; its network is `modulated`, it begins with nothing, and it keeps
             no galleries.
@@ -115,7 +115,7 @@ def pretrain(
     if labels is not None:
         found = read_labels(labels)
         _check_labels(project, found, everybody)
-    # A base is given away and draws nobody: it is no place for anybody's pictures.
+    # A base is given away and draws no one: it is no place for anyone's pictures.
     fixed = {"network": Modulated.network, "base": "none", "gallery": False}
     own = settings.model_copy(update=fixed)
     trained = train(project, learned, name, own, progress, labels=found)
@@ -161,7 +161,7 @@ def pretrain(
 
 
 def _check_labels(project: Workspace, found: Labels, people: Sequence[str]) -> None:
-    """Raises SettingsError when a frame of somebody's faces has no label."""
+    """Raises SettingsError when a frame of someone's faces has no label."""
     for person in people:
         frames = Faceset.open(project.person(person).faces_folder).frames
         labelled = len(found.people.get(person, ()))
@@ -174,7 +174,7 @@ def _check_labels(project: Workspace, found: Labels, people: Sequence[str]) -> N
 
 
 def _some(project: Workspace, person: str, size: int, count: int) -> tuple[Tensor, Indices]:
-    """So many of somebody's faces, evenly spread, uint8 (N, 4, S', S'), and their frames."""
+    """So many of someone's faces, evenly spread, uint8 (N, 4, S', S'), and their frames."""
     faceset = Faceset.open(project.person(person).faces_folder)
     rows = np.linspace(0, len(faceset) - 1, min(len(faceset), count)).astype(int)
     arrays = faceset.load(size, rows=[int(row) for row in rows])
@@ -191,7 +191,7 @@ def _checked(
     project: Workspace, readings: Readings, network: Swift, found: Labels, people: Sequence[str]
 ) -> tuple[Readings, dict[str, float]]:
     """Those that hold for people whom the base has not seen, and how well they do (mean
-    correlation); all of them when there is nobody to check with."""
+    correlation); all of them when there is no one to check with."""
     if not people:
         return readings, {}
     sums = dict.fromkeys(readings.names, 0.0)

@@ -70,7 +70,7 @@ def sheet(
     finished: Mapping[str, Finished] | None = None,
 ) -> Image:
     """Draw a sheet, one row per face: the face, itself redrawn where the model knows it, then as
-    everybody else, and the mask of the first swap (its own, where there is nobody else); last, one
+    everyone else, and the mask of the first swap (its own, where there is no one else); last, one
     swap as conversion lays it over a film. Of more than PEOPLE people only those of `faces` are
     drawn.
 

@@ -16,7 +16,7 @@ class State:
     Attributes:
         step, seconds: trained so far.
         budget: of the present course, as {"steps": n} or {"minutes": x}.
-        alone: who learns in it on a frozen encoder; empty when everybody learns together.
+        alone: who learns in it on a frozen encoder; empty when everyone learns together.
         since_step, since_seconds: where it began: with the model, or when who learns changed.
         phase: step at which the present budget was taken up; warm-up starts there.
         caution: factor on the learning rate, halved at each retreat.
@@ -70,7 +70,7 @@ class State:
         return max(0.0, 60 * self.budget["minutes"] - (self.seconds - self.since_seconds))
 
     def forget(self, person: str) -> None:
-        """Take somebody out who no longer belongs to the model."""
+        """Take someone out who no longer belongs to the model."""
         self.facesets.pop(person, None)
         for entry in self.history:
             entry["people"].pop(person, None)

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from understudy.workspace import Workspace
 
 DEFAULT_MINUTES, KNOWN_MINUTES = 10.0, 5.0
-"""How long to train when nobody says, and where a base knows everybody: there swaps are as good as
+"""How long to train when no one says, and where a base knows everyone: there swaps are as good as
 they get by then."""
 
 PATIENCE = 5
@@ -115,12 +115,12 @@ def train(
     Ctrl-C (and SIGTERM) ends it after the step at hand, with a checkpoint.
 
     Args:
-        people: who the model is to know; when empty those whom it knows, or everybody with a
+        people: who the model is to know; when empty those whom it knows, or everyone with a
             faceset when it is new.
         add: who joins the model, which exists then; `people` is empty.
         freeze: train only the decoders of those who join. The encoder and all other decoders
             stay as they are, to the bit.
-        labels: what is known of the frames of everybody who learns, for networks that can be told.
+        labels: what is known of the frames of everyone who learns, for networks that can be told.
         rehearse: draws swaps for the preview sheets, where people have galleries; without it the
             sheets show what the network alone draws.
 
@@ -199,7 +199,7 @@ def _keep_galleries(
 
 
 def _told(figures: Mapping[str, Figures]) -> str:
-    """Everybody's figures, or of many people their mean."""
+    """Everyone's figures, or of many people their mean."""
     if len(figures) > TOLD:
         ssim, psnr = (
             np.mean([getattr(v, key) for v in figures.values()]) for key in ("ssim", "psnr")
@@ -261,8 +261,8 @@ class _Run:
         self.unsaved = snapshot is None
 
     def _meet(self, base: Base, progress: Progress) -> None:
-        """Compare everybody with those whom the base knows. Its encoder learns slowly and decoders
-        learn together, unless somebody is a stranger to it."""
+        """Compare everyone with those whom the base knows. Its encoder learns slowly and decoders
+        learn together, unless someone is a stranger to it."""
         unknown = strangers(base, self.feed.faces)
         if not unknown:
             self.state.shared, self.state.apart = self.recipe.based, self.recipe.apart
@@ -286,7 +286,7 @@ class _Run:
         )
 
     def _take_up(self, saved: State, joined: bool, progress: Progress) -> None:
-        """Go on from where a checkpoint stands; it is another course when somebody `joined`, or
+        """Go on from where a checkpoint stands; it is another course when someone `joined`, or
         others learn."""
         fresh, self.state = self.state, saved
         budget = _budget(self.settings, known=saved.shared < 1)
@@ -335,7 +335,7 @@ class _Run:
 
     @property
     def reported(self) -> bool:
-        """Whether everybody who learns was measured at the last report."""
+        """Whether everyone who learns was measured at the last report."""
         history = self.state.history
         return bool(history) and set(self.course.learning) <= set(history[-1]["people"])
 

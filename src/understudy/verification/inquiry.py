@@ -260,7 +260,7 @@ class Inquiry:
             )
 
     def _told(self, found: Evidence, outcome: Outcome) -> Facts | None:
-        """The facts that can be told, and say them; None where nobody's word stands for any."""
+        """The facts that can be told, and say them; None where no one's word stands for any."""
         credentials, match = found.credentials, found.match
         agrees = match if match and match.agrees else None
         tone: Tone = "unknown"

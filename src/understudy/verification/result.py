@@ -25,11 +25,11 @@ class Verification:
     """What can be said of a file.
 
     Attributes:
-        outcome: intact: nothing was changed since it was signed here, or by somebody who is
+        outcome: intact: nothing was changed since it was signed here, or by someone who is
             trusted here. unknown signer: what is said of it holds together, on the word of
-            somebody whom nobody here vouches for. altered: made by this program and changed
+            someone whom no one here vouches for. altered: made by this program and changed
             since. broken: something contradicts itself. unknown: nothing is proved.
-        summary: one or two sentences for everybody.
+        summary: one or two sentences for everyone.
         findings: in the order in which they were looked for.
         facts: of the record, wherever it was found; None where they cannot be believed at all.
         record: that agrees with it, to be handed over with it.

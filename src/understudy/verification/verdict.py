@@ -1,4 +1,4 @@
-"""What follows from what was found in a file: an outcome, and one sentence for everybody.
+"""What follows from what was found in a file: an outcome, and one sentence for everyone.
 
 The rules, the first that applies. A record is good when its ledger's signature holds and is one
 that is believed here; it agrees when it has the file's hash before signing, or looks like it.
@@ -43,7 +43,7 @@ EXIT_CODES: dict[Outcome, int] = {
 
 EDITED = 0.07
 """Distance between fingerprints from which another encoding alone does not explain it. Measured:
-encoded anew, scaled or mirrored at most 0.02; the footage that a swap was made from, where the
+encoded again, scaled or mirrored at most 0.02; the footage that a swap was made from, where the
 face fills half of the frame, 0.11."""
 
 CUT = 0.6

@@ -2,7 +2,7 @@
 
     understudy verify film.mp4
 
-Works on any film or picture, also on what this program did not make, and asks nobody: what can be
+Works on any film or picture, also on what this program did not make, and asks no one: what can be
 known is in the file, in the ledger and the records of this installation, and in records that were
 handed over with the file. In this order:
 

@@ -162,7 +162,7 @@ def swap_patch(
         learned: whether the network tells where its face is. Then the mask may reach beyond
             the face in the frame (`reach_mask`), as far as the other person's face does;
             otherwise the inner face by the mesh (`face_mask`) bounds it.
-        shown: float32 (S, S), 0..1: where the network knows the face that goes to show. The
+        shown: float32 (S, S), 0..1: where the network knows the target's face to show. The
             swap ends `PAST` beyond it, so that hair stays in front, and has a `rim`.
         seed: of the grain; another one for every frame.
         detail: what lays finer detail over the drawn face.

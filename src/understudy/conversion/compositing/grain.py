@@ -1,8 +1,8 @@
 """Grain: a swap is as noisy as the film's own face was.
 
-A network averages noise away, and a clean face in a grainy film looks pasted. The noise is drawn
-anew for every frame and every face in it, from the numbers of the frame and of the face's track, so
-that the same film always comes out the same.
+A network averages noise away, and a clean face in a grainy film looks pasted on. The noise is
+drawn again for every frame and every face, seeded with the numbers of the frame and of the face's
+track, so the same film always gives the same result.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A face that takes on the colours of another keeps its ratios: where light shines
 bright on dark skin, it would glare on light skin, and the white of an eye, many times brighter than
 dark skin, would glow. So highlights of skin are made no stronger than they are on the film's own
 face nearby, and whites as bright as its own whites. The other way round the skin of the film may
-shine much more than the face that comes: then it goes on shining, for the skin stays the film's.
+shine much more than the source's face: then it goes on shining, for the skin stays the film's.
 
 Pure functions of two pictures that lie on one another.
 """

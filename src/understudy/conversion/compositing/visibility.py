@@ -1,8 +1,8 @@
 """Where faces show, for networks that do not say.
 
 Where a swap ends on hair or background it has a rim (`rim`), and that needs to know where the
-face that comes was drawn and where the face that goes shows. A network tells of people whom it
-knows, if it learns masks at all. For everybody else the network of `faces.occlusion` looks.
+source's face was drawn and where the target's face shows. A network tells of people whom it
+knows, if it learns masks at all. For everyone else the network of `faces.occlusion` looks.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Shown(NamedTuple):
     """Where faces show in one crop.
 
     Attributes:
-        mask: float32 (S, S), 0..1: where the face that comes was drawn.
+        mask: float32 (S, S), 0..1: where the source's face was drawn.
         learned: whether that is known; else `mask` says nothing and the mesh bounds it.
-        below: float32 (S, S), 0..1: where the face that goes shows; None where nobody knows.
+        below: float32 (S, S), 0..1: where the target's face shows; None where no one knows.
     """
 
     mask: Floats

@@ -109,19 +109,19 @@ def compare(
     """Train networks for the same budget and measure what they and the warp do.
 
     Args:
-        people: whom the networks learn; everybody with a faceset when empty.
-        film: in which faces are swapped, best one that nobody was trained on; without one only
+        people: whom the networks learn; everyone with a faceset when empty.
+        film: in which faces are swapped, best one that no one was trained on; without one only
             held-out faces, speed and size are compared, and the warp is left out.
-        replace, with_: who goes (a person or "any") and who comes; the first of `people` comes
-            for the second when not given.
-        face: photo of `with_` for the warp; it draws out of the faceset when None.
+        replace, with_: target (a person or "any") and source; when None the second and the first
+            of `people`.
+        face: photo of `with_` for the warp; None: the warp uses the faceset.
         truth, truth_mask, target_mask: as for `evaluation.evaluate.evaluate`.
         output: folder; one in the renders folder when None.
         apart: runs work in a process of its own.
 
     Raises:
         UnknownModel: no such network.
-        UnknownPerson, ConsentError, FacesError: somebody cannot be trained or shown, or is not in
+        UnknownPerson, ConsentError, FacesError: someone cannot be trained or shown, or is not in
             the film.
         SettingsError: what is given does not go together.
         MediaError: a film or the photo cannot be read.
@@ -304,7 +304,7 @@ class _Run:
         return values
 
     def _faces(self) -> Image:
-        """Held-out faces of everybody, as they are and as every network redraws them."""
+        """Held-out faces of everyone, as they are and as every network redraws them."""
         first = next(iter(self.judged.values()))
         rows = [Row("held-out faces", [p for one in first.values() for p in one.true])]
         rows += [

@@ -44,7 +44,7 @@ def judge(
     size: int,
     progress: Progress,
 ) -> dict[str, Judged]:
-    """Redraw everybody's held-out faces with their own decoder and compare inside the face mask.
+    """Redraw everyone's held-out faces with their own decoder and compare inside the face mask.
 
     Args:
         facesets: of people whom the network knows.

@@ -40,8 +40,8 @@ class Scene:
     """The film in which the swaps are compared.
 
     Attributes:
-        replace: who goes; a person or "any".
-        with_: who comes.
+        replace: the target; a person or "any".
+        with_: the source.
         truth: what the swap ought to look like, where that is known.
         truth_mask, target_mask: films that are white where the face is in `truth` and `film`.
         face: a photo of `with_` as the user gave it, for the warp; None for their faceset.
@@ -117,7 +117,7 @@ def settle(
     """Decide what is compared.
 
     Args:
-        people: whom the networks learn; everybody with a faceset when empty.
+        people: whom the networks learn; everyone with a faceset when empty.
         others: `truth`, `truth_mask` and `target_mask`.
 
     Raises:

@@ -86,7 +86,7 @@ class Trials:
         return self.folder / ".measured.json"
 
     def check_ready(self, scene: Scene) -> None:
-        """Raises FacesError when nobody is to be replaced, StorageError when the disk is too small
+        """Raises FacesError when no one is to be replaced, StorageError when the disk is too small
         for the films."""
         project, how = self.project, self.project.settings
         info = probe(scene.film)
@@ -190,7 +190,7 @@ class Trials:
         return self._note(model, "conversion", facts)
 
     def _pictures(self, scene: Scene) -> list[str | None]:
-        """What the warp draws with: the photo, or who comes and who goes as their facesets are."""
+        """What the warp draws with: the photo, or the facesets of source and target."""
         if scene.face is not None:
             path = Path(scene.face)
             cache = self.project.cache_folder

@@ -1,6 +1,6 @@
 """Do the eyes shut when the film's do?
 
-An opening of the lids has no scale that would hold for everybody and for every mesh, so each
+An opening of the lids has no scale that would hold for everyone and for every mesh, so each
 film's eyes are compared with how open they are in that film itself.
 """
 

@@ -1,7 +1,7 @@
 """Is a swap found as its person among many people?
 
 Distances say little by themselves: some people look alike, some faces are found far from their
-own mean. So each measured face of a swap is compared with the mean embeddings of everybody in the
+own mean. So each measured face of a swap is compared with the mean embeddings of everyone in the
 project and of a crowd of synthetic people that comes with the package, and it counts when the
 nearest of all is the person whose face it should be.
 
@@ -38,7 +38,7 @@ class Retrieval:
         share: of the frames whose nearest person is the right one, 0..1; None without frames.
         frames: how many were compared.
         people: how many people there were to choose from, the right one included.
-        nearest_other: who else was nearest most often; None where nobody was.
+        nearest_other: who else was nearest most often; None where no one was.
     """
 
     share: float | None
@@ -55,11 +55,11 @@ def retrieval(
     Args:
         embeddings: of a swap's faces, (128,) each.
         source: whose face they should be.
-        people: mean embedding by name, `source` among them; with nobody else every frame would
+        people: mean embedding by name, `source` among them; with no one else every frame would
             be right.
 
     Returns:
-        None when `source` is not among the people or nobody else is.
+        None when `source` is not among the people or no one else is.
     """
     if source not in people or len(people) < 2:
         return None

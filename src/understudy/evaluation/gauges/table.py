@@ -18,7 +18,7 @@ def tables(seen: Seen, source: str, target: str | None) -> list[Table]:
     """Crispness, and all the rest.
 
     Args:
-        source, target: names of the person who comes and of the one who goes.
+        source, target: names of the source and the target.
     """
     found: list[Table] = []
     if crisp := _crisp_rows(seen, source):

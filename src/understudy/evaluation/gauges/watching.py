@@ -33,9 +33,9 @@ class Subject:
     """Who should be seen.
 
     Attributes:
-        source, target: names of the person who comes and of the one who goes; no target where
-            it was everybody.
-        people: mean embedding (128,) by name, of everybody among whom the source must be found.
+        source, target: names of the source and the target; no target where
+            it was everyone.
+        people: mean embedding (128,) by name, of everyone among whom the source must be found.
         faceset: of the source, where there is one.
     """
 

@@ -1,4 +1,4 @@
-"""What the figures mean for somebody who watches the film."""
+"""What the figures mean for someone who watches the film."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ Into `renders/explain-MODEL/`:
     PERSON-for-OTHER.png    moments of FILM, and which of these pictures serve there
 
 A principal axis is a direction in which the latents of the person's training faces vary; the
-first is the one in which they vary most (Pearson, 1901). A network with one decoder for everybody
-has one set of axes, and its files are `everybody-...`. Sheets of faces are labelled, marked and
+first is the one in which they vary most (Pearson, 1901). A network with one decoder for everyone
+has one set of axes, and its files are `everyone-...`. Sheets of faces are labelled, marked and
 sealed as converted films are; the heat map, which shows none, is not.
 """
 
@@ -101,7 +101,7 @@ def explain(
     Raises:
         UnknownPerson, ConsentError: of the people in the model.
         CheckpointError: the model is damaged or has no checkpoint.
-        FacesError: too few faces to look at, or nobody who could be replaced is in the film.
+        FacesError: too few faces to look at, or no one who could be replaced is in the film.
         SettingsError: there is a film, and the model has no gallery.
         MediaError: the film cannot be read.
         TrustError, ContentError: what is drawn cannot be sealed.

@@ -1,4 +1,4 @@
-"""Faces that nobody made: look around in the latents of a model.
+"""Faces that no one made: look around in the latents of a model.
 
     understudy imagine --model NAME
 
@@ -10,7 +10,7 @@ For each person whose decoder draws, into `renders/imagine-NAME/`:
     figures.json                       what was measured on all of that, and what is known of
                                        each file: record, hash, mark
 
-The network `autoencoder` has one decoder for everybody, so its files are `everybody-...` unless
+The network `autoencoder` has one decoder for everyone, so its files are `everyone-...` unless
 a person is named. Pictures and films are labelled, marked and sealed as converted films are.
 """
 
@@ -93,7 +93,7 @@ def imagine(
     """Draw faces from the latents of `model`: at random, between two, along directions.
 
     Args:
-        person: whose faces and whose decoder; everybody's, one by one, when None.
+        person: whose faces and whose decoder; everyone's, one by one, when None.
         output: folder; one in the renders folder when None.
 
     Raises:
@@ -112,7 +112,7 @@ def imagine(
     if person is not None and network.swaps:
         network.decoder(person)
     chosen = network.people if person is None else (person,)
-    # A decoder for everybody draws everybody, whoever is asked for.
+    # A decoder for everyone draws everyone, whoever is asked for.
     consents = {
         name: permit(project, name, "convert", "shown")
         for name in dict.fromkeys(chosen if network.swaps else (*network.people, *chosen))

@@ -2,7 +2,7 @@
 
 A layer is a module without modules in it, in the order in which they run; steps without weights
 that a network takes between its modules (a function call in `forward`) are no layers, and their
-time is in nobody's share. Nothing here knows any particular network.
+time is in no one's share. Nothing here knows any particular network.
 """
 
 from __future__ import annotations

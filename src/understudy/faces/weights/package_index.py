@@ -1,7 +1,7 @@
 """Fetch one file of a known hash from a Python package index, whatever machine this is.
 
 The index, extra indexes and folders are those that pip or uv are set to, so that mirrors and
-offline machines work as they do for packages. Nothing of a fetched file is run, and nobody gets
+offline machines work as they do for packages. Nothing of a fetched file is run, and no one gets
 to see it before its SHA-256 is right.
 """
 

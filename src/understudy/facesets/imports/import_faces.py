@@ -2,7 +2,7 @@
 
     understudy import-faces ada faces-of-ada/ --consent granted --statement agreement.pdf
 
-    pictures -> header of faceswap, if any -> face found anew -> whose? -> faces.parquet
+    pictures -> header of faceswap, if any -> face found again -> whose? -> faces.parquet
 
 Any folder of face pictures will do. Pictures of faceswap say which film they are from, and in
 which order; so neighbouring frames stay together when faces are held out. The pictures stay where
@@ -47,7 +47,7 @@ class ImportReport:
         person: name.
         faces: in the faceset now; added: that came with this run.
         already: pictures given that the faceset has had before.
-        others: pictures that show somebody else.
+        others: pictures that show someone else.
         refused: pictures that cannot be used, with the reason.
         passed_over: how many files in the folders were not tried, by what they are.
         notes: what is worth telling, full sentences.
@@ -222,7 +222,7 @@ class _Run:
 
 
 def _own(found: Sequence[Cut], old: Faceset | None, same_person: float) -> tuple[list[Cut], int]:
-    """The person's faces, and how many are somebody else's."""
+    """The person's faces, and how many are someone else's."""
     if not found:
         return [], 0
     embeddings = np.stack([one.embedding for one in found]).astype(np.float64)

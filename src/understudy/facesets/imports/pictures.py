@@ -1,4 +1,4 @@
-"""One face in one picture file from elsewhere: read with distrust, found anew, cut out."""
+"""One face in one picture file from elsewhere: read with distrust, found again, cut out."""
 
 from __future__ import annotations
 

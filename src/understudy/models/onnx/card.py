@@ -51,7 +51,7 @@ class Card(BaseModel):
             the model's weights.
         size: side of the network's own picture, the core crop, in pixels.
         learned: whether the network tells where its face is.
-        consents: by person; everybody whose decoder is inside.
+        consents: by person; everyone whose decoder is inside.
         difference: largest difference between torch and ONNX Runtime when it was written,
             where pixels are 0..1; over `checked` faces.
     """

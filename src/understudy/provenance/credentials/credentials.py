@@ -69,8 +69,8 @@ class Credentials:
     """What a file says of itself, and how far that can be believed.
 
     Attributes:
-        state: none: there are no credentials. trusted: nothing was changed since somebody
-            signed who is trusted here. unknown signer: nothing was changed, but nobody here
+        state: none: there are no credentials. trusted: nothing was changed since someone
+            signed who is trusted here. unknown signer: nothing was changed, but no one here
             vouches for the signer, or the certificate no longer holds. tampered: something was
             changed after signing. damaged: there are remains that cannot be read.
         reasons: why, in plain sentences; for none and trusted often empty.

@@ -1,7 +1,7 @@
 """What a film's Content Credentials say: the facts of a render, in the words of C2PA.
 
 The manifest holds the actions (`c2pa.opened` the source, `c2pa.edited` with the IPTC digital
-source type, `c2pa.watermarked.unbound`), `c2pa.ai-disclosure`, `cawg.training-mining` (nobody
+source type, `c2pa.watermarked.unbound`), `c2pa.ai-disclosure`, `cawg.training-mining` (no one
 may train on it) and the assertion `org.understudy.record` with `Facts`. No person's name and no
 file's name goes in: hashes and numbers only.
 """

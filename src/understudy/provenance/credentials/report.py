@@ -1,6 +1,6 @@
 """What the C2PA library reports of a file, and what it means.
 
-The report quotes the file, which may come from anybody: what does not have the expected form is
+The report quotes the file, which may come from anyone: what does not have the expected form is
 refused as a whole.
 """
 

@@ -1,4 +1,4 @@
-"""The visible label: words burnt into the picture that tell everybody who sees it that a face in
+"""The visible label: words burnt into the picture that tell everyone who sees it that a face in
 it was made by a machine.
 
 Two forms. The corner label stays for the whole film, in the corner that faces leave free: those

@@ -1,4 +1,4 @@
-"""Audit a ledger: everything is computed anew and compared with what was signed."""
+"""Audit a ledger: everything is computed again and compared with what was signed."""
 
 from __future__ import annotations
 

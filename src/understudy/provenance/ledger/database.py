@@ -116,7 +116,7 @@ def _to_wal(database: sqlite3.Connection) -> None:
 
 
 def opened_to_read(path: Path) -> sqlite3.Connection:
-    """To read, also where nothing can be written beside the file and nobody is writing."""
+    """To read, also where nothing can be written beside the file and no one is writing."""
     address = path.absolute().as_uri()
     database = _connected(f"{address}?mode=ro")
     try:

@@ -21,7 +21,7 @@ KINDS = ("render", "finished", "consent", "revocation", "model", "tombstone", "e
 """render: before a film is signed, so that its credentials can name the leaf; finished: the hash
 of the signed file, with the same `record`. model: the end of a training, with the hashes of its
 files and weights; export: a file that was made of one; tombstone: files that were deleted, because
-somebody whose face they knew was removed; see `model_records`. key: another operator's key from
+someone whose face they knew was removed; see `model_records`. key: another operator's key from
 here on."""
 
 WORDS = frozenset(
@@ -95,5 +95,5 @@ class Entry:
 
 
 def stored_bytes(text: str) -> bytes:
-    """Text as the database holds it, also when somebody put there what is no text."""
+    """Text as the database holds it, also when someone put there what is no text."""
     return text.encode(errors="surrogateescape")

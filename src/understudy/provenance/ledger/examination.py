@@ -20,7 +20,7 @@ MOST = 40
 """So many findings are told one by one."""
 
 Row = tuple[object, object]
-"""Leaf and text, as somebody may have changed them."""
+"""Leaf and text, as someone may have changed them."""
 
 Signed = tuple[object, object, object]
 """Size, note and public key of a checkpoint, likewise."""
@@ -31,7 +31,7 @@ class Finding:
     """Something that the audit has to say.
 
     Attributes:
-        level: broken, somebody or something changed the log; unknown, nothing speaks for or
+        level: broken, someone or something changed the log; unknown, nothing speaks for or
             against it.
         where: entry, checkpoint, tree, anchor or database, with its number.
         problem: what is wrong, for people.
@@ -105,7 +105,7 @@ def examined(
 
 
 class _Walk:
-    """The tree, computed anew leaf by leaf.
+    """The tree, computed again leaf by leaf.
 
     A leaf whose row differs goes in with its stored hash, so that one wrong row is told once and
     what follows is still compared.

@@ -1,4 +1,4 @@
-"""The whole ledger as JSON Lines, for anybody to check."""
+"""The whole ledger as JSON Lines, for anyone to check."""
 
 from __future__ import annotations
 

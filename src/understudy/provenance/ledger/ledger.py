@@ -228,7 +228,7 @@ class Ledger:
         return proofs.prove_consistency(self._log, old, new)
 
     def audit(self, against: Sequence[str] = (), trusted: Trusted = NOTHING) -> Audit:
-        """Compute everything anew and compare it with what was signed; see `audit.audited`."""
+        """Compute everything again and compare it with what was signed; see `audit.audited`."""
         return audited(self._log, against, trusted)
 
     def export(self, path: Path) -> int:

@@ -64,7 +64,7 @@ def prove_consistency(log: Log, old: Checkpoint, new: Checkpoint) -> list[bytes]
     """Proof that `new` continues `old`, for `merkle.verify_consistency`.
 
     Raises:
-        TrustError: the log does not hold both, so that nobody could prove it.
+        TrustError: the log does not hold both, so that no one could prove it.
     """
     with log.reading():
         size = log.number("SELECT ifnull(max(leaf), -1) + 1 FROM entries")
@@ -98,7 +98,7 @@ def verify_proof(
 
     Args:
         key: id of the key that must have signed; whichever is in the proof when None, which says
-            no more than that somebody has that key.
+            no more than that someone has that key.
         trusted: by which the anchors are judged.
 
     Raises:

@@ -21,7 +21,7 @@ from understudy.runtime.installation import Home
 
 @dataclass(frozen=True)
 class Subjects:
-    """The keys of everybody whose digests are in the ledger, each in a file that is named by a
+    """The keys of everyone whose digests are in the ledger, each in a file that is named by a
     hash."""
 
     home: Home

@@ -7,7 +7,7 @@ no clock. The grain stands still through the film, because a codec carries a sta
 frame to frame and would leave a changing one out. Texture gets more of it, smooth skin and flat
 areas less.
 
-The key is public: anybody can read, forge or remove the mark. It is an index that leads to a
+The key is public: anyone can read, forge or remove the mark. It is an index that leads to a
 signed record and proves nothing by itself.
 """
 

@@ -78,7 +78,7 @@ class Verdict:
         return f"The content guard checked {frames} of the {self.what}: {told}{because}."
 
     def doubts(self) -> list[str]:
-        """What the user has to be told: that nobody looked, or that they should look themselves."""
+        """What the user has to be told: that no one looked, or that they should look themselves."""
         return [self.told()] if self.state in ("unscanned", "review") else []
 
 

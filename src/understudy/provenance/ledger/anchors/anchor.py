@@ -1,4 +1,4 @@
-"""Anchors: somebody else's word that a checkpoint was there by a certain time.
+"""Anchors: someone else's word that a checkpoint was there by a certain time.
 
 The interface that all kinds have, and the kind `none`. Only hashes leave this machine, and only
 to addresses that the user gave.
@@ -103,7 +103,7 @@ NOTHING = Trusted()
 
 @dataclass(frozen=True)
 class NoAnchor:
-    """Nobody else's word."""
+    """No one else's word."""
 
     kind: ClassVar[str] = "none"
     urls: ClassVar[Sequence[str]] = ()

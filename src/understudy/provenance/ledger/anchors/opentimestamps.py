@@ -29,7 +29,7 @@ from understudy.provenance.ledger.anchors.service import fetch
 _MEDIA = "application/vnd.opentimestamps.v1"
 CALENDARS = ("opentimestamps.org", "eternitywall.com", "catallaxy.com")
 """Domains of the public calendars: an aggregator at one of them names another as the one to ask
-later, which is allowed between these and to nobody else."""
+later, which is allowed between these and to no one else."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """OpenTimestamps proofs: what an .ots file holds, as bytes and as a tree.
 
 The format is that of python-opentimestamps: a digest, and a tree of operations that leads from
-it to messages that somebody attests.
+it to messages that someone attests.
 """
 
 from __future__ import annotations
