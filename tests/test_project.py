@@ -79,7 +79,7 @@ def test_a_project_may_be_made_where_other_things_are(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="a file has the name of a needed folder"):
+    with pytest.raises(StorageError, match="a file is in the way of a folder"):
         Project.create(tmp_path / "file" / "inside")
     with pytest.raises(ProjectError, match="cannot be created"):
         Project.create(Path("/proc/understudy"))
@@ -219,7 +219,7 @@ class TestConsent:
         assert consents.require(place, "train") == record
 
     def test_none_is_refused(self, project: Project) -> None:
-        with pytest.raises(ConsentError, match="which training needs") as caught:
+        with pytest.raises(ConsentError, match="but training needs it") as caught:
             consents.require(_person(project, "ada"), "train")
         assert "understudy add ada --consent" in caught.value.remedy
 

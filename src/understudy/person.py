@@ -1,8 +1,8 @@
 """A person in a project: their name, their footage, their folder.
 
 people/NAME/consent.json          on what basis this face may be used
-people/NAME/statement.*           the evidence for it, where there is some
-people/NAME/earlier-consents/     records that others took the place of
+people/NAME/statement.*           the evidence for it, if there is any
+people/NAME/earlier-consents/     records that newer ones replaced
 people/NAME/footage.json          what was added, from where, with its hash
 people/NAME/footage/              the films and pictures
 people/NAME/faces/                the faceset
@@ -28,7 +28,7 @@ _RESERVED = frozenset({"any", "all"})
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` has the form of a person's or a model's name."""
+    """Whether `text` is a valid name of a person or a model."""
     return _NAME.fullmatch(text) is not None
 
 
@@ -39,7 +39,7 @@ def check_name(name: str, what: str) -> str:
         what: "person" or "model", for the message.
 
     Raises:
-        ProjectError: it is empty, too long, reserved or holds other characters.
+        ProjectError: it is empty, too long, reserved or has other characters.
     """
     if not is_name(name):
         near = _near(name)
@@ -57,17 +57,17 @@ def check_name(name: str, what: str) -> str:
 
 
 def _near(text: str) -> str:
-    """What is left of `text` when it is to be a name; may be no name still."""
+    """`text` reduced to the characters of a name; the result may still not be a valid name."""
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:64]
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """A photo of someone whose face is to be seen elsewhere, as the user gives it.
+    """A photo with the source's face, as the user gives it.
 
     Attributes:
         photo: a picture file.
-        number: which face in it, counted from image left from 1; None when it shows one only.
+        number: which face in it, counted from the left from 1; None when it shows only one.
         consent, statement: on what basis its face may be used, as for `add`; None for a
             person of the project.
     """
@@ -81,7 +81,7 @@ class Portrait:
     def parse(
         cls, text: str | Path, consent: Footing | None = None, statement: Path | None = None
     ) -> Self:
-        """From `PHOTO` or `PHOTO#2`, the second face from image left."""
+        """Parse `PHOTO`, or `PHOTO#2` for the second face from the left."""
         path = Path(text)
         numbered = _NUMBERED.fullmatch(str(text))
         if numbered and not path.exists():
@@ -90,7 +90,7 @@ class Portrait:
 
     @property
     def name(self) -> str:
-        """A person's name made of the file's."""
+        """A person's name made from the file name."""
         near = _near(self.photo.stem)
         return near if is_name(near) else "somebody"
 
@@ -103,13 +103,13 @@ class Footage(BaseModel):
     file: str
     """Name inside the footage folder."""
     source: str
-    """Path that it was added from."""
+    """Path of the original file."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     bytes: Annotated[int, Field(ge=1)]
     kind: Literal["video", "picture"]
     added_at: AwareDatetime
     facts: dict[str, Any]
-    """What probing found: size, codec, rate, rotation, length, sound."""
+    """Results of probing: size, codec, rate, rotation, length, sound."""
 
 
 class _FootageIndex(BaseModel):
@@ -121,7 +121,7 @@ class _FootageIndex(BaseModel):
 
 @dataclass(frozen=True)
 class Person:
-    """One person of a project: `name` and the `folder` with everything about them."""
+    """One person of a project: `name`, and the `folder` with all their files."""
 
     name: str
     folder: Path
@@ -132,7 +132,7 @@ class Person:
 
     @property
     def earlier_folder(self) -> Path:
-        """Consent records that others took the place of."""
+        """Consent records that newer ones replaced."""
         return self.folder / "earlier-consents"
 
     @property
@@ -154,7 +154,7 @@ class Person:
 
     @property
     def consent(self) -> Consent | None:
-        """What `consent.json` says; None without one. Raises ConsentError when damaged."""
+        """The record in `consent.json`; None without one. Raises ConsentError when damaged."""
         return read(self.consent_file)
 
     @property
@@ -163,7 +163,7 @@ class Person:
         return (self.faces_folder / "faces.parquet").is_file()
 
     def index(self) -> tuple[Footage, ...]:
-        """Everything that was added, in that order. Raises ProjectError when damaged."""
+        """All footage added, in that order. Raises ProjectError when damaged."""
         if not self.index_file.exists():
             return ()
         values = files.read_json(self.index_file)
@@ -185,6 +185,6 @@ class Person:
 
     @property
     def footage(self) -> list[Path]:
-        """Films and pictures that were added and are still there, in that order."""
+        """Films and pictures that were added and still exist, in that order."""
         paths = (self.footage_folder / entry.file for entry in self.index())
         return [path for path in paths if path.is_file()]

@@ -1,4 +1,4 @@
-"""A project's films: tracks, previews and conversions as methods of it."""
+"""A project with its film commands as methods: tracks, preview, convert."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ProjectFilms(Workspace):
-    """A project folder whose people can be put into films and pictures."""
+    """A project folder whose people can be inserted into films and pictures."""
 
     def tracks(
         self,
@@ -100,25 +100,24 @@ class ProjectFilms(Workspace):
         tracks: Path | None = None,
         **given: Any,
     ) -> ConvertReport:
-        """Put other faces in the place of people's faces in `film`; see
-        `conversion.convert.convert`. A
-        picture may take the place of the film and becomes a picture; see `conversion.still`.
+        """Swap faces in `film`; see `conversion.convert.convert`. If `film` is a picture, the
+        output is a picture; see `conversion.still`.
 
         Args:
             replace: target: a person, or "any" for every face; or target: source, for
                 several people at once: `{"ben": "ada", "eva": "chen"}`.
-            with_: the source, a person that the model knows; left out with several.
+            with_: the source, a person that the model knows; None with several targets.
             model: of the project, or an exported file; the only one of the project when not
                 given.
             output: a file in the renders folder when not given.
             start, end: part of the film in seconds, end excluded; all of it when not given.
             face: a photo of the source, without a model: a file, or `FILE#2` for the second
-                face from the left; it shows `with_`, or someone called as the file is.
+                face from the left; it shows `with_`, or a person with the name of the file.
             consent, statement: on what basis the photo's face may be used, as for `add`; not
                 needed for a person of the project.
-            tracks: a file that `tracks` made, which says the source in each track; with
-                `replace` and `with_` left out no one else goes.
-            given: fields of ConvertSettings, EncodeSettings and ScanSettings; they win over
+            tracks: a file made by `tracks`, which names the source for each track; without
+                `replace` and `with_`, only its tracks are replaced.
+            given: fields of ConvertSettings, EncodeSettings and ScanSettings; they override
                 `project.toml`.
         """
         portrait = _portrait(face, consent, statement)
@@ -142,14 +141,14 @@ class ProjectFilms(Workspace):
         statement: Path | None = None,
         **given: Any,
     ) -> ConvertReport:
-        """Let the two faces in a picture change places, without a model; see
+        """Exchange the two faces in a picture, without a model; see
         `conversion.still.swap_faces`.
 
         Args:
             output: a file in the renders folder when not given.
             consent, statement: on what basis the faces may be used, as for `add`; not needed
                 for people of the project with a faceset.
-            given: fields of ConvertSettings and ScanSettings; they win over `project.toml`.
+            given: fields of ConvertSettings and ScanSettings; they override `project.toml`.
         """
         scan, own = take(given, GIVEN, self.settings.scan, self.settings.convert)
         from understudy.conversion.still import swap_faces
@@ -168,7 +167,7 @@ class ProjectFilms(Workspace):
         tracks: Path | None,
         given: Mapping[str, Any],
     ) -> tuple[Ask, EncodeSettings]:
-        """What is wanted of a film, as said to `convert`, and how films are written."""
+        """The request for a film, from the arguments of `convert`, and the encode settings."""
         own = self.settings
         scan, encode, settings = take(given, GIVEN, own.scan, own.encode, own.convert)
         from understudy.conversion.plan import Ask

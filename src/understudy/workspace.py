@@ -1,4 +1,4 @@
-"""The project folder: plain files that people can look at.
+"""The project folder: plain files that anyone can inspect.
 
     project.toml                      settings, one section per stage
     people/NAME/consent.json          on what basis this face may be used
@@ -6,11 +6,11 @@
     people/NAME/footage/              the films and pictures
     people/NAME/faces/                the faceset
     people/removed.json               who was removed, and when
-    revoked/                          consents that were taken back, as proof of what was made
+    revoked/                          withdrawn consents, as proof for what was made earlier
     models/NAME/                      checkpoints, previews and logs of one training
     exports/                          people as files for other programs and projects
     renders/                          converted films and reports
-    cache/                            what can be computed again; may be deleted
+    cache/                            files that can be computed again; may be deleted
 
 Only this module and `person` know these paths.
 """
@@ -32,7 +32,7 @@ from understudy.settings import AllSettings, load, template
 
 MARKER = "project.toml"
 _OF_TRACKS = frozenset({"auto", "none"})
-"""Words that stand in the place of a person in tracks files. People who have such a name already
+"""Reserved words in the place of a person in tracks files. People who already have such a name
 keep it, so that they can be removed."""
 
 
@@ -42,7 +42,7 @@ class Workspace:
 
     Attributes:
         folder: absolute.
-        settings: what `project.toml` says, defaults filled in.
+        settings: from `project.toml`, with defaults filled in.
     """
 
     folder: Path
@@ -50,10 +50,10 @@ class Workspace:
 
     @classmethod
     def create(cls, folder: Path) -> Self:
-        """Make a project in `folder`, which may exist and hold other things.
+        """Create a project in `folder`, which may exist and contain other files.
 
         Raises:
-            ProjectError: there is a project already.
+            ProjectError: the folder already contains a project.
             StorageError: the folder cannot be written.
         """
         folder = folder.absolute()
@@ -79,8 +79,8 @@ class Workspace:
         """Open the project in `folder`.
 
         Raises:
-            ProjectError: there is none.
-            SettingsError: its `project.toml` is wrong.
+            ProjectError: the folder is not a project.
+            SettingsError: its `project.toml` is not valid.
         """
         folder = folder.absolute()
         if not (folder / MARKER).is_file():
@@ -92,7 +92,7 @@ class Workspace:
 
     @classmethod
     def find(cls, start: Path) -> Self:
-        """Open the project that `start` lies in. Raises ProjectError, SettingsError."""
+        """Open the project that contains `start`. Raises ProjectError, SettingsError."""
         start = start.absolute()
         for folder in (start, *start.parents):
             if (folder / MARKER).is_file():
@@ -117,7 +117,7 @@ class Workspace:
 
     @property
     def revoked_folder(self) -> Path:
-        """Consents that were taken back, a folder for each."""
+        """Withdrawn consents, one folder for each."""
         return self.folder / "revoked"
 
     @property
@@ -168,7 +168,7 @@ class Workspace:
         return [name for name in self.people if self.place_of(name).has_faces]
 
     def place_of(self, name: str) -> Person:
-        """Where the person `name` lives or would live. Raises ProjectError for a bad name."""
+        """Place of the person `name`, who may not exist. Raises ProjectError for a bad name."""
         folder = self.people_folder / check_name(name, "person")
         if name in _OF_TRACKS and not folder.exists():
             raise ProjectError(
@@ -178,7 +178,7 @@ class Workspace:
         return Person(name, folder)
 
     def person(self, name: str) -> Person:
-        """A person who was added. Raises UnknownPerson (with near names)."""
+        """A person who was added. Raises UnknownPerson (with similar names)."""
         self.check_not_removed(name)
         if name in self.people:
             return self.place_of(name)
@@ -188,14 +188,14 @@ class Workspace:
         )
 
     def model_folder(self, name: str) -> Path:
-        """Where the model `name` lives or would live. Raises ProjectError for a bad name."""
+        """Folder of the model `name`, which may not exist. Raises ProjectError for a bad name."""
         return self.models_folder / check_name(name, "model")
 
     def model(self, name: str | None = None) -> str:
-        """Name of a model that exists; without a name the only one.
+        """Name of an existing model; without a name the only one.
 
         Raises:
-            UnknownModel: with near names, or because a choice is needed.
+            UnknownModel: with similar names, or because one must be chosen.
         """
         models = self.models
         if name is None and len(models) == 1:
@@ -216,7 +216,7 @@ class Workspace:
 
 
 def _folders(folder: Path) -> list[str]:
-    """Names of the people or models in `folder`, sorted; other things are passed over."""
+    """Names of the people or models in `folder`, sorted; other files are skipped."""
     if not folder.is_dir():
         return []
     return sorted(
@@ -225,7 +225,7 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _choices(name: str, known: Sequence[str], otherwise: str) -> str:
-    """A remedy for an unknown name: near names, else all of them, else `otherwise`."""
+    """A remedy for an unknown name: similar names, else all names, else `otherwise`."""
     if near := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
         return f"Did you mean {' or '.join(f'`{one}`' for one in near)}?"
     return f"Known here: {', '.join(known)}." if known else otherwise

@@ -322,4 +322,4 @@ def test_help_says_which_command_takes_an_exported_model(
     command: str, takes: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([command, "--help"]) == 0
-    assert ("exported file" in " ".join(capsys.readouterr().out.split())) is takes
+    assert ("exported .dfm" in " ".join(capsys.readouterr().out.split())) is takes

@@ -456,7 +456,7 @@ def test_a_full_disk_is_seen_beforehand(here: Stage, monkeypatch: pytest.MonkeyP
         free: int
 
     monkeypatch.setattr("shutil.disk_usage", lambda path: Usage(1000))
-    expect(StorageError, here, "GB left")
+    expect(StorageError, here, "GB free")
 
 
 @pytest.mark.slow

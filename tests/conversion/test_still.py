@@ -387,12 +387,12 @@ def test_what_cannot_be_is_refused(project: Project, red: Path, two: Path, tmp_p
         ),
         (MediaError, "is the film", (two, "blue", "red", None, two), {"face": red}),
         (SettingsError, "cannot be combined", (two, "blue", "red", "duo"), {"face": red}),
-        (SettingsError, "none of green", (two, "blue", "green", "warp"), {}),
+        (SettingsError, "neither for green", (two, "blue", "green", "warp"), {}),
         (SettingsError, "one person", (two, {"blue": "red", "red": "blue"}), {"face": red}),
         (SettingsError, "no photo", (two, "blue", "red", "warp"), {"consent": "self"}),
-        (SettingsError, "no part", (two, "blue", "red", None, None, 1), {"face": red}),
+        (SettingsError, "only for films", (two, "blue", "red", None, None, 1), {"face": red}),
         (UnknownPerson, "eva", (two, "eva", "red"), {"face": red}),
-        (ConsentError, "footing the face of eva", (two, "blue", "eva"), {"face": red}),
+        (ConsentError, "basis on which the face of eva", (two, "blue", "eva"), {"face": red}),
     ):
         with pytest.raises(kind, match=match):
             convert(project, *words, **given)

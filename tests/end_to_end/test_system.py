@@ -145,7 +145,7 @@ def test_footage_that_cannot_be_read_any_more_keeps_its_faces(
     ("number", "words"),
     [
         (errno.ENAMETOOLONG, "too long"),
-        (errno.ELOOP, "circle"),
+        (errno.ELOOP, "loop"),
         (errno.ESTALE, "failed"),
         (errno.EINVAL, "does not allow such a name"),
     ],

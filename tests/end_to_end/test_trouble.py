@@ -150,7 +150,7 @@ def test_a_full_disk_under_the_signature(folder: Path, capsys: pytest.CaptureFix
         check=False,
     )
     assert full.returncode == StorageError.exit_code, full.stderr
-    assert "no room" in full.stderr
+    assert "is full" in full.stderr
     assert "read back" in full.stderr, "the film was there, unsigned"
     assert films(folder) == []
     assert convert(folder, *BEST) == 0

@@ -329,7 +329,7 @@ def test_what_makes_no_sense_is_refused_with_a_remedy(
         evaluate(project, "duo", swap=swap)
     with pytest.raises(SettingsError, match="only with --truth"):
         evaluate(project, "duo", plain, swap, "green", "red", truth_mask=plain)
-    with pytest.raises(SettingsError, match="who in film"):
+    with pytest.raises(SettingsError, match="the faces of film"):
         evaluate(project, "duo", plain, swap)
     with pytest.raises(SettingsError, match="cannot replace"):
         evaluate(project, "duo", plain, swap, "red", "red")

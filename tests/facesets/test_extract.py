@@ -419,7 +419,7 @@ def test_full_disk(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     with monkeypatch.context() as patched:
         patched.setattr("understudy.facesets.writer._write", full)
-        with pytest.raises(StorageError, match="no room"):
+        with pytest.raises(StorageError, match="is full"):
             run(place)
     assert not place.faces_folder.joinpath("faces.parquet").exists()
     assert run(place).faces == FRAMES

@@ -326,7 +326,7 @@ def test_a_full_disk_keeps_what_was_there(project: Project, source: Path) -> Non
         check=False,
     )
     assert done.returncode == StorageError.exit_code, done.stderr
-    assert "no room" in done.stdout
+    assert "is full" in done.stdout
     place = project.person("ada")
     assert names(place.footage_folder) == ["first.mp4", "small.mp4"]
     assert [path.name for path in place.footage] == ["first.mp4", "small.mp4"]

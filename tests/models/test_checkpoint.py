@@ -218,7 +218,7 @@ def test_a_checkpoint_of_another_network_is_said_to_be_one(
 ) -> None:
     folder = save(tmp_path, 7, snapshot())
     monkeypatch.setitem(base.NETWORKS, "swift", ("understudy.models.original", "Original"))
-    with pytest.raises(CheckpointError, match="does not fit"):
+    with pytest.raises(CheckpointError, match="is incompatible"):
         load(folder)
 
 

@@ -133,10 +133,10 @@ def relabelled(file: Path, target: Path, **changes: object) -> Path:
         ({"schema_version": 2, "gallery_sha256": "0" * 64}, "missing"),
         ({"kind": "encoder"}, "not a person's decoder"),
         ({"size": 96}, "at 96 px"),
-        ({"network": "original"}, "of original"),
+        ({"network": "original"}, "for original"),
         ({"weights_sha256": "0" * 64}, "damaged"),
-        ({"consent": {"person": "eva"}}, "cannot be: consent"),
-        ({"more": 1}, "cannot be: more"),
+        ({"consent": {"person": "eva"}}, "not valid: consent"),
+        ({"more": 1}, "not valid: more"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(

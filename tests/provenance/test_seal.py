@@ -191,7 +191,7 @@ def test_credentials_beside_a_film_come_and_go_with_it(origin: Origin, tmp_path:
     assert (sealed.mark, facts_of(sealed)["credentials"]) == ("none", "sidecar")
     assert sealed.notes == ()
     (alone,) = together({"matte.mkv": sealed})
-    assert alone.startswith("matte.mkv.c2pa holds")
+    assert alone.startswith("matte.mkv.c2pa has")
     (both,) = together({"film.mkv": sealed, "matte.mkv": sealed})
     assert both.startswith("film.mkv, matte.mkv cannot contain their credentials")
     assert records.read(sealed.record).kind == "matte"

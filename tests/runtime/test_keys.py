@@ -69,7 +69,7 @@ def test_a_public_key_that_is_none_is_refused() -> None:
 
 def test_no_folder_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="in the way"):
+    with pytest.raises(StorageError, match="name of a needed folder"):
         signing.operator_key(Home(tmp_path / "file" / "home"))
 
 

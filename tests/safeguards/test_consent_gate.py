@@ -166,7 +166,7 @@ class TestScope:
     def test_footage(self) -> None:
         record = by_subject(footage=("a" * 64,))
         assert require(holder(record), "train", footage={"a" * 64: "a.mp4"})
-        with pytest.raises(ConsentError, match=r"does not cover b\.mp4; it names"):
+        with pytest.raises(ConsentError, match=r"does not cover b\.mp4; it lists"):
             require(holder(record), "train", footage=FILMS)
         assert require(holder(by_subject()), "train", footage=FILMS)
 
@@ -196,7 +196,7 @@ class TestTime:
     def test_a_wrong_clock(self) -> None:
         with pytest.raises(ConsentError, match="clock of this machine says 2001-01-01") as caught:
             require(holder(by_subject()), "train", datetime(2001, 1, 1, tzinfo=UTC))
-        assert "Set the clock" in caught.value.remedy
+        assert "Correct the clock" in caught.value.remedy
 
     def test_it_cannot_end_before_it_begins(self) -> None:
         with pytest.raises(ConsentError, match="ends before it starts"):

@@ -87,7 +87,7 @@ def brighter(frames: Frames) -> list[Image]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda frames: frames, "encoded anew."),
+        (lambda frames: frames, "encoded again."),
         (cropped, "cropped to about 90 x 90 %"),
         (smaller, "scaled to 75 %"),
         (brighter, "encoded anew"),

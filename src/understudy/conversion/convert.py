@@ -7,8 +7,8 @@
 
 Two passes: the film is scanned for faces (cached), then rendered segment by segment. Decoding,
 the network and encoding overlap; memory does not grow with the film. A stopped or killed
-conversion goes on after its last finished segment when the same command is given again, and
-comes out the same to the byte, but for the signature and its time.
+conversion continues after its last finished segment when the same command is given again, and
+gives the same bytes, except for the signature and its time.
 
     renders/FILM-A-for-B.mp4          the film (FILM-A-for-B-and-C-for-D.mp4, ...)
     renders/FILM-A-for-B.json         what went into it

@@ -31,15 +31,15 @@ class Galleries:
     """The galleries that an artist draws with.
 
     Attributes:
-        own: of people who come, by name.
-        shapes: mean meshes of people who go, as `Gallery.mean`, by name, where they are known.
+        own: of the sources, by name.
+        shapes: mean meshes of the targets, as `Gallery.mean`, by name, where they are known.
     """
 
     own: Mapping[str, Gallery] = field(default_factory=dict)
     shapes: Mapping[str, Floats] = field(default_factory=dict)
 
     def detailer(self, replace: str, with_: str, strength: float) -> Detailer | None:
-        """What lays the detail of `with_` over faces of `replace`; None where there is none."""
+        """The detailer that adds detail of `with_` to faces of `replace`; None if there is none."""
         gallery = self.own.get(with_)
         if gallery is None or strength <= 0:
             return None
@@ -77,7 +77,7 @@ class Detailer:
     Args:
         gallery: of the source.
         replaced: float32 (468, 2), the mean mesh of the target, as `Gallery.mean`; None
-            where it is not known. Then the film itself tells it, as far as it can.
+            where it is not known. Then it is estimated from the film.
         strength: 0..1, how much of the detail is laid over.
     """
 
@@ -96,7 +96,7 @@ class Detailer:
 
         Args:
             faces: all faces of the film with the index of their frame, in order.
-            tracks: those in whose place the person comes.
+            tracks: those of the target.
         """
         frames: dict[int, list[int]] = {track: [] for track in tracks}
         meshes: dict[int, list[Floats]] = {track: [] for track in tracks}

@@ -57,8 +57,8 @@ class Work:
         film, info: what it is made from.
         found: the scan; `cast` says who is drawn over which of its tracks.
         start, end: part of the film in seconds, end excluded.
-        target: where everything goes.
-        origin: what goes into the records.
+        target: all output paths.
+        origin: facts for the records.
     """
 
     folder: Path
@@ -136,10 +136,10 @@ class Finished:
 def finish(
     work: Work, record: Mapping[str, Any], notes: Sequence[str], progress: Progress
 ) -> Finished:
-    """Bring a film to its end, from wherever it was stopped.
+    """Finish a film, from the point where it was stopped.
 
     Args:
-        record: what the JSON file beside the film is to say, besides what is found out here.
+        record: contents of the JSON file next to the film, except what is measured here.
         notes: what is to be said already.
 
     Raises:
@@ -250,9 +250,9 @@ def _publish(
     record: Mapping[str, Any],
     told: Sequence[str],
 ) -> list[str]:
-    """Seal every output, the film last, and write the record beside it; returns new notes.
+    """Seal every output, the film last, and write the record next to it; returns new notes.
 
-    That record comes before the film, so that a film that is there always has its own.
+    The record is written before the film, so that an existing film always has one.
     """
     origin = work.origin
     sealed: dict[str, Sealed] = {}

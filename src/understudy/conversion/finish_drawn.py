@@ -1,6 +1,6 @@
 """What a command draws out of a model, finished as converted films are: sheets and short films.
 
-    pictures -> visible label -> invisible mark, read back -> sealed file -> its line in `told`
+    pictures -> visible label -> invisible watermark, read back -> sealed file -> its line in `told`
 
 `imagine`, `explain` and `compare` write every picture of a made face through a `Finisher`, so
 that `understudy verify` knows it. What shows no face, as a heat map, is written plainly.
@@ -142,7 +142,7 @@ class Finisher:
             self._seal(unsigned, path, origin, why, seen)
 
     def told(self) -> dict[str, Any]:
-        """What the JSON file beside the outputs says of them: `consents` by name, `outputs` by
+        """Contents of the JSON file next to the outputs: `consents` by name, `outputs` by
         file with number, people, hash, mark and where the credentials are, and `notes`."""
         return {
             "consents": {
@@ -223,7 +223,7 @@ class Finisher:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """Name of the unsigned file, in a folder of its own beside the finished one."""
+    """Name of the unsigned file, in a separate folder next to the finished one."""
     clear_leftovers(path)
     pattern = re.compile(rf"\.{re.escape(files.temporary_stem(path))}\.[a-z0-9_]{{8}}")
     with files.storage_errors(path):

@@ -95,7 +95,7 @@ def publish_still(
     began: float,
     matches: Sequence[Match],
 ) -> ConvertReport:
-    """Write a picture, what goes beside it, and their records.
+    """Write a picture, its other outputs, and their records.
 
     Raises: as `provenance.seal.seal`.
     """
@@ -185,11 +185,11 @@ def publish(
     record: Mapping[str, Any],
     notes: Sequence[str],
 ) -> list[str]:
-    """Mark and seal pictures, write them and the record beside them.
+    """Watermark and seal pictures, write them and the record next to them.
 
     Args:
         target: which of `images` are to be written, and where.
-        record: what the record says besides what is found out here; its `key` is there.
+        record: contents of the record, except what is measured here; it contains `key`.
         notes: what is to be said already.
 
     Returns:

@@ -91,13 +91,13 @@ class GalleryDrawer(Drawer):
         below = np.stack(
             [own if one is None else one for one, own in zip(seen, inner, strict=True)]
         )
-        # The pictures show the face as far as it goes, but here it ends where the film's ends: a
+        # The pictures show the whole face, but here it ends where the film's face ends: a
         # haze of skin over hair is worse than a face that is a little too small.
         return images, np.minimum(masks, below), below
 
 
 class GalleryWarp:
-    """Galleries as an artist: everyone who has one can come.
+    """Galleries as an artist: everyone who has one can be a source.
 
     Args:
         galleries: of every source; with the face shapes of the targets, where they are known.
@@ -123,7 +123,7 @@ class GalleryWarp:
         }
 
     def drawer(self, replace: str, with_: str) -> GalleryDrawer:
-        """What draws `with_`. Raises SettingsError when there is no gallery of them."""
+        """The drawer of `with_`. Raises SettingsError when there is no gallery of them."""
         gallery = self.galleries.own.get(with_)
         if gallery is None:
             raise SettingsError(

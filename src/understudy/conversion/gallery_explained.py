@@ -30,7 +30,7 @@ SHUT, OPEN = 0.75, 0.3
 lids apart that are not; a mouth is open from this height over its width."""
 
 FITS = 0.5
-"""Share of eyes or mouth below which they are said to come from the drawn face."""
+"""Share of eyes or mouth below which they are reported as taken from the drawn face."""
 
 NEAR = 12.0
 """Degrees within which two heads are turned alike."""
@@ -129,7 +129,7 @@ class Lack:
 
 @dataclass(frozen=True)
 class Played:
-    """The faces in a film over which a person comes; T of them, in order.
+    """The target's faces in a film; T of them, in order.
 
     Attributes:
         times: seconds.

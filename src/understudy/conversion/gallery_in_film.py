@@ -48,10 +48,10 @@ SIDE = 128
 
 @dataclass(frozen=True)
 class InFilm:
-    """How one person's gallery serves for another person's faces in a film.
+    """How well one person's gallery fits another person's faces in a film.
 
     Attributes:
-        comes, goes: whose gallery, over whose faces.
+        comes, goes: source (the gallery) and target (the faces).
         facts: as JSON: how many frames, how well eyes and mouth fit, what is missing, which
             pictures are used.
         sentences: what is missing, in words.

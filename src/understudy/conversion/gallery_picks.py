@@ -164,7 +164,7 @@ def _fading(reach: int) -> NDArray[np.float64]:
 def _faded(path: NDArray[np.intp], reach: int) -> list[dict[int, float]]:
     """For every frame of a path the pictures with their weights, which sum up to 1.
 
-    Changes that follow quickly upon one another go together: no weight ever jumps.
+    Changes that follow each other quickly are merged: no weight ever jumps.
     """
     shares = _fading(reach).tolist()
     wide = np.pad(path, reach, mode="edge").tolist()
@@ -182,7 +182,7 @@ def _faded(path: NDArray[np.intp], reach: int) -> list[dict[int, float]]:
 
 
 def calm(values: Floats) -> Floats:
-    """The median of every value and its neighbours: what trembles for one frame is no blink."""
+    """The median of every value and its neighbours: a change of a single frame is not a blink."""
     wide = np.pad(values, 1, mode="edge")
     return np.asarray(np.median([wide[:-2], wide[1:-1], wide[2:]], axis=0), np.float32)
 

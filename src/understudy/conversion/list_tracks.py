@@ -3,7 +3,7 @@
     understudy tracks FILM
     understudy tracks FILM --replace ben --with ada
 
-    renders/FILM.tracks.toml     the source in each track; `convert --tracks` obeys it
+    renders/FILM.tracks.toml     the source for each track; `convert --tracks` uses it
     renders/FILM.tracks.png      pictures of each track
 
 What the user wrote into a tracks file is kept when the file is made again.
@@ -118,10 +118,10 @@ def list_tracks(
         start, end: part of the film in seconds, end excluded.
 
     Raises:
-        UnknownPerson, ProjectError: no such person, or one without a faceset goes.
-        SettingsError: `output` is no .toml, or is there and no tracks file of these tracks.
+        UnknownPerson, ProjectError: no such person, or a target has no faceset.
+        SettingsError: `output` is not a .toml file, or exists and is not a file of these tracks.
         MediaError: the film cannot be read.
-        FacesError: there is no face in it.
+        FacesError: the film shows no face.
         StorageError: a file cannot be written.
     """
     check_part(start, end)

@@ -118,7 +118,7 @@ class ExportedArtist:
 class ExportedDrawer(Drawer):
     """Draws with an exported model over the faces of `replaced`.
 
-    As with a trained model, a swap of ours ends near where the face below shows: the file tells if
+    As with a trained model, our swap ends near the edge of the target's face: the file tells if
     that face is of the person whom it was made to replace, and otherwise it is looked for if the
     file draws our own crop. Files from elsewhere were made to replace anyone, and tell always.
     """

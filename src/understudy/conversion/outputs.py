@@ -42,7 +42,7 @@ class Target:
 
     @classmethod
     def of(cls, film: Path, settings: ConvertSettings) -> Self:
-        """The film and what goes beside it."""
+        """The film and its other outputs."""
         outputs = {FILM: film}
         if settings.side_by_side:
             outputs[SIDE] = film.with_name(f"{film.stem}-side-by-side{film.suffix}")
@@ -68,7 +68,7 @@ class Target:
         The container is the source's where it can hold the codec, else .mp4, else .mkv.
 
         Raises:
-            MediaError: no container holds what the encoder makes, or there is no such encoder.
+            MediaError: no container can store the encoder's output, or there is no such encoder.
         """
         if output is not None:
             check_destination(output, encode)
@@ -94,7 +94,7 @@ class Target:
         return self.film.with_suffix(".json")
 
     def key(self) -> str | None:
-        """What the record beside the film says that it was made from; None without a record."""
+        """The inputs named by the record next to the film; None without a record."""
         try:
             record = files.read_json(self.record)
         except ProjectError:
@@ -120,7 +120,7 @@ def stem_of(folder: Path, film: Path, swaps: Mapping[str, str]) -> str:
 
 def named_after(folder: Path, source: Path, what: str) -> str:
     """The stem of a new file in `folder` made of `source`: text that can be printed and stored,
-    and short enough for what lies beside the file."""
+    and short enough for the files next to it."""
     return f"{files.fitting(safe_stem(source), f'-{what}{_LONGEST_ENDING}', folder)}-{what}"
 
 

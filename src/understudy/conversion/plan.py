@@ -1,4 +1,4 @@
-"""Who plays whom in a film: what comes before anything is drawn.
+"""The plan of a conversion: sources, targets and models, before anything is drawn.
 
     orders and people -> who draws, by whose consent -> the film's faces -> who is over which track
 
@@ -59,7 +59,7 @@ from understudy.types import Floats
 from understudy.workspace import Workspace
 
 SCHEMA_VERSION = 2
-"""Of the records beside films and pictures."""
+"""Of the records next to films and pictures."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Ask:
         settings, scan: how faces are drawn and found.
         start, end: part of the film in seconds, end excluded.
         portrait: a photo of the source, without a network; `model` is "warp" or None. With the
-            model "warp" and no photo the pictures of the faceset come.
-        tracks: a tracks file, whose orders win over `swaps`; these may be none then.
+            model "warp" and no photo, the pictures of the faceset are used.
+        tracks: a tracks file, whose choices override `swaps`; these may then be empty.
     """
 
     film: Path
@@ -101,7 +101,7 @@ class Plan:
         artist: who draws; `drawers` are the artist's, by the target.
         consents: of every source and target, by name.
         identities: mean embedding of everyone with a faceset, by name.
-        reason: why there is no visible label, where there is none.
+        reason: why there is no visible label, if there is none.
         orders: of the tracks file, if there is one.
     """
 
@@ -124,7 +124,7 @@ class Seen:
         found: the scan.
         matches: one for each track.
         consents: those of the plan, and of people who were recognised and are replaced unnamed.
-        notes: what the user should know of the film, told already.
+        notes: what the user should know about the film; already shown.
     """
 
     found: MendedScan
@@ -136,7 +136,7 @@ class Seen:
 def plan(project: Workspace, ask: Ask, progress: Progress) -> Plan:
     """Settle who plays whom, before the film is looked through.
 
-    Raises: as `convert.convert`, but for what comes of the film's faces and of writing.
+    Raises: as `convert.convert`, except for the film's faces and for writing.
     """
     swaps, film, portrait = ask.swaps, ask.film, ask.portrait
     check_part(ask.start, ask.end)
@@ -323,7 +323,7 @@ def galleries_of(project: Workspace, model: str, swaps: Mapping[str, str]) -> Ga
 
 
 def _again(project: Workspace, name: str, network: SwapModel) -> str:
-    """The command that goes on with a model, which makes galleries that are missing."""
+    """The command that continues a model's training and creates missing galleries."""
     usual, words = project.settings.train, ["understudy train --name", name]
     if network.network != usual.network:
         words += ["--network", network.network]

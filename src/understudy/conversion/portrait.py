@@ -1,7 +1,7 @@
 """A photo of someone whose face is to be seen elsewhere: which face in it, whose, and whether
 it may be used.
 
-The face belongs to a person of the project with consent on file, or the footing is stated along
+The face belongs to a person of the project with consent on file, or the basis is stated along
 with the photo; then the person is added to the project with this photo, as `add` does.
 """
 
@@ -56,7 +56,7 @@ def pick(portrait: Portrait, faces: Sequence[Face]) -> Face:
     """The face that is meant.
 
     Raises:
-        FacesError: there is none, there are several and none was named, or no such number.
+        FacesError: no face, several faces and none was chosen, or no such number.
     """
     photo, number = portrait.photo, portrait.number
     if not faces:
@@ -98,7 +98,7 @@ def sit(
     """The photo's face, which may be used as that of `person`.
 
     Args:
-        person: of the project, or new to it when the portrait comes with a footing.
+        person: of the project, or new to it when the portrait states a basis.
         same_person: largest embedding distance to the person's faceset, where there is one.
 
     Raises:

@@ -63,7 +63,7 @@ COLUMNS = 5
 """Moments on a sheet, where there are so many."""
 
 MOST = 10
-"""Moments on a sheet at most: one for each of many people who go."""
+"""Largest number of moments on a sheet: one for each target if there are many."""
 
 SIDE = 224
 """Side of each picture, pixels."""
@@ -128,7 +128,7 @@ def preview(project: Workspace, ask: Ask, output: Path | None, progress: Progres
         output: the picture; named after film and people in the renders folder when None.
 
     Raises:
-        MediaError: the film cannot be read, or `output` is not called as a picture.
+        MediaError: the film cannot be read, or `output` has not the suffix of a picture.
         UnknownPerson, UnknownModel, ProjectError, ConsentError, CheckpointError, SettingsError,
         FacesError, TrustError, ContentError, StorageError: as `convert.convert`.
     """
@@ -299,7 +299,7 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
 
 
 def _moments(planned: Plan, seen: Seen) -> list[Moment]:
-    """Evenly spread frames in which a face that goes was truly seen; each target has as
+    """Evenly spread frames in which a target's face was detected; each target has as
     many of them, and the face is the largest of theirs."""
     ask = planned.ask
     goes = {match.track: match.as_ for match in seen.matches if match.as_ is not None}

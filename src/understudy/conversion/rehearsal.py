@@ -66,7 +66,7 @@ class Rehearsal:
         settings: ConvertSettings,
         device: torch.device,
     ) -> None:
-        # What lies in front of a face is found by another network, which is none of this one's.
+        # Another network finds objects in front of a face; here it is not needed.
         self.settings = settings.model_copy(update={"occlusion": False})
         self.folder, self.device = folder, device
         self._footage = {
@@ -93,7 +93,7 @@ class Rehearsal:
 
         Args:
             model: stays as it is.
-            others: who may come for each person, the first one with a gallery does.
+            others: possible sources for each person; the first one with a gallery is used.
 
         Raises:
             CheckpointError: a gallery is damaged.

@@ -60,7 +60,7 @@ def swapped(
 
     Args:
         faces: what `drawer` is given to draw over, by frame index.
-        first: time of the first frame to draw, seconds; `lead` tells which come before it.
+        first: time of the first frame to draw, seconds; `lead` says which frames precede it.
     """
     coming = ((frame, faces(frame.index)) for frame in frames)
     before: deque[tuple[Frame, Sequence[Face]]] = deque(maxlen=REACH)
@@ -102,7 +102,7 @@ def _group(frame: Frame) -> int:
 
 @dataclass(frozen=True)
 class Laid:
-    """What goes over and into the pictures of a film besides faces.
+    """Overlays on the pictures of a film besides faces: label and watermark.
 
     Attributes:
         label: what is laid over the frame shown at a time (seconds); None for nothing.
@@ -186,7 +186,7 @@ def write_segments(
         faces: what `drawer` is given to draw over, by frame index.
         length: frames in a segment.
         info: of the film.
-        task: is told of every frame.
+        task: counts every frame.
         laid: label and mark.
         first: time at which the finished segments end, seconds.
 

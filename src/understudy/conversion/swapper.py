@@ -43,7 +43,7 @@ class Artist(Protocol):
 
     @property
     def people(self) -> Sequence[str]:
-        """Who can come."""
+        """People who can be the source."""
 
     def facts(self) -> dict[str, Any]:
         """What a record says of it, as JSON: equal exactly when it draws the same."""
@@ -152,10 +152,10 @@ class Drawer(Detailed, ABC):
 
     Attributes:
         size: side of its crops in pixels.
-        learned: whether it tells where its face is.
+        learned: whether it draws a mask of its face.
         settings: how the face is laid over the frame.
         device, bfloat16: where and how to look for what is in front of faces.
-        looks: whether to look where faces show when it does not tell; its crops are core crops.
+        looks: whether to detect where faces show when it draws no mask; its crops are core crops.
     """
 
     size: int
@@ -271,7 +271,7 @@ class Swapper(Drawer):
         device: where to compute.
         bfloat16: whether the network runs in bfloat16.
         replaced: whose faces are drawn over, if that is one person whom the model knows. Then
-            the model itself tells where that person's face shows.
+            the model itself draws where that person's face shows.
     """
 
     looks = True

@@ -150,7 +150,7 @@ class Warper:
 
 
 class Warp:
-    """Stills as an artist: whoever is seen in one can come.
+    """Stills as an artist: every person shown in one can be the source.
 
     Args:
         stills: one for each person.

@@ -19,7 +19,7 @@ FEW_BLINKS = 3
 """Faces with shut eyes from which blinking was seen."""
 
 WIDER = 0.1
-"""How much wider than ever seen a mouth has to open to be told, as a share of its width."""
+"""How much wider than in the faceset a mouth must open to be reported, as a share of its width."""
 
 
 @dataclass(frozen=True)

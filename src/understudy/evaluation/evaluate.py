@@ -7,7 +7,7 @@ identity, expression, pose and steadiness, and what a viewer sees: whether the s
 its person's own footage, whom it looks like, whether it blinks and whether it jumps. With the
 truth: how much of its detail the swap has, how near the swap is to it, and how near the film was
 before anything was done. Results go to `renders/NAME.report.json`, where NAME
-is the swap's (else the model's), and to one page beside it, `NAME.report.html`.
+is the swap's (else the model's), and to one page next to it, `NAME.report.html`.
 
 Keys of the JSON file (schema 2); what could not be measured is null:
 
@@ -15,7 +15,7 @@ Keys of the JSON file (schema 2); what could not be measured is null:
     people.NAME.{ssim, psnr_db, faces}
     replayed.NAME.{face,eyes,mouth}.{detail,found}
                                             held-out pictures put through the whole way of a
-                                            conversion, beside the pictures themselves; null
+                                            conversion, compared with the pictures; null
                                             without a gallery
     swap.identity.{distance_to_with, distance_to_replace, nearer_to_with, frames}
     swap.expression.{landmark_error, mouth_correlation, eye_correlation, gaze_correlation}
@@ -28,7 +28,7 @@ Keys of the JSON file (schema 2); what could not be measured is null:
     swap.truth.{psnr_db, ssim}              null without --truth
     swap.untouched.{psnr_db, ssim}          the film itself against the truth
     swap.seen.detail.{face,eyes,mouth}.{detail,found}
-                                            beside the truth, [fine, middle, coarse] band; null
+                                            against the truth, [fine, middle, coarse] band; null
                                             without --truth; see `evaluation.gauges.detail`
     swap.seen.untouched                     as swap.seen.detail, for the film itself
     swap.seen.footage.{face,eyes,mouth}     detail over that of the person's own footage, by band
@@ -43,7 +43,7 @@ Keys of the JSON file (schema 2); what could not be measured is null:
     swap.seen.steps.{film,swap,truth}.{mean, median, largest, ratio, at, pairs}
                                             change from frame to frame after optical flow
     swap.seen.steps.jumps_at                seconds at which the swap jumps, the largest first
-    swap.seen.{frames, notes}               frames looked at closely; what was not measured, why
+    swap.seen.{frames, notes}               frames measured closely; what was not measured, why
     baseline                                as swap, for the film given with --baseline, or null
     frames.{measured, with_face, with_both}
     verdict                                 [{tone: good | note | bad, text}]
@@ -170,7 +170,7 @@ def evaluate(
     Args:
         film, swap: a film before and after conversion. Without `swap`, the newest film in the
             renders folder that this model made of `film`.
-        replace, with_: who was replaced by whom; what the record beside the swap says when
+        replace, with_: target and source; what the record next to the swap says when
             not given. `replace` may be "any".
         truth: what the swap ought to look like, frame by frame.
         truth_mask, target_mask: grey films, white where the face is in `truth` and in `film`;
@@ -183,7 +183,7 @@ def evaluate(
         UnknownModel, UnknownPerson, CheckpointError, ProjectError: the model or a faceset
             cannot be used.
         SettingsError: it is not clear what to compare.
-        FacesError: the person replaced was not found in the film.
+        FacesError: the target was not found in the film.
         MediaError: a film cannot be read, or films differ in size, length or timing.
         StorageError: the results cannot be written; earlier ones are kept.
     """

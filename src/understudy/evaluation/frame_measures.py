@@ -39,7 +39,7 @@ Aside = Callable[[Image, Face], float | None]
 @dataclass(frozen=True)
 class Look:
     """What the mesh says about one face: openings as in `metrics`, pose in degrees, and how far
-    aside the eyes look, as `Gaze` says; None where no one asked or it could not tell."""
+    aside the eyes look, as in `Gaze`; None if not requested or not measurable."""
 
     mouth: float
     eyes: float
@@ -62,7 +62,7 @@ class Nearness:
 
 @dataclass(frozen=True)
 class Moment:
-    """Everything measured at one frame; None where there was nothing to measure.
+    """All measurements of one frame; None where there was nothing to measure.
 
     Attributes:
         index: of the frame in the film.

@@ -1,6 +1,6 @@
 """Which film is measured against which swap, and who was replaced by whom.
 
-A conversion leaves a record beside its film; what it says need not be said again.
+A conversion leaves a record next to its film; the user need not repeat what it says.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Chosen:
 
 
 def _record(swap: Path) -> dict[str, Any]:
-    """What the conversion wrote down beside its film; {} when there is nothing like that."""
+    """The conversion's record next to its film; {} when there is none."""
     try:
         record = files.read_json(swap.with_suffix(".json"))
     except ProjectError:

@@ -34,7 +34,7 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 def inside(mask: Mask | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """(h, w) bool of the pixels that count; all of them when there is no mask.
 
-    Raises ValueError when the mask is not of the image's height and width.
+    Raises ValueError when the mask has not the image's height and width.
     """
     if mask is None:
         return np.ones(shape[:2], bool)

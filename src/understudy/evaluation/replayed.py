@@ -17,7 +17,7 @@ MOST = 24
 
 
 def replayed(rehearsal: Rehearsal, model: SwapModel, person: str) -> Detail | None:
-    """Detail and found of one person's held-out pictures, redrawn, beside the pictures.
+    """Detail and found of one person's held-out pictures, redrawn, against the pictures.
 
     Returns:
         None where the person has no gallery, or shows no face large enough to be measured.

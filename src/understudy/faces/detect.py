@@ -126,7 +126,7 @@ class Detector:
         """Whether a doubtful detection is a face, by two dozen looks at it.
 
         Both networks see the place from several distances, mirrored as well, and upside down.
-        What only one of them takes for a face, or what looks the same upside down, is none.
+        A face found by only one of them, or one that looks the same upside down, is dropped.
 
         Args:
             image: RGB uint8 (height, width, 3), the picture in which it was found.

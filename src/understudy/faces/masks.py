@@ -56,7 +56,7 @@ FOREHEAD = 0.21
 """The forehead may go on this much above the mesh, as a share of the face's height."""
 
 SEEN = 64
-"""Side in pixels at which face is told from hair and background."""
+"""Side in pixels at which face is separated from hair and background."""
 
 ROUNDS = 2
 

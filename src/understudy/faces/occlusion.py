@@ -107,7 +107,7 @@ def read(path: Path) -> tuple[OcclusionNet, dict[str, Any]]:
     """A network, in evaluation mode and without gradients, and what it was made from.
 
     Raises:
-        WeightsError: there is none, it is damaged, or another version's.
+        WeightsError: it is missing, damaged, or from another version.
     """
 
     def unfit(why: str) -> WeightsError:

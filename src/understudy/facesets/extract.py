@@ -8,7 +8,7 @@ The film is decoded once: while it is scanned, aligned pictures of every face ar
 the cache; once it is known which tracks are the person, theirs become files and the others are
 forgotten. A film that was scanned before without that is decoded a second time.
 
-Stopped or killed at any moment, it goes on where it was, and the index comes out the same.
+When stopped or killed at any moment, it continues later and the index is the same.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def extract(
 ) -> ExtractReport:
     """Bring the faceset of `person` up to date with their footage.
 
-    Unchanged footage is not looked at again; footage that was added is compared with the faces
+    Unchanged footage is not read again; added footage is compared with the faces
     that are there already; faces of footage that was removed go. Without earlier faces the one
     who is seen most is taken for the person. Pictures deleted by hand stay out.
 
@@ -116,7 +116,7 @@ def extract(
             try:
                 digest = film_hash(film, project.cache_folder)
             except MediaError as error:
-                # What was made of it before stays; again it is not looked at.
+                # Its earlier results are kept; it is not read again.
                 notes.append(f"{film.name} was skipped. {error}")
                 listed = {entry.file: entry.sha256 for entry in place.index()}
                 digest = listed[film.name]

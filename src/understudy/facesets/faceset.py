@@ -70,7 +70,7 @@ frame: index in the film; time: seconds, an exact fraction; shot, track: numbers
 width, height: of the film's frame. box: x0, y0, x1, y1 in pixels of the frame.
 score: 0..1; yaw, pitch, roll: degrees; sharpness: see `crops.sharpness`.
 matrix: 2 x 3, frame pixels to picture pixels. landmarks: 468 x 3 in pixels of the frame.
-embedding: identity, null where it was not measured.
+embedding: identity, null if it was not measured.
 """
 
 
@@ -126,7 +126,7 @@ class Faceset:
             by source name, then source, frame and track.
         notes: settings, and which sources were looked through.
         missing: names of pictures that the index knows and that are gone: deleted by hand.
-        damaged: names of pictures that are there and are not as long as they should be.
+        damaged: names of existing pictures with the wrong length.
     """
 
     folder: Path
@@ -140,7 +140,7 @@ class Faceset:
         """Open the faceset in `folder`.
 
         Raises:
-            FacesError: there is none.
+            FacesError: there is no faceset.
             ProjectError: the index is damaged or of another version.
         """
         path = folder / INDEX_NAME

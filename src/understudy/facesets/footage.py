@@ -4,7 +4,7 @@
 
 Every file is probed first; what cannot be decoded is refused with the reason and the rest is
 kept. Files are copied whole (shared with the original where the file system can clone), so
-that the project goes on working when the originals move.
+that the project still works when the originals are moved.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _LONGEST_STEM, _LONGEST_SUFFIX = 200, 16
 
 @dataclass(frozen=True)
 class Refusal:
-    """A file that was not taken, with the reason and what to do about it."""
+    """A file that was refused, with the reason and what to do about it."""
 
     path: Path
     problem: str
@@ -69,7 +69,7 @@ class AddReport:
 
     Attributes:
         person: who the footage shows.
-        footing: on what the use of the face rests.
+        footing: basis on which the face may be used.
         added: what is new in the project.
         already: files given whose content was there before.
         refused: files given that cannot be used.
@@ -98,11 +98,11 @@ def add(
     there, are taken up too.
 
     Args:
-        footing: on what basis the face may be used; needed once for each person.
-        statement: the written agreement, when the footing is "granted".
+        footing: basis on which the face may be used; needed once for each person.
+        statement: the written agreement, when the basis is "granted".
 
     Raises:
-        ConsentError: there is no footing, or it contradicts the one on file.
+        ConsentError: there is no basis, or it contradicts the one on file.
         MediaError: not one of the files could be used.
         ProjectError: a bad name, a locked or unwritable project, a full disk.
     """
@@ -290,7 +290,7 @@ def make_place(place: Person, record: Consent, statement: Path | None) -> None:
 
 
 def _not_indexed(place: Person, index: dict[str, Footage]) -> Iterator[Path]:
-    """Files in the footage folder that the index lacks; what a killed run half copied goes."""
+    """Files in the footage folder that the index lacks; deletes half copies of killed runs."""
     if not place.footage_folder.is_dir():
         return
     known = {entry.file for entry in index.values()}
@@ -305,11 +305,11 @@ def _not_indexed(place: Person, index: dict[str, Footage]) -> Iterator[Path]:
 def expand(
     sources: Sequence[Path], why_not: Callable[[Path], str | None]
 ) -> tuple[list[Path], Mapping[str, int], list[Refusal]]:
-    """Files to try, in order; how many in folders are nothing to try, by what they are; what is no
+    """Files to try, in order; how many in folders are skipped, by kind; what is not a
     file.
 
     Args:
-        why_not: what a file in a folder is that is not to be tried; None for one that is.
+        why_not: reason to skip a file in a folder; None to try it.
     """
     found: list[Path] = []
     passed_over: Counter[str] = Counter()
@@ -390,7 +390,7 @@ def _examine(path: Path) -> tuple[Literal["video", "picture"], dict[str, Any]]:
 
 def _free_name(taken: set[str], name: str) -> str:
     """`name` as a name that any file system takes, numbered when it is `taken` (without case, for
-    not all disks tell names that differ by case alone)."""
+    some disks ignore case in names)."""
     path = Path("".join("_" if one in _NOT_EVERYWHERE else one for one in safe_name(name)))
     suffix = cut(path.suffix, _LONGEST_SUFFIX)
     stem = cut(path.stem.lstrip("."), _LONGEST_STEM) or "footage"

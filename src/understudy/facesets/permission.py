@@ -46,7 +46,7 @@ def permit(
 
     Args:
         roles: in which the face is to be used; none where it is not seen.
-        footage: that the face is taken from beside the faceset, SHA-256: name.
+        footage: from which the face is also taken besides the faceset, SHA-256: name.
 
     Raises:
         UnknownPerson: no such person.

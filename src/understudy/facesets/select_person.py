@@ -24,7 +24,7 @@ Chosen = dict[str, frozenset[int]]
 
 @dataclass(frozen=True)
 class Other:
-    """Someone else who was seen and is not in the faceset.
+    """Another person who was seen and is not in the faceset.
 
     Attributes:
         tracks, faces: how many.
@@ -110,7 +110,7 @@ def whose(
     """Decide which tracks are the person.
 
     Args:
-        known: faces that certainly are; without them it is whoever is seen in most frames.
+        known: faces certainly of this person; without them, the person seen in most frames.
         same_person: largest embedding distance within one person.
 
     Raises:

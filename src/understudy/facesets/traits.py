@@ -1,4 +1,4 @@
-"""What can be measured on one face picture, by name, whoever it shows and whoever drew it."""
+"""Traits measured on one face picture, by name, for real and drawn faces of any person."""
 
 from __future__ import annotations
 

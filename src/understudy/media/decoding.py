@@ -43,7 +43,7 @@ class Index:
 
     Attributes:
         target: first time stamp wanted.
-        before: number of frames that come before it.
+        before: number of frames before it.
         key: decoding and presentation time stamps of the key frame to start decoding at; None
             when decoding must start at the file's beginning.
     """

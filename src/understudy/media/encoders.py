@@ -171,7 +171,7 @@ def encoder_for(settings: EncodeSettings) -> tuple[Encoder, dict[str, str]]:
     """The encoder that the settings name, with its options.
 
     Raises:
-        MediaError: it is unknown or does not work here, or quality or preset are none of its
+        MediaError: it is unknown or does not work here, or it lacks this quality or preset
             own; the message names near ones.
     """
     encoder = ENCODERS.get(settings.codec)

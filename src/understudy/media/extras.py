@@ -1,4 +1,4 @@
-"""What a film carries besides pictures and sound: what a copy keeps of it, and what it says of the
+"""What a film contains besides pictures and sound: what a copy keeps of it, and what it says of the
 rest.
 
 Titles, dates, chapters and time code are kept. The place where a film was made is kept only when
@@ -81,7 +81,7 @@ class Extras:
         tags: of the container.
         chapters: on the film's own clock, in order.
         timecode: of its first frame; None where it has none.
-        notes: sentences on what is not kept.
+        notes: sentences about what is not kept.
     """
 
     tags: Mapping[str, str]
@@ -193,7 +193,7 @@ def cut_chapters(chapters: tuple[Chapter, ...], start: Fraction, end: Fraction) 
 
 
 def later(timecode: str, frames: int, rate: Fraction) -> str | None:
-    """The time code so many frames later; None where it is none.
+    """The time code so many frames later; None if it is not valid.
 
     SMPTE ST 12-1: a code with a semicolon drops two numbers at 30 frames a second, four at 60, at
     the beginning of each minute but every tenth.

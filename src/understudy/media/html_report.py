@@ -178,7 +178,7 @@ def _span(values: list[float]) -> tuple[float, float]:
 
 
 def svg(plot: Plot) -> str:
-    """A line plot as inline SVG; a sentence where there is nothing to draw."""
+    """A line plot as inline SVG; a sentence if there is nothing to draw."""
     lines = [(curve.label, thin(plot.x, curve.values, MAX_POINTS)) for curve in plot.curves]
     ys = [y for _, points in lines for _, y in points if y is not None]
     unit = f" <small>{escape(plot.unit)}</small>" if plot.unit else ""

@@ -41,7 +41,7 @@ def decode_image(data: bytes, name: str = "the image") -> Image:
         name: what to call it in the message.
 
     Raises:
-        MediaError: it is not an image that can be decoded.
+        MediaError: it cannot be decoded as an image.
     """
     kind = kind_of_data(io.BytesIO(data), Path(name).suffix)
     if (refused := refusal(name, kind)) is not None:

@@ -37,7 +37,7 @@ from understudy.types import Image
 IMAGE_RATE = Fraction(25)
 # How many frames' worth of packets may fail before a film counts as not decodable.
 _PATIENCE = 300
-# Bytes at a file's beginning that tell roughly how long the whole is, and how roughly.
+# Bytes at a file's start from which its length is estimated, and the error of that.
 _PACED = 4 << 20
 _ROUGHLY = 3
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -141,7 +141,7 @@ def is_images(path: Path) -> bool:
     file. What it is says its content, not its name.
 
     Raises:
-        MediaError: it is not there, or of a kind that cannot be read.
+        MediaError: it does not exist, or has a format that cannot be read.
     """
     if path.is_dir():
         return True
@@ -179,7 +179,7 @@ def read_still(path: Path) -> Image:
 
 
 def pages_in(path: Path) -> Pages | None:
-    """The pictures of a file that holds several and is not read by FFmpeg; None for any other.
+    """The pictures of a file that contains several and is not read by FFmpeg; None for others.
 
     Raises:
         MediaError: it cannot be read.

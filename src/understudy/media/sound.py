@@ -21,7 +21,7 @@ _BIT_RATE = 96_000
 """Per channel of sound that is encoded again."""
 
 HEARD = Fraction(1, 50)
-"""Seconds of sound too much or too little that are told."""
+"""Seconds of extra or missing sound from which a note is shown."""
 
 # FFmpeg lists these for QuickTime and MPEG-4, but then refuses them.
 _REFUSED = {"mov": {"flac", "opus", "truehd"}, "mp4": {"truehd"}}
@@ -52,7 +52,7 @@ _QUICKTIME_CODES = {
 
 @dataclass
 class Track:
-    """One sound track of the source and where it goes.
+    """One sound track of the input and its output track.
 
     Attributes:
         copied: whether its packets are passed on as they are.

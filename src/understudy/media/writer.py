@@ -117,7 +117,7 @@ class SegmentWriter:
 
     def _open(self, temporary: Path) -> None:
         if self.encoder.name == "libsvtav1":
-            # It fills the terminal with a page per segment and can only be told not to so.
+            # It prints a page per segment to the terminal; this is the only way to stop it.
             os.environ.setdefault("SVT_LOG", "1")
         container = open_output(
             temporary,
@@ -237,7 +237,7 @@ class SegmentWriter:
 
 
 def _abandon(container: OutputContainer) -> None:
-    """Close a file that is not wanted any more."""
+    """Close a file that is no longer needed."""
     try:
         container.close()
     except (av.error.FFmpegError, OSError):

@@ -133,7 +133,7 @@ class SwapModel(nn.Module, ABC):
         return self.people if self.swaps else (COMMON,)
 
     def decoder(self, person: str) -> nn.Module:
-        """The decoder that draws `person`. Raises SettingsError when there is none."""
+        """The decoder that draws `person`. Raises SettingsError if there is none."""
         if not self.swaps:
             return self.decoders[0]
         if person not in self.people:
@@ -242,6 +242,6 @@ def build(network: str, size: int, people: tuple[str, ...]) -> SwapModel:
 
     Raises:
         UnknownModel: there is no such network.
-        SettingsError: the network cannot have this size, or the people are not distinct.
+        SettingsError: the network cannot have this size, or a person is named twice.
     """
     return network_class(network)(size, people)

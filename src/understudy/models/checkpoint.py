@@ -313,10 +313,10 @@ def load(folder: Path) -> Snapshot:
 
 
 def load_newest(model_folder: Path, tell: Tell) -> Snapshot | None:
-    """Read the newest checkpoint that is whole; None when there is no checkpoint at all.
+    """Read the newest undamaged checkpoint; None when there is no checkpoint at all.
 
     Args:
-        tell: gets a sentence about each damaged checkpoint that was passed over.
+        tell: called with a sentence about each damaged checkpoint that was skipped.
 
     Raises:
         CheckpointError: there are checkpoints, but none is whole.
@@ -339,10 +339,10 @@ def load_model(model_folder: Path, tell: Tell | None = None) -> SwapModel:
     Only the files that are needed for this are read and checked.
 
     Args:
-        tell: gets a sentence about each damaged checkpoint that was passed over.
+        tell: called with a sentence about each damaged checkpoint that was skipped.
 
     Raises:
-        CheckpointError: there is no checkpoint, or none that is whole.
+        CheckpointError: there is no checkpoint, or all are damaged.
     """
     model = _newest(
         checkpoints(model_folder), lambda folder: _Reader(folder).model("ema-"), tell or _ignore

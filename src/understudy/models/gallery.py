@@ -246,7 +246,7 @@ def read(path: Path) -> Gallery:
     """Read such a file, checking that it is whole.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or another version's.
+        CheckpointError: it is missing, damaged, or from another version.
     """
     try:
         with safe_open(str(path), "np") as file:

@@ -1,8 +1,8 @@
 """Which films and pictures were made with a person: shown in them, or replaced.
 
-What lies beside a film, or beside the sheets of a command, says by whose consent it was made;
-whoever was only recognised, or known to the model that drew someone else, is not in it. The
-records of this installation tell of what was written or taken elsewhere.
+The record next to a film, or next to the sheets of a command, names the consents it was made with;
+a person who was only recognised, or only known to the model, is not in it. The
+records of this installation list outputs written or moved elsewhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from understudy.workspace import Workspace
 @dataclass(frozen=True)
 class Made:
     """Attributes:
-    files: in the renders folder, with what lies beside them.
+    files: in the renders folder, with their side files.
     elsewhere: names of other outputs, as they were when they were made.
     """
 

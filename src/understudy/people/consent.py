@@ -5,7 +5,7 @@
 
 A record never takes the place of another unasked, and what it takes the place of is kept. What is
 left of one that was taken back lies in `revoked/`, as proof for the films that were made before.
-Every function gives the record back: whoever keeps a log notes its hash (`Consent.sha256`).
+Every function returns the record: a caller that keeps a log notes its hash (`Consent.sha256`).
 """
 
 from __future__ import annotations
@@ -120,11 +120,11 @@ def revoke(
     """Take the consent of a person back and remove what was made of their face.
 
     The signed revocation is on disk before anything is removed: cut short, no stage uses the
-    face any more, and the same command goes on.
+    face any more, and the same command continues.
 
     Args:
         by_person: the record on file, with the revocation that the person signed; this
-            installation signs one where there is none.
+            installation signs one if there is none.
 
     Raises:
         UnknownPerson: there is no such person, or they were removed before.
@@ -191,7 +191,7 @@ def _store(place: Person, statement: Statement | None, folder: Path, whole: bool
 
 
 def put(place: Person, record: Consent, statement: Path | None, replace: bool) -> Change:
-    """Write a record into a person's folder, which is made when there is none.
+    """Write a record into a person's folder, which is created if missing.
 
     Args:
         statement: the evidence that the record speaks of.

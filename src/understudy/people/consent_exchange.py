@@ -45,7 +45,7 @@ def sign(file: Path, key: Callable[[], Ed25519PrivateKey], output: Path) -> Chan
         key: gives their key; asked only when there is something to sign.
 
     Raises:
-        ConsentError: the file is no form that waits for that, or there is another output.
+        ConsentError: the file is not a form to be signed, or the output exists.
         StorageError
     """
     form = read_record(file)
@@ -76,8 +76,8 @@ def import_record(
     """Take a signed record into the project.
 
     Args:
-        statement: the evidence that it speaks of; looked for beside `file` when None.
-        key: id of the key that it must be signed with, as the person told it.
+        statement: the evidence that it names; looked for next to `file` when None.
+        key: id of the key that must have signed it, as the person stated it.
         replace: take the place of the record on file, which is kept.
 
     Raises:
@@ -154,7 +154,7 @@ def _check_not_taken_back(project: Workspace, record: Consent) -> None:
 
 
 def export_record(project: Workspace, person: str, output: Path) -> Change:
-    """Write the record of a person, with its evidence beside it, for another project.
+    """Write the record of a person, with its evidence next to it, for another project.
 
     Raises:
         UnknownPerson: no such person.
@@ -185,7 +185,7 @@ def export_record(project: Workspace, person: str, output: Path) -> Change:
 
 
 def read_record(file: Path) -> Consent:
-    """The record in a file. Raises ConsentError when there is none."""
+    """The record in a file. Raises ConsentError if there is none."""
     record = record_files.read(file)
     if record is None:
         raise ConsentError(f"The file {file} does not exist.", "Check the path.")
@@ -197,7 +197,7 @@ def _beside(file: Path, statement: Statement) -> str:
 
 
 def _evidence_beside(file: Path, statement: Statement) -> Path:
-    """The evidence beside an exported record. Raises ConsentError when it is not there."""
+    """The evidence next to an exported record. Raises ConsentError if it is missing."""
     found = file.with_name(_beside(file, statement))
     if not found.is_file():
         raise ConsentError(
@@ -208,7 +208,7 @@ def _evidence_beside(file: Path, statement: Statement) -> Path:
 
 
 def write_new(output: Path, record: Consent) -> Change:
-    """Write a record to a file that is not there yet, or holds the same.
+    """Write a record to a new file, or to one with the same contents.
 
     Raises:
         ConsentError: the file is there and holds something else.

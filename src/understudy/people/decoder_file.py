@@ -60,9 +60,9 @@ class Label(BaseModel):
     weights_sha256: _Hash
     """`models.hashing.digest` of its own weights."""
     consent: Consent
-    """On what basis the face may be used; the record of the project that it comes from."""
+    """The basis on which the face may be used; the record of the project that wrote it."""
     gallery_sha256: _Hash | None = None
-    """`Gallery.sha256` of the gallery in the file; None when it holds none."""
+    """`Gallery.sha256` of the gallery in the file; None when it has none."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -102,7 +102,7 @@ def read(path: Path) -> Decoder:
     """Read a decoder file, checking that it is whole.
 
     Raises:
-        CheckpointError: there is no such file, it is of another kind or version, or damaged.
+        CheckpointError: the file is missing, of another kind or version, or damaged.
     """
     try:
         with safe_open(str(path), "pt") as file:

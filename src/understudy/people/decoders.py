@@ -1,11 +1,11 @@
-"""A person's decoder leaves a model as a file, and comes into another.
+"""Export a person's decoder from a model to a file, and import it into another.
 
     understudy person export eva --model trio
     understudy person import trio-eva.decoder.safetensors --model duo
 
 The file also holds the person's gallery where the model keeps one, unless it is left out.
 
-A decoder draws sense only from the encoder that it was trained on. So it goes into a model whose
+A decoder works only with the encoder that it was trained with. So it fits only a model whose
 encoder is the same, to the bit: a copy of the model, or one to which others joined with
 `--freeze-encoder` since. Everything else is refused.
 """
@@ -60,7 +60,7 @@ class DecoderReport:
         file: the decoder file.
         person, model: whose decoder, out of or into which model.
         label: what the file says of itself.
-        pictures: in the gallery that the file holds; 0 when it holds none.
+        pictures: in the gallery of the file; 0 when it has none.
     """
 
     file: Path

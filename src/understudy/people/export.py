@@ -6,7 +6,7 @@
     model, person, consent -> graph -> do torch and ONNX Runtime agree on held-out faces? -> file
 
 The file holds one person's decoder and everyone's encoder; with --replace also the decoder of
-whoever is to be replaced, for the mask of the face below.
+the target, for the mask of the replaced face.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ def export(
 
     Args:
         kind: see `models.onnx.writer`.
-        replaced: whose mask of the face below goes into the file; the person's own when None.
+        replaced: target whose mask of the replaced face is stored; the person's own when None.
         output: MODEL-PERSON.KIND in the project's folder `exports` when None.
 
     Raises:
         UnknownPerson, UnknownModel: no such person or model.
-        ConsentError: someone whose decoder goes into the file may not be used.
+        ConsentError: a person whose decoder is stored may not be used.
         CheckpointError: the model is damaged.
         SettingsError: the network has no decoder of that person or cannot be written, or a
             library is missing.

@@ -6,8 +6,8 @@ Scans of their footage, unfinished conversions with them, files that were export
 in every model and in the cache, their decoder in every checkpoint of every model (as trained,
 averaged, and what the optimiser remembers), preview sheets that show them, and last their folder
 with footage, faceset and consent. Films that
-were made are listed and stay. A name and a time are kept, so that whoever asks for them is
-answered. Cut short, the same command goes on where it was.
+were made are listed and stay. A name and a time are kept, so that later questions about them can be
+answered. If interrupted, the same command continues.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from understudy.training.schedule import State
 from understudy.workspace import Workspace
 
 EXPORTS = "exports"
-"""What tombstones of exported files say for the model: a file's name may tell of someone."""
+"""The model name in tombstones of exported files: a file's name may identify a person."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def remove_person(project: Workspace, name: str, progress: Progress) -> RemovalR
         UnknownPerson: there is no such person, or they were removed before.
         ProjectLocked: someone works on the person, or on a model or film with them.
         ProjectError, StorageError: something cannot be read or removed; what was removed until
-            then is gone, and the same command goes on.
+            then is deleted, and the same command continues.
     """
     place = project.place_of(name)
     begun = project.removed.get(name)
@@ -148,7 +148,7 @@ class _Removal:
         return found
 
     def conversions(self) -> None:
-        """Segments of films that are not finished."""
+        """Segments of unfinished films."""
         work, count = self.project.renders_folder / ".work", 0
         for job in sorted(work.glob("*/job.json")):
             swaps = _value(job, "swaps")
@@ -312,7 +312,7 @@ def _delete(path: Path) -> None:
 
 
 def _value(path: Path, key: str) -> object:
-    """A value of a JSON file; None when there is nothing like that."""
+    """A value of a JSON file; None when it is missing."""
     try:
         value = files.read_json(path)
     except (ProjectError, OSError):

@@ -1,4 +1,4 @@
-"""The person takes their own consent back: signs that, and sends it to whoever holds the consent.
+"""The person withdraws their own consent: signs that, and sends it to the holder of the consent.
 
 understudy consent revoke ada-consent-signed.json --yes      on the person's own machine
 understudy consent import ada-consent-revoked.json --yes     in the project
@@ -32,7 +32,7 @@ def sign_revocation(
         key: gives the key that the consent was signed with.
 
     Raises:
-        ConsentError: the file is no consent that the person signed, or that key is another, or
+        ConsentError: the file is not a consent that the person signed, or the key differs, or
             there is another output.
         StorageError
     """
@@ -83,7 +83,7 @@ def check_revocation(project: Workspace, file: Path, *, key: str | None = None) 
     """The record in a file, if the person took the consent on file back.
 
     Args:
-        key: id of the key that it must be signed with, as the person told it.
+        key: id of the key that must have signed it, as the person stated it.
 
     Raises:
         ConsentError: it was not signed with the key of the consent, or with another than `key`,
@@ -104,7 +104,7 @@ def check_revocation(project: Workspace, file: Path, *, key: str | None = None) 
         raise ConsentError(
             f"{file} withdraws another consent of {record.person} than the one on file.", without
         )
-    # Records of films hold the consent in full: whoever reads one could sign it with a key of
+    # Records of films contain the full consent: a reader of one could sign it with a key of
     # their own, and take that back.
     if on_file.signature != record.signature:
         raise ConsentError(

@@ -1,4 +1,4 @@
-"""A perceptual fingerprint: what a film looks like, told in a few kilobytes.
+"""A perceptual fingerprint: what a film looks like, in a few kilobytes.
 
 Frames are sampled at even times. Each becomes a grey thumbnail of even local contrast, and the
 signs of its lowest DCT coefficients are its bits (Zauner, "Implementation and benchmarking of
@@ -95,7 +95,7 @@ class Comparison:
 
 
 class Sampler:
-    """Makes a film's fingerprint from its frames as they come by.
+    """Computes a film's fingerprint from its frames, one by one.
 
     Args:
         closely: for a film under examination, which is compared with a record but not kept:
@@ -217,7 +217,7 @@ def _window_bits(part: Floats) -> Bytes:
     small = cv2.resize(part, side, interpolation=cv2.INTER_AREA)
     apart = small - cv2.GaussianBlur(small, (0, 0), _THUMBNAIL / 4)
     spread = cv2.GaussianBlur(apart * apart, (0, 0), _THUMBNAIL / 4)
-    # Where there is nothing to see, rounding shall not decide.
+    # In flat areas, rounding must not decide.
     least = 1e-3 * float(spread.max()) + 1e-6 * float(np.mean(small * small)) + 1e-12
     even = apart / np.sqrt(spread + np.float32(least))
     rows, columns = _lowest()

@@ -187,7 +187,7 @@ def publish(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it takes the name, else it is removed.
+    """Yield a temporary path next to `path`; on success it gets the name, else it is deleted.
 
     The temporary name starts with a dot and keeps the suffix, so that libraries which go by
     the suffix work. It is shortened where `path` has the longest name that a disk takes.
@@ -234,7 +234,7 @@ def fitting(stem: str, ending: str, folder: Path) -> str:
 
 
 def temporary_stem(path: Path) -> str:
-    """The stem of `path` as far as temporary names beside it keep it."""
+    """The stem of `path`, as far as temporary names next to it keep it."""
     room = longest_name(path.parent) - len(os.fsencode(path.suffix)) - _TEMPORARY
     return cut(path.stem, room)
 
@@ -288,7 +288,7 @@ def read_json(path: Path) -> Any:
 
 
 def sha256(path: Path, progress: Callable[[int], None] | None = None) -> str:
-    """Hex SHA-256 of a file's bytes; `progress` is told the bytes read, piece by piece."""
+    """Hex SHA-256 of a file's bytes; `progress` is called with the bytes read, piece by piece."""
     digest = hashlib.sha256()
     with open(path, "rb") as handle:
         while piece := handle.read(1 << 20):
@@ -302,7 +302,7 @@ def sha256(path: Path, progress: Callable[[int], None] | None = None) -> str:
 def only_writer(path: Path, what: str) -> Iterator[None]:
     """Hold `path` as a lock file so that one process alone writes `what`.
 
-    The lock goes with the process, however it ends. Raises ProjectLocked, StorageError.
+    The lock ends with the process. Raises ProjectLocked, StorageError.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

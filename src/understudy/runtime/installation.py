@@ -49,7 +49,7 @@ class Home:
         return cls(_reachable(data / "understudy"))
 
     def make(self) -> None:
-        """Make the folder where there is none. Raises StorageError where nothing can be kept."""
+        """Create the folder if missing. Raises StorageError if nothing can be stored."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.folder).close()

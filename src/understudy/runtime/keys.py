@@ -26,7 +26,7 @@ FOLDER = 0o700
 
 
 def operator_key(home: Home) -> Ed25519PrivateKey:
-    """This installation's key, made when there is none.
+    """This installation's key, created if missing.
 
     Raises:
         TrustError: the file is damaged, is another kind of key, or others may read it.

@@ -83,7 +83,7 @@ def draft(person: str, footing: Footing, statement: Statement | None, **terms: A
     """A record that no one has signed yet.
 
     Args:
-        terms: fields of `Consent`; what is not given is as usual.
+        terms: fields of `Consent`; others have their default.
 
     Raises:
         ConsentError: they contradict each other.
@@ -217,11 +217,11 @@ def require(
     """The consent of `person`, if it holds for `purpose` at a time (aware; the present).
 
     Args:
-        roles: in which the face is to be used; none where it is not seen.
+        roles: in which the face is used; empty if it is not seen.
         footage: that the face is taken from, SHA-256: name.
 
     Raises:
-        ConsentError: there is none, it is someone else's, was taken back, was changed after it
+        ConsentError: it is missing, belongs to another person, was withdrawn, was changed after it
             was signed, does not hold yet or any more, or does not cover what is asked.
     """
     consent = person.consent
@@ -247,8 +247,8 @@ def require(
 
 def check(consent: Consent, at: datetime, doing: str = "work") -> None:
     """Raises ConsentError when a record holds for nothing at a time (aware)."""
-    # Whoever wrote a revocation into the file, to obey one that is false does less harm than to
-    # pass over one that is true.
+    # Whoever wrote the withdrawal: to respect a false one does less harm than to ignore a true
+    # one.
     if consent.revoked_at is not None and consent.revoked_at <= at:
         raise ConsentError(
             f"{consent.person} withdrew the consent on {consent.revoked_at:%Y-%m-%d}.",

@@ -64,7 +64,7 @@ class Statement(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: Annotated[str, Field(pattern=r"^statement(\.[^/\\]{1,32})?$")]
-    """Name of the copy beside `consent.json`."""
+    """Name of the copy next to `consent.json`."""
     sha256: _Hash
     """Hash of the document, in hex."""
 
@@ -90,7 +90,7 @@ class Signature(BaseModel):
 
     @property
     def key_id(self) -> str:
-        """Short name of the key; empty when it is none."""
+        """Short name of the key; empty when it is not valid."""
         try:
             return keys.key_id(keys.public_key(self.key))
         except TrustError:
@@ -126,11 +126,11 @@ class Consent(BaseModel):
     stated_at: AwareDatetime
     """When it was said."""
     statement: Statement | None = None
-    """The evidence; where the footing is granted, there is one or the person's own signature."""
+    """The evidence; with the basis granted, there is one or the person's own signature."""
     expires_at: AwareDatetime | None = None
     """From then on the consent no longer holds."""
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")] = ""
-    """UUID (RFC 9562); of schema 1 made from person, footing and day."""
+    """UUID (RFC 9562); of schema 1 made from person, basis and day."""
     stated_by: By = "operator"
     """Who says so, and signs: the person (subject), or the user of the program (operator)."""
     adult: bool | None = None
@@ -151,11 +151,11 @@ class Consent(BaseModel):
     recipient: _Text | None = None
     """To whom it is given: the name of a person or company."""
     contact: _Text | None = None
-    """Whom to tell in order to take it back."""
+    """Address to tell about a withdrawal."""
     notice: Annotated[str, Field(max_length=64)] | None = None
     """The wording that was read; see `NOTICE`."""
     signature: Signature | None = None
-    """Over `payload`, by whoever `stated_by` names."""
+    """Over `payload`, by the party that `stated_by` names."""
     revoked_at: AwareDatetime | None = None
     """From then on the consent no longer holds, because it was taken back."""
     revocation: Revocation | None = None
@@ -251,7 +251,7 @@ def _revoking(revokes: str, at: datetime, by: By, reason: str | None) -> bytes:
 
 
 def canonical(value: Any) -> bytes:
-    """JSON of RFC 8785. `value` holds no floats, and its keys are ASCII."""
+    """JSON of RFC 8785. `value` contains no floats, and its keys are ASCII."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

@@ -16,10 +16,10 @@ def subject_key(path: Path, *, make: bool = True) -> Ed25519PrivateKey:
     """The key in a file; only its owner may read it.
 
     Args:
-        make: make one when there is none.
+        make: create one if missing.
 
     Raises:
-        ConsentError: it holds another kind of key, or there is none.
+        ConsentError: it contains another kind of key, or is missing.
         TrustError: it is damaged, or others may read it.
         StorageError: it cannot be written.
     """
@@ -32,7 +32,7 @@ def subject_key(path: Path, *, make: bool = True) -> Ed25519PrivateKey:
     try:
         key = read_private(path)
     except TrustError as error:
-        # What to do differs: this key is no installation's, and none is made in its place.
+        # The remedy differs: this is not an installation's key, and no new one is created.
         raise TrustError(error.problem, _remedy(error, path)) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise ConsentError(

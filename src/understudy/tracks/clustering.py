@@ -29,7 +29,7 @@ def average_link(
     Args:
         embeddings: float32 (n, d).
         weights: n positive numbers; a pair counts as the product of its weights.
-        largest: Euclidean distance above which groups are not joined.
+        largest: Euclidean distance above which groups are not merged.
         apart: (n, n), symmetric; pairs that must not end in one group.
 
     Returns:

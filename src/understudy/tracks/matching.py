@@ -40,7 +40,7 @@ another track; another track is far more like them; the face shows too shortly, 
 would flash."""
 
 _TOLD: frozenset[Doubt | None] = frozenset(("close", "taken", "unlike"))
-"""Doubts that a summary tells."""
+"""Largest number of doubts in a summary."""
 
 WARP = "warp"
 """Instead of a model's name: the face of a photo, warped."""
@@ -98,14 +98,14 @@ def check_swaps(swaps: Mapping[str, str]) -> None:
 def parse_swaps(
     replace: Sequence[str], with_: str | None, sitter: str | None = None
 ) -> dict[str, str]:
-    """Who is replaced by whom, from words such as `ben=ada`, or names for whom `with_` comes.
+    """Targets and sources, from words such as `ben=ada`, or from targets for the source `with_`.
 
     Args:
-        sitter: whom a photo shows: comes where no one else is named, for everyone when
+        sitter: the person in a photo: the source if none is named, for all targets when
             no one is named to go.
 
     Raises:
-        SettingsError: a word is no pair, a name comes twice, or `with_` is missing or idle.
+        SettingsError: a word is not a pair, a target has two sources, `with_` is missing or idle.
     """
     swaps: dict[str, str] = {}
     if sitter is not None:
@@ -243,7 +243,7 @@ def match_tracks(
 def _strangers(
     tracks: Sequence[Track], together: Collection[tuple[int, int]], brief: Collection[int]
 ) -> float:
-    """Least distance between two people in view at the same time, who are not the same."""
+    """Least distance between two different people visible at the same time."""
     known = {t.number: t.embedding for t in tracks if t.embedding is not None}
     sure = known.keys() - brief
     apart = (known[a] - known[b] for a, b in together if a in sure and b in sure)
@@ -285,7 +285,7 @@ def _one_place_each(
 def require_match(
     matches: Sequence[Match], replace: Collection[str], same_person: float, film: str
 ) -> None:
-    """Raise FacesError, with the distances found, when someone of `replace` was not."""
+    """Raise FacesError, with the distances found, when a target was not found."""
     if not matches:
         raise FacesError(
             f"No face was found in {film}.",
@@ -305,7 +305,7 @@ def require_match(
 
 
 def _nearest(matches: Sequence[Match], name: str, same_person: float) -> str:
-    """What came nearest to someone who was not found, in words."""
+    """The closest matches for a target that was not found, in words."""
     near = [m for m in matches if m.person == name and m.distance is not None]
     brief = [m.track for m in near if m.doubt == "brief" and (m.distance or 0) <= same_person]
     if brief:

@@ -1,6 +1,6 @@
 """Tracks of a finished scan, put right with all of the film in view.
 
-While a film is scanned, a face that is lost for a while, or moves too fast, comes back as another
+During a scan, a face that is lost for a while, or moves too fast, is found again as another
 track. Here both ends of every piece are known, so pieces of one face are joined by where they
 lie and whom they show, short gaps between them are filled by motion, and the identity of a track
 is voted on by every measurement in it. Cuts are never crossed. The scan on disk stays as it is.
@@ -25,10 +25,10 @@ from understudy.tracks.scan_store import Scan, chunk_file
 from understudy.types import Float64s, Floats, Track
 
 MENDING = 2
-"""Goes up when the same scan comes to give other tracks."""
+"""Increased when the same scan gives other tracks."""
 
 FILL = Fraction(35, 100)
-"""Seconds: a longer gap is not filled, because too much can happen in it."""
+"""Seconds: a longer gap is not filled, because too much can change in it."""
 
 JOIN = Fraction(1)
 """Seconds for which a face may be out of sight and still go on as the same track."""
@@ -53,7 +53,7 @@ FLEETING = Fraction(2, 3)
 for it is there before and after, too, only not found."""
 
 BORDER = 0.5
-"""Widths of a face within which it may have come over the border of the picture."""
+"""Widths of a face within which it may have entered over the border of the picture."""
 
 FULL_WIDTH = 80
 """Pixels: a wider face is not measured any better."""
@@ -145,7 +145,7 @@ def _pieces(rows: _Rows) -> list[_Piece]:
 
 
 def _cost(scan: Scan, rows: _Rows, one: _Piece, two: _Piece) -> float | None:
-    """How unlike it is that `two` goes on where `one` ends; None when it does not."""
+    """Cost of continuing `one` with `two`; None when impossible."""
     last, first = int(rows.place[one.rows[-1]]), int(rows.place[two.rows[0]])
     if first <= last or scan.shots[last] != scan.shots[first]:
         return None

@@ -15,7 +15,7 @@ from understudy.tracks.scan_store import FrameRow, Scan
 from understudy.types import Face, Floats, Pose, Track
 
 AROUND = 2
-"""Frames over which the speed of a face beside a gap is measured."""
+"""Frames over which the speed of a face at the edge of a gap is measured."""
 
 HIDES = 0.5
 """Overlap with someone else's face from which a face that was missed is behind it."""
@@ -152,7 +152,7 @@ def between(before: Face, after: Face, share: float, bend: Floats, track: int) -
 
     Args:
         share: of the way from `before` to `after`, 0..1.
-        bend: (x, y) by which it lies beside the straight way, pixels.
+        bend: (x, y), its distance from the straight path, pixels.
     """
 
     def mix(a: Any, b: Any) -> Any:

@@ -3,7 +3,7 @@
     film -> decode -> shots, detection, tracking, mesh, identity -> cache/scan/<key>/
 
 `extract` and `convert` share the result. It is stored in chunks of 250 frames; a scan that was
-stopped or killed goes on after its last chunk and ends up the same, to the bit, because the
+stopped or killed continues after its last chunk and gives the same result, to the bit, because the
 tracker's state is stored with each chunk. Memory does not grow with the film's length.
 """
 
@@ -48,7 +48,7 @@ __all__ = ["Observer", "Scan", "film_hash", "scan", "scan_key", "trackers"]
 
 FRAMES_AHEAD = 8
 TRACKING = 4
-"""Goes up when the same film and settings come to give other faces or tracks; only then are the
+"""Increased when the same film and settings give other faces or tracks; only then are the
 scans of earlier versions made again."""
 
 STEP = 25
@@ -70,7 +70,7 @@ class Observer(Protocol):
     """Someone who wants to see the frames while they are decoded anyway."""
 
     def add(self, frame: Frame, faces: Sequence[Face]) -> None:
-        """Called for every frame in order; the first frame of a chunk may come again."""
+        """Called for every frame in order; the first frame of a chunk may be repeated."""
 
     def commit(self, chunk: int) -> Callable[[], None]:
         """Called after the last frame of chunk `chunk`; gives what keeps all that was added to
@@ -146,7 +146,7 @@ class _Done:
 
 
 def _finished_chunks(folder: Path) -> _Done:
-    """Read as many whole chunks as there are in a row; remove what comes after them."""
+    """Read all complete chunks from the start; delete what follows them."""
     rows: list[FrameRow] = []
     chunks, tracker = 0, None
     while (path := chunk_file(folder, chunks)).exists():
@@ -189,7 +189,7 @@ def scan(
 
     Args:
         film: a film or a picture.
-        cache_folder: of the project; the scan goes to `scan/<key>/` in it.
+        cache_folder: of the project; the scan is stored in its `scan/<key>/`.
         start, end: seconds; start is included, end is not. None is the film's own.
         make_tracker: gives a tracker at its beginning; for callers that scan many films with
             one set of networks.
@@ -230,7 +230,7 @@ def scan(
 
 
 def _open(folder: Path) -> Scan | None:
-    """The finished scan in `folder`; None when there is none that is whole."""
+    """The finished scan in `folder`; None when it is missing or incomplete."""
     try:
         return Scan.open(folder)
     except ProjectError:

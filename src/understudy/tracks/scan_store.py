@@ -219,7 +219,7 @@ class Scan:
         """Open a finished scan.
 
         Raises:
-            ProjectError: it is not finished, of another version, or files are missing or cut.
+            ProjectError: it is unfinished, of another version, or files are missing or cut.
         """
         meta = files.read_json(folder / "meta.json")
         if not isinstance(meta, dict) or meta.get("schema_version") != SCHEMA_VERSION:

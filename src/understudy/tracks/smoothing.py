@@ -110,7 +110,7 @@ class Steady:
 
 
 def _moved(landmarks: Floats, here: _Place, to: Float64s) -> Floats:
-    """The mesh so that its crop, which lies `here`, comes to lie at `to` (scale, turn, x, y)."""
+    """The mesh moved so that its crop at `here` is at `to` (scale, turn, x, y)."""
     growth = np.exp(here.scale - to[0])
     angle = here.turn - to[1]
     cos, sin = np.cos(angle) * growth, np.sin(angle) * growth

@@ -114,12 +114,12 @@ class Orders(Settings):
 
     @property
     def swaps(self) -> dict[str, str]:
-        """Whoever comes, by what stands for the tracks that are given to them."""
+        """The sources, by the text that names their tracks."""
         names = {name for order in self.track for name in order.people}
         return {f"{ORDERED}{name}": name for name in sorted(names - {AUTO, NONE})}
 
     def joined(self, swaps: Mapping[str, str], path: Path) -> dict[str, str]:
-        """`swaps` and whoever comes by order. Raises SettingsError when that is no one."""
+        """`swaps` and the sources named in the file. Raises SettingsError when there are none."""
         if not swaps and not self.swaps:
             raise SettingsError(
                 f"{path} names no source for any track.",
@@ -138,7 +138,7 @@ def tracks_key(
 
 @dataclass(frozen=True)
 class Wanted:
-    """The film that a tracks file must be of, and who may come.
+    """The film that a tracks file must belong to, and the possible sources.
 
     Attributes:
         film, sha256: the film that is converted.
@@ -260,7 +260,7 @@ def obey(
         matches: of the tracks of `found`, for those that are "auto".
 
     Raises:
-        SettingsError: there is no track of that number, or none of it in a part.
+        SettingsError: no track has that number, or it is not visible in a part.
     """
     known = {track.number: track for track in found.tracks}
     by_number = {match.track: match for match in matches}

@@ -1,4 +1,4 @@
-"""People of a model come and go: one decoder more, one fewer, or some on the encoder alone.
+"""Add people to a model or remove them: one decoder more or fewer, or training only decoders.
 
 All functions take snapshots apart and put them together again by their parts (the encoder, and
 one decoder for each person); weights that a function does not speak of stay as they are, to the

@@ -164,7 +164,7 @@ def read_base(path: Path) -> Base:
     """Read a base.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or another version's.
+        CheckpointError: it is missing, damaged, or from another version.
     """
 
     def unfit(why: str) -> CheckpointError:

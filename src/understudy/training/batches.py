@@ -35,7 +35,7 @@ class Feed:
     """Everyone's faces, in memory as uint8.
 
     Args:
-        facesets: of everyone who learns or lends pictures, in the model's order.
+        facesets: of everyone who is trained or provides pictures, in the model's order.
         batch: faces of each person in a step: everyone who learns comes equally often, however
             many faces they have.
         share: of the footage that is held out.

@@ -28,10 +28,10 @@ _POWERS = (0.0, 0.25, 0.5, 1.0, 2.0)
 @dataclass(frozen=True)
 class Outlook:
     """Attributes:
-    improving: whether it still gets visibly better; None while that cannot be told.
+    improving: whether it still gets visibly better; None while unknown.
     now: SSIM on the fitted curve at the end of the history; the last measured one when
         nothing could be fitted, None without any.
-    gain: what `minutes` more are likely to add to the SSIM; None while that cannot be told.
+    gain: expected gain of SSIM from `minutes` more; None while unknown.
     minutes: the further time that was asked about.
     text: all this in plain words.
     """

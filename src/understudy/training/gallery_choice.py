@@ -62,7 +62,7 @@ def gallery_of(
 
     Args:
         rows: that may be used; all when None.
-        tell: called after each picture that was looked at.
+        tell: called after each picture.
 
     Raises:
         FacesError: the faceset has no usable face, or a picture cannot be read.
@@ -179,7 +179,7 @@ def _own(faceset: Faceset) -> NDArray[np.bool_]:
 
 
 def _sharp(faceset: Faceset, rows: Indices) -> NDArray[np.bool_]:
-    """Which of these rows are not blurred."""
+    """The rows that are not blurred."""
     values = np.asarray(faceset.table["sharpness"].to_numpy(), np.float32)[rows]
     if not len(values):
         return np.ones(0, np.bool_)

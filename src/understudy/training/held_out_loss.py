@@ -1,4 +1,4 @@
-"""How well a network redraws faces that it was not trained on."""
+"""How well a network redraws held-out faces."""
 
 from __future__ import annotations
 

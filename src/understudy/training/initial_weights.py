@@ -1,4 +1,4 @@
-"""What a training begins with: a checkpoint and whoever joins it, a base, or nothing."""
+"""Initial weights of a training: a checkpoint with the people added, a base, or random ones."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def plan(
     """Decide who learns, and find everything that can be wrong before the first picture is read.
 
     Args:
-        people: who the model is to know; when empty those whom it knows, or everyone with a
+        people: of the model; when empty, those it already has, or everyone with a
             faceset when it is new.
         folder: of the model.
         add: who joins a model that exists; `people` is empty then.
@@ -184,7 +184,7 @@ def facesets(project: Workspace, course: Course, tell: Tell) -> dict[str, Facese
     in the model's order.
 
     Args:
-        tell: gets a sentence about each of the others who cannot.
+        tell: called with a sentence about each of the others who cannot.
     """
     found = {}
     for person in course.people:

@@ -60,7 +60,7 @@ class PretrainReport:
     """Attributes:
     trained: of the training.
     file: the base; None when the training was stopped before its end.
-    aside: how well the mean person's decoder redraws those who were kept aside.
+    aside: how well the mean person's decoder redraws the held-out people.
     readings: correlation of what the base reads from faces of those kept aside with what is so;
         empty without labels.
     """

@@ -1,4 +1,4 @@
-"""Preview sheets: what a model makes of faces that it was not trained on, to look at."""
+"""Preview sheets: what a model draws from held-out faces, to check by eye."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Finished:
     """What conversion makes of one person's held-out faces.
 
     Attributes:
-        comes: whose face was put there.
+        comes: the source.
         pictures: core crops, RGB uint8 (S, S, 3).
     """
 

@@ -19,7 +19,7 @@ def _epoch(seed: int, epoch: int, count: int) -> Indices:
 def sample(seed: int, step: int, count: int, n: int) -> Indices:
     """Which `n` of `count` faces step `step` takes.
 
-    Every face comes once in every epoch, in an order of that epoch's own; a step may reach into
+    Every face is used once in every epoch, in a new order for each epoch; a step may reach into
     the next epoch.
 
     Args:

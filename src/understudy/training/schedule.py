@@ -11,7 +11,7 @@ from understudy.models.recipe import Recipe
 
 @dataclass
 class State:
-    """Where a training stands; goes into `state.json`.
+    """State of a training; stored in `state.json`.
 
     Attributes:
         step, seconds: trained so far.
@@ -47,7 +47,7 @@ class State:
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Self:
-        """From `state.json`; keys that are not the state's are passed over."""
+        """From `state.json`; unknown keys are ignored."""
         names = {entry.name for entry in fields(cls)}
         return cls(**{key: value for key, value in saved.items() if key in names})
 

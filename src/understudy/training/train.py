@@ -63,7 +63,7 @@ PATIENCE = 5
 """Steps in a row without a finite loss before going back to the last checkpoint."""
 
 TOLD = 6
-"""People whose figures are told one by one, at most."""
+"""Largest number of people whose figures are reported one by one."""
 
 RETREATS = 3
 """Times that this may happen, each with half the learning rate."""
@@ -115,10 +115,10 @@ def train(
     Ctrl-C (and SIGTERM) ends it after the step at hand, with a checkpoint.
 
     Args:
-        people: who the model is to know; when empty those whom it knows, or everyone with a
+        people: of the model; when empty, those it already has, or everyone with a
             faceset when it is new.
         add: who joins the model, which exists then; `people` is empty.
-        freeze: train only the decoders of those who join. The encoder and all other decoders
+        freeze: train only the decoders of the people added. The encoder and all other decoders
             stay as they are, to the bit.
         labels: what is known of the frames of everyone who learns, for networks that can be told.
         rehearse: draws swaps for the preview sheets, where people have galleries; without it the
@@ -126,7 +126,7 @@ def train(
 
     Raises:
         UnknownPerson, ConsentError, FacesError, SettingsError: before anything is computed.
-        UnknownModel: there is nothing to join.
+        UnknownModel: there is no model to add people to.
         CheckpointError: there are checkpoints, but none is whole.
         ProjectLocked: another process trains this model.
         TrainingError: the loss does not stay finite even at a much lower learning rate.
@@ -261,7 +261,7 @@ class _Run:
         self.unsaved = snapshot is None
 
     def _meet(self, base: Base, progress: Progress) -> None:
-        """Compare everyone with those whom the base knows. Its encoder learns slowly and decoders
+        """Compare everyone with the people of the base. Its encoder learns slowly and decoders
         learn together, unless someone is a stranger to it."""
         unknown = strangers(base, self.feed.faces)
         if not unknown:
@@ -271,7 +271,7 @@ class _Run:
             progress.note(sentence)
 
     def _learn_from(self, snapshot: Snapshot | None) -> None:
-        """Make the learner: from a checkpoint, to which whoever joins is added, or from nothing."""
+        """Create the learner: from a checkpoint plus the people added, or from new weights."""
         course = self.course
         self.whole = first_snapshot(
             course, self.settings, snapshot, self.folder.parent, self.feed.faces, self.device

@@ -260,7 +260,7 @@ class Inquiry:
             )
 
     def _told(self, found: Evidence, outcome: Outcome) -> Facts | None:
-        """The facts that can be told, and say them; None where no one's word stands for any."""
+        """Report the facts and return them; None if no signer or record states any."""
         credentials, match = found.credentials, found.match
         agrees = match if match and match.agrees else None
         tone: Tone = "unknown"

@@ -43,7 +43,7 @@ _WORDS: dict[str, Tone] = {"broken": "bad", "proved": "good", "unknown": "note"}
 
 
 def build(found: Sequence[Verification]) -> str:
-    """The page as HTML. Reads a few frames of each file again; what cannot be read is not shown."""
+    """The page as HTML. Reads a few frames of each file again; unreadable ones are not shown."""
     title = plain(found[0].file.name) if len(found) == 1 else f"{len(found)} files"
     sections = []
     if len(found) > 1:

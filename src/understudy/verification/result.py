@@ -31,7 +31,7 @@ class Verification:
             since. broken: something contradicts itself. unknown: nothing is proved.
         summary: one or two sentences for everyone.
         findings: in the order in which they were looked for.
-        facts: of the record, wherever it was found; None where they cannot be believed at all.
+        facts: of the record, wherever it was found; None if they cannot be trusted.
         record: that agrees with it, to be handed over with it.
         credentials: what the file says of itself.
         mark: number that the invisible mark holds, eight hex digits.

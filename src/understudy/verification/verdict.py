@@ -50,7 +50,7 @@ CUT = 0.6
 """Seconds that a film must be shorter or longer than its record says to be called so."""
 
 LEFT = 0.85
-"""Share of width or height below which a cropped film cannot be told by its looks."""
+"""Share of width or height below which a cropped film cannot be recognised."""
 
 FEW = 4
 """Pairs of frames below which films that differ are not said to be different films: records hold
@@ -73,8 +73,8 @@ class Match:
             be shown.
         good: it can be relied on: all that was compared is held by a ledger that is believed here,
             or the record is this installation's own.
-        holds: the ledger's signature under it holds, whoever signed.
-        known: and whoever signed is believed here.
+        holds: the ledger's signature is valid, whoever signed.
+        known: and the signer is trusted here.
     """
 
     record: RenderRecord
@@ -326,7 +326,7 @@ def _by_looks(found: Evidence) -> str:
 
 
 def changes(record: RenderRecord, comparison: Comparison, seen: Look) -> list[str]:
-    """What was done to a film since its record, as far as can be told; participles."""
+    """Detected changes of a film since its record; participles."""
     found = []
     after = f"{max(comparison.offset, 0):.1f} s"
     if seen.kind == "still" and record.kind == "film":

@@ -51,12 +51,12 @@ def verify(
 
     Args:
         home: whose ledger and records are looked into; this installation's when None.
-        trusted: PEM files of certificates and ledgers' keys that are believed besides this
+        trusted: PEM files of certificates and ledger keys to trust besides this
             installation's own; `provenance.trusted_signers.write_trust` writes such a file.
         handed: records that came with it; `provenance.trusted_signers.write_record` writes one.
 
     Raises:
-        MediaError: there is no such file, or it can be opened neither as a film nor as a picture
+        MediaError: the file does not exist, or opens neither as a film nor as a picture
             and nothing else is known of it.
         TrustError: the file, or a record or certificate that was given, cannot be read.
     """
@@ -82,7 +82,7 @@ def _hashed(file: Path) -> str:
 
 
 def _of_another(file: Path) -> Verification:
-    """A file that holds nothing but the credentials of another one."""
+    """A file that contains only the credentials of another one."""
     summary = f"It contains the credentials of another file; verify {plain(file.stem)}"
     return _without_pictures(file, _hashed(file), "unknown", summary)
 

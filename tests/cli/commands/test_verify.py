@@ -91,7 +91,7 @@ def test_a_film_is_checked_elsewhere_with_what_was_handed_over(
 ) -> None:
     copy = film(here / "copy.mp4", decoded(made.path), crf=16)
     words = ("--save-record", "record.json", "--save-trust", "ours.pem")
-    assert "its record." in say(capsys, copy, *words, code=ALTERED)
+    assert "the record." in say(capsys, copy, *words, code=ALTERED)
     monkeypatch.setenv(VARIABLE, str(here / "elsewhere"))
     assert "Nothing here can prove it" in say(capsys, copy, code=UNKNOWN)
     told = say(capsys, copy, "--record", "record.json", code=STRANGER)

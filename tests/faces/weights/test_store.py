@@ -318,7 +318,7 @@ def test_offline_says_which_file_to_put_where(tmp_path: Path) -> None:
 
 
 def test_unknown_name(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"Known are: eyes\.bin, nose\.bin"):
+    with pytest.raises(WeightsError, match=r"Use one of: eyes\.bin, nose\.bin"):
         Weights(SMALL, tmp_path, None, NOWHERE).path("ears.bin")
 
 

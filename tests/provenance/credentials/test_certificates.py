@@ -143,7 +143,7 @@ def test_a_local_chain_that_others_may_read_is_refused(tmp_path: Path) -> None:
 
 def test_no_folder_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="in the way"):
+    with pytest.raises(StorageError, match="name of a needed folder"):
         local_signer(Home(tmp_path / "file" / "home"))
 
 

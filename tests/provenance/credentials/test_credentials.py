@@ -497,7 +497,7 @@ def test_a_full_disk_leaves_nothing(
     path = film(tmp_path / name)
     assert path.stat().st_size > 7000
     facts = facts_of(path)
-    with room(size), pytest.raises(StorageError, match="no room"):
+    with room(size), pytest.raises(StorageError, match="is full"):
         signing.sign(path, tmp_path / "out" / name, facts, signer)
     assert left_in(tmp_path / "out") == set()
 

@@ -151,10 +151,10 @@ def test_without_a_frame_nothing_is_clean(scores: Callable[..., None]) -> None:
         (HELLO + "sys.exit('out of memory')", "out of memory"),
         (HELLO + "next(pictures())\nos.kill(os.getpid(), 9)", "-9"),
         (HELLO + "next(pictures())\nos.close(1)\ntime.sleep(60)", "closed its output"),
-        ("say({})", "what it is"),
+        ("say({})", "its name"),
         ("print('hello', flush=True)", "not JSON"),
         ("print('[' * 100000, flush=True)", "not JSON"),
-        ("say([1])", "answers"),
+        ("say([1])", "answered"),
         (HELLO + "say({'found': None})", "no findings"),
         (HELLO + "say({'found': [1]})", "not a class"),
         (HELLO + "say({'found': [{'class': ['ANUS_EXPOSED'], 'score': 1}]})", "not a class"),
@@ -164,7 +164,7 @@ def test_without_a_frame_nothing_is_clean(scores: Callable[..., None]) -> None:
         (HELLO + "say({'found': [{'class': 'ANUS_EXPOSED', 'score': True}]})", "score"),
         (HELLO + "say({'found': [{'class': 'ANUS_EXPOSED'}]})", "score"),
         (HELLO + "print('{\"found\": ', end='', flush=True)\nsys.exit()", "ended with 0"),
-        (HELLO + "print('x' * 2000000, flush=True)", "no end"),
+        (HELLO + "print('x' * 2000000, flush=True)", "too long"),
     ],
 )
 def test_a_broken_guard_is_an_error_and_never_clean(

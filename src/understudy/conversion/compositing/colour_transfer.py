@@ -1,4 +1,4 @@
-"""The colours of a face taken on by the one that comes in its place.
+"""Colour transfer: give the swapped face the colours of the target's face.
 
 Pure functions of two pictures, pixel on pixel, and of weights that say where both show face.
 """

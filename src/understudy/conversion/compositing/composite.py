@@ -42,7 +42,7 @@ Detail = Callable[[Image, Image, tuple[int, int], float], Image]
 the frame are in one of the network's. It returns the face with detail."""
 
 SAME_SCALE = 1.05
-"""Up to so many network pixels per frame pixel a face is not worth averaging down."""
+"""Network pixels per frame pixel up to which averaging down gains nothing."""
 
 
 def _normal(deviations: float) -> float:
@@ -159,7 +159,7 @@ def swap_patch(
         mask: float32 (S, S), 0..1: where the network drew face.
         matrix: float32 (2, 3), pixels of the frame -> pixels of the core crop.
         crop: RGB uint8 (S, S, 3), the frame in the core crop where the caller has it already.
-        learned: whether the network tells where its face is. Then the mask may reach beyond
+        learned: whether the network draws a mask of its face. Then the mask may reach beyond
             the face in the frame (`reach_mask`), as far as the other person's face does;
             otherwise the inner face by the mesh (`face_mask`) bounds it.
         shown: float32 (S, S), 0..1: where the network knows the target's face to show. The

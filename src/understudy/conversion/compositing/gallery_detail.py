@@ -189,7 +189,7 @@ class Place:
 
     @cached_property
     def flat(self) -> tuple[Floats, Floats]:
-        """The mesh with ones beside it, float32 (468, 3), and what fits an affine map to it."""
+        """The mesh with a column of ones, float32 (468, 3), and the matrix to fit affine maps."""
         flat = np.column_stack([self.mesh, np.ones(len(self.mesh), np.float32)])
         return flat, np.linalg.pinv(flat.astype(np.float64)).astype(np.float32)
 
@@ -270,10 +270,10 @@ class Field:
 
 
 def bent(place: Place, meshes: Sequence[Floats]) -> list[Field]:
-    """How pictures are bent so that their meshes come to lie where they are wanted.
+    """How pictures are warped so that their meshes match the wanted meshes.
 
     An affine fit of the mesh, and on top of it a smooth field through what that leaves, so that the
-    picture goes on beyond the mesh without a fold.
+    picture continues beyond the mesh without a fold.
 
     Args:
         meshes: float32 (468, 2) each, the pictures', shares of their sides.

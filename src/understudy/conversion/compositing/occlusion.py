@@ -23,7 +23,7 @@ BARELY, FULLY = 0.3, 0.75
 """Likelihoods at which something begins to be in front, and is."""
 
 SURE = 0.85
-"""What is nowhere this likely is a doubt and not a thing."""
+"""A region that is nowhere this likely is noise, not an object."""
 
 ENTRY, ENTRY_ABOVE = 0.3, 2.2
 """Length along the edge of the inner face over which a small thing comes in, at least, in square
@@ -48,7 +48,7 @@ COARSE = 32
 """Side in pixels at which what is in front is filled in."""
 
 LITTLE = 0.02
-"""Cover that is not worth taking off."""
+"""Cover that is too small to matter."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ def _parts(cover: Floats, on_face: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _numbered(where: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """For each pixel the number of the piece that it is part of; 0 is none."""
+    """For each pixel the number of its piece; 0 means none."""
     _, pieces = cv2.connectedComponents(where.astype(np.uint8))
     return np.asarray(pieces, np.intp)
 
@@ -262,11 +262,11 @@ def _held(
     on_face: NDArray[np.bool_],
     entry: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Which of the numbered pieces of the inner face are things before it; 0 is none.
+    """Which of the numbered pieces of the inner face are objects in front of it; 0 means none.
 
     Args:
         pieces: int (SIDE, SIDE).
-        entry: bool (SIDE, SIDE), where the inner face borders on what is covered beside it.
+        entry: bool (SIDE, SIDE), where the inner face borders on covered pixels next to it.
     """
     count = int(pieces.max()) + 1
     highest = np.zeros(count, np.float32)

@@ -2,8 +2,8 @@
 
 Where a swap ends on skin, its edge has to be soft, and lie within what the network drew. Where it
 ends at hair or at the background, a soft edge shows as a dark line and leaves a rim of the other
-face, so there the swap goes on to its own true edge: beyond what was drawn with the colours of
-the skin beside it, and as crisply as the picture is. Both masks that a network draws are needed:
+face, so there the swap is extended to its own true edge: beyond the drawn part with the colours of
+the skin next to it, and as sharp as the picture. Both masks that a network draws are needed:
 that of the source's face and that of the target's face, which says where its skin ends.
 """
 

@@ -4,7 +4,7 @@ A face that takes on the colours of another keeps its ratios: where light shines
 bright on dark skin, it would glare on light skin, and the white of an eye, many times brighter than
 dark skin, would glow. So highlights of skin are made no stronger than they are on the film's own
 face nearby, and whites as bright as its own whites. The other way round the skin of the film may
-shine much more than the source's face: then it goes on shining, for the skin stays the film's.
+shine much more than the source's face: then it keeps that shine, because the skin is the film's.
 
 Pure functions of two pictures that lie on one another.
 """
@@ -29,7 +29,7 @@ FLOOR = 0.06
 light around it."""
 
 OVER = 0.15
-"""So much is left of what goes beyond that, so that no highlight ends in a flat spot."""
+"""Share that is kept of the excess, so that no highlight becomes a flat spot."""
 
 NEAR = 0.03
 """The film's highlights may lie so far away: another nose has its ridge elsewhere. Side of a square
@@ -48,7 +48,7 @@ SHEEN = 0.15
 """Highlights of the film that are laid over a face are stronger than this, natural logarithm."""
 
 SHARE = 0.8
-"""How much of what goes beyond that is laid over."""
+"""Share of the excess that is added."""
 
 SOFT = 0.012
 """The film's highlights are blurred by this, as a share of the side, because the other face is

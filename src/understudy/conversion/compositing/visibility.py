@@ -1,8 +1,8 @@
 """Where faces show, for networks that do not say.
 
 Where a swap ends on hair or background it has a rim (`rim`), and that needs to know where the
-source's face was drawn and where the target's face shows. A network tells of people whom it
-knows, if it learns masks at all. For everyone else the network of `faces.occlusion` looks.
+source's face was drawn and where the target's face shows. A network shows this for people it
+knows, if it learns masks at all. For all others the network of `faces.occlusion` is used.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Shown(NamedTuple):
 
 
 def as_told(masks: Floats, learned: bool, below: Floats | None) -> list[Shown]:
-    """What a network tells of its crops; see `Drawer.draw_over`."""
+    """What a network says about its crops; see `Drawer.draw_over`."""
     under = [None] * len(masks) if below is None else list(below)
     return [Shown(mask, learned, one) for mask, one in zip(masks, under, strict=True)]
 

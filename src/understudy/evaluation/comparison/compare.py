@@ -13,8 +13,8 @@ is its own. In the output folder:
     MODEL.mp4, MODEL.json               the swap and its record
     MODEL.report.html, .json            its evaluation, with the warp as baseline
 
-Run again, it goes on: what is trained is not trained again, nor converted or measured when
-nothing changed. Keys of comparison.json (schema 2); what was not measured is null:
+When run again, it continues: finished networks are not trained again, nor converted or measured if
+nothing has changed. Keys of comparison.json (schema 2); what was not measured is null:
 
     schema_version, understudy, people, budget, with, replace, film, truth, machine
     compared_at             side in pixels at which held-out faces are compared
@@ -129,7 +129,7 @@ def compare(
         TrustError, ContentError: what is made cannot be sealed.
         ProjectLocked: another process makes the same comparison.
         ProjectError: a process died.
-        KeyboardInterrupt: stopped; the same call goes on.
+        KeyboardInterrupt: stopped; the same call continues.
     """
     progress = progress or silent()
     others = {"truth": truth, "truth_mask": truth_mask, "target_mask": target_mask}

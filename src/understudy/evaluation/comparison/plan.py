@@ -57,7 +57,7 @@ class Scene:
 
     @property
     def others(self) -> list[Path]:
-        """The films that belong to it beside its own."""
+        """The other films that belong to it."""
         return [one for one in (self.truth, self.truth_mask, self.target_mask) if one is not None]
 
 
@@ -247,7 +247,7 @@ def _absolute(films: Mapping[str, Path | None]) -> dict[str, Path | None]:
 
 
 def _film(path: Path) -> MediaInfo:
-    """Raises MediaError when it is none."""
+    """Raises MediaError when it is not a film."""
     info = probe(path)
     if info.kind == "images":
         raise MediaError(f"{path} is a picture, not a film.", "Give a film.")
@@ -265,7 +265,7 @@ def _check_space(project: Workspace, contest: Contest) -> None:
         weights = sum(value.numel() for value in model.state_dict().values())
         how = contest.training[network]
         reports = KEEP if how.minutes is None else math.ceil(60 * how.minutes / how.report_every)
-        # A new checkpoint is written before the oldest goes.
+        # A new checkpoint is written before the oldest is deleted.
         need += BYTES_PER_WEIGHT * weights * (min(KEEP, reports) + 1)
     with files.storage_errors(project.models_folder):
         project.models_folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""One model's trial: trained, converted and evaluated, each only where that was not done before."""
+"""One model's trial: train, convert and evaluate, skipping what was done before."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Trials:
 
     @property
     def _notes(self) -> Path:
-        """What was found for which work, by model and part, so that it is not done again."""
+        """Results of finished work, by model and part, so that it is not repeated."""
         return self.folder / ".measured.json"
 
     def check_ready(self, scene: Scene) -> None:
@@ -202,7 +202,7 @@ class Trials:
     def evaluate(
         self, scene: Scene, row: dict[str, Any], warp: dict[str, Any] | None
     ) -> dict[str, Any]:
-        """Measure a network's swap, and the warp's beside it: that goes into its row, `warp`."""
+        """Measure a network's swap and the warp's, which is stored in its row `warp`."""
         cache, how = self.project.cache_folder, self.project.settings.evaluate
         how_measured = (
             [film_hash(other, cache) for other in scene.others],

@@ -53,7 +53,7 @@ def shut(openings: Sequence[float]) -> NDArray[np.bool_]:
 def blinks(film: Sequence[float], swap: Sequence[float]) -> Blinks | None:
     """Compare two series of openings of the same frames; None without frames.
 
-    Raises ValueError when the series are not equally long.
+    Raises ValueError when the series differ in length.
     """
     if len(film) != len(swap):
         raise ValueError(f"{len(film)} frames cannot be compared with {len(swap)}")

@@ -3,7 +3,7 @@
 Where no truth is known, the best that can be asked for is the person's own pictures: for each
 measured frame a few of them in which the head is turned alike are brought to the size that the
 face has in the film, and their detail is what the swap's is divided by. Where the detail should
-lie no one knows, so there is no "found".
+lie is unknown, so there is no "found".
 
 Grain counts as detail, in the film and in the footage alike. Light does not: both sides are
 divided by the mean luma of their own face.

@@ -50,7 +50,7 @@ def likeness(
         swap, truth: embedding (128,) for each frame of both films, None where it was not measured.
         source, target: mean embedding (128,) of the source and the target.
 
-    Raises ValueError when the films are not equally long.
+    Raises ValueError when the films differ in length.
     """
     to_source = _distances(swap, source)
     to_target = _distances(swap, target)

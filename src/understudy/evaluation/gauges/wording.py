@@ -90,7 +90,7 @@ def _how(share: float) -> str:
 
 
 def finer(three: Three) -> float:
-    """What an eye goes by: the mean of the fine and the middle band. The coarse one is shape."""
+    """What the eye notices: the mean of the fine and the middle band. The coarse one is shape."""
     return fmean(three[:2])
 
 

@@ -57,7 +57,7 @@ class Encoded:
 
 
 def called(names: Sequence[str]) -> str:
-    """One word for those whose faces one decoder draws."""
+    """One name for the people whose faces one decoder draws."""
     return names[0] if len(names) == 1 else TOGETHER
 
 

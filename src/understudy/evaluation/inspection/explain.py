@@ -10,8 +10,8 @@ Into `renders/explain-MODEL/`:
     PERSON-kept.png         held-out faces, redrawn from less and less of their latent
     PERSON-axes.png         what changes along the first principal axes of the latents
     PERSON-traits.png       heat map: how mouth, eyes, head and light go with these axes
-    PERSON-gallery.png      the pictures that lend their detail to the drawn face
-    PERSON-for-OTHER.png    moments of FILM, and which of these pictures serve there
+    PERSON-gallery.png      the pictures from which the drawn face takes detail
+    PERSON-for-OTHER.png    moments of FILM, and which of these pictures are used there
 
 A principal axis is a direction in which the latents of the person's training faces vary; the
 first is the one in which they vary most (Pearson, 1901). A network with one decoder for everyone
@@ -96,7 +96,7 @@ def explain(
 
     Args:
         output: folder; one in the renders folder when None.
-        film: for which it is said what serves of the people's galleries, and what is missing.
+        film: report which gallery pictures it would use, and which are missing.
 
     Raises:
         UnknownPerson, ConsentError: of the people in the model.

@@ -112,7 +112,7 @@ def imagine(
     if person is not None and network.swaps:
         network.decoder(person)
     chosen = network.people if person is None else (person,)
-    # A decoder for everyone draws everyone, whoever is asked for.
+    # A decoder for all people draws all of them, whichever person is asked for.
     consents = {
         name: permit(project, name, "convert", "shown")
         for name in dict.fromkeys(chosen if network.swaps else (*network.people, *chosen))

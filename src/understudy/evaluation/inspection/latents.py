@@ -1,4 +1,4 @@
-"""What can be done with latents, whatever network they come from: numbers in, numbers out.
+"""Statistics of latents of any network: numbers in, numbers out.
 
 Latents here are float64 (N, D), a row for each face; a network's own shape is flattened.
 Nothing draws from a global source: the same seed gives the same latents.
@@ -17,7 +17,7 @@ from understudy.types import Float64s
 Bools = NDArray[np.bool_]
 
 KEPT = 0.99
-"""Share of the latents' variance that the fit looks at; the rest is noise to it."""
+"""Share of the latents' variance that the fit uses; the rest counts as noise."""
 
 RIDGE = np.logspace(-3, 4, 29)
 """Penalties to choose from, in units of one whitened latent's sum of squares over 1000 faces."""

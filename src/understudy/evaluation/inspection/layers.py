@@ -55,7 +55,7 @@ class Layer:
 
     @property
     def numbers(self) -> int:
-        """How many numbers come out."""
+        """Number of output values."""
         return math.prod(self.shape)
 
 

@@ -289,7 +289,7 @@ def fetch(distribution: Distribution, path: Path, settings: IndexSettings, told:
     Folders and pages first, then the indexes, then pip itself.
 
     Args:
-        told: told of bytes as they arrive, and of a negative number when some were in vain.
+        told: called with the bytes that arrive, and with a negative number when some were in vain.
 
     Raises:
         FetchFailed: says what was tried and why it did not work.

@@ -87,7 +87,7 @@ def import_faces(
         make_finder: gives an analyser, for callers with networks at hand.
 
     Raises:
-        ConsentError: there is no footing, or it contradicts the one on file.
+        ConsentError: there is no basis, or it contradicts the one on file.
         MediaError: not one of the pictures can be used; says why the first cannot.
         FacesError: there would be fewer than `LEAST` faces of the person.
         ProjectLocked: another process writes this person.
@@ -163,7 +163,7 @@ def _nothing(refused: Sequence[Refusal], sources: Sequence[Path]) -> None:
 
 
 def _why_not(path: Path) -> str | None:
-    """What a file in a folder is that is no picture; None for a picture."""
+    """The kind of a file in a folder that is not a picture; None for a picture."""
     left = why_not(path)
     if left is None and path.suffix.lower() in FILMS - IMAGE_SUFFIXES:
         return "film: add it as footage"
@@ -187,7 +187,7 @@ class _Run:
         self.already = self.pickled = 0
 
     def take(self, path: Path) -> None:
-        """Find the face in a picture, or say why there is none."""
+        """Find the face in a picture, or the reason why there is none."""
         try:
             self._take(path)
         except MediaError as error:
@@ -239,7 +239,7 @@ def _own(found: Sequence[Cut], old: Faceset | None, same_person: float) -> tuple
 
 
 def _write(place: Person, found: Sequence[Cut], settings: ExtractSettings) -> None:
-    """Put faces into the faceset beside those that are there; call as its only writer.
+    """Add faces to the faceset; the caller must be its only writer.
 
     Raises FacesError, StorageError.
     """

@@ -110,7 +110,7 @@ def look(
 
 
 def _printable(text: str) -> str:
-    """`text` without what is no UTF-8."""
+    """`text` without bytes that are not UTF-8."""
     return text.encode(errors="replace").decode()
 
 

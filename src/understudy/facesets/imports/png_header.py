@@ -55,7 +55,7 @@ def text(data: bytes, keyword: str) -> str | None:
         keyword: 1 to 79 characters of Latin-1.
 
     Raises:
-        MediaError: the file is no PNG file, is cut short or damaged, or the text is longer than
+        MediaError: the file is not a PNG file, is cut short or damaged, or the text is longer than
             `LONGEST`.
     """
     if not is_png(data):

@@ -30,7 +30,7 @@ class Grant(BaseModel):
 
     Attributes:
         footing: see `Consent`.
-        sha256: of the consent record, so that it can be told whether another one is shown.
+        sha256: of the consent record, to detect when another one is presented.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,13 +44,13 @@ class Card(BaseModel):
 
     Attributes:
         understudy: version that wrote it.
-        kind: how pictures go in and come out, see `writer`.
+        kind: format of inputs and outputs, see `writer`.
         person: whose face it draws; replaced: whose faces it was made to be laid over, if its
             mask of the face below is of that person.
-        model, network: name and kind of the model that it comes from; weights_sha256: of all
+        model, network: name and kind of the exported model; weights_sha256: of all
             the model's weights.
         size: side of the network's own picture, the core crop, in pixels.
-        learned: whether the network tells where its face is.
+        learned: whether the network draws a mask of its face.
         consents: by person; everyone whose decoder is inside.
         difference: largest difference between torch and ONNX Runtime when it was written,
             where pixels are 0..1; over `checked` faces.

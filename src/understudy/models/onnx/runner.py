@@ -19,7 +19,7 @@ from understudy.runtime.devices import cores
 from understudy.types import Floats, Image
 
 MORPHED = 0.75
-"""What DeepFaceLive gives to models with a `morph_value` unless it is told otherwise."""
+"""The default value of DeepFaceLive for models with a `morph_value`."""
 
 
 class Graph:

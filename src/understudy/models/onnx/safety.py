@@ -64,7 +64,7 @@ def check(path: Path) -> tuple[bytes, Contract]:
     """The bytes of a file that may be run, and what they are.
 
     Raises:
-        MediaError: it cannot be read, is no face model, or may not be run; says which and why.
+        MediaError: it cannot be read, is not a face model, or must not be run; says why.
         SettingsError: the library onnx is missing.
     """
     onnx = library("onnx")

@@ -65,7 +65,7 @@ class ClaimSigner:
         """The user's own: PEM files, the chain leaf first, the key PKCS#8 without a password.
 
         Raises:
-            TrustError: a file cannot be read, others may read the key, the key is not the
+            TrustError: a file cannot be read, other users can read the key, the key is not the
                 leaf's, the order is wrong, or C2PA does not allow such a certificate.
         """
         certificates = read_certificates(chain)
@@ -125,7 +125,7 @@ class ClaimSigner:
 
 
 def local_signer(home: Home) -> ClaimSigner:
-    """This installation's own, made when there is none.
+    """This installation's own, created if missing.
 
     Raises:
         TrustError: the file is damaged, or others may read it.
@@ -146,7 +146,7 @@ def anchors(home: Home, more: Sequence[Path] = ()) -> str:
     They are this installation's root, if it ever signed, and those in the files `more`.
 
     Raises:
-        TrustError: a file cannot be read or holds no certificate.
+        TrustError: a file cannot be read or contains no certificate.
     """
     own = home.keys / CLAIM_SIGNER
     trusted = [read_certificates(own)[-1]] if own.exists() else []

@@ -1,6 +1,6 @@
 """Content Credentials (C2PA 2.4): what a file says of itself, and whether it was changed since.
 
-MP4, MOV, M4V, AVI, PNG, JPEG and WebP hold them inside; for any other file they lie beside it, in
+MP4, MOV, M4V, AVI, PNG, JPEG and WebP contain them; for other files they are next to it, in
 `NAME.c2pa`. Nothing is fetched over the network.
 
 c2pa-python loads a native library, so it is imported where it is used. Its `load_settings` is
@@ -80,7 +80,7 @@ class Credentials:
         serial: the certificate's serial number, decimal.
         signed_at: as a time-stamp authority says that is trusted here; else None.
         generator: the program that made the file, as it names itself.
-        sidecar: they lay beside the file.
+        sidecar: they are in a file next to it.
         facts: ours, when this program signed.
     """
 
@@ -97,7 +97,7 @@ class Credentials:
 
     @property
     def intact(self) -> bool:
-        """Nothing was changed since it was signed, whoever signed."""
+        """Nothing was changed since it was signed, by any signer."""
         return self.state in ("trusted", "unknown signer")
 
 
@@ -110,7 +110,7 @@ def read(path: Path, sidecar: Path | None = None, trusted: str = "") -> Credenti
     """Read the credentials of any file; never over the network.
 
     Args:
-        sidecar: where they are, if not in the file; `NAME.c2pa` beside it is found by itself.
+        sidecar: where they are, if not in the file; `NAME.c2pa` next to it is found automatically.
         trusted: certificates that are believed, as PEM; see `certificates.anchors`.
 
     Raises:
@@ -203,7 +203,7 @@ def embeds(path: Path) -> bool:
 
 
 def media_type(path: Path) -> str | None:
-    """What the library is told about a file, by its content where that tells; None makes it look
+    """The media type passed to the library, from the content if possible; None makes it look
     itself. Raises OSError."""
     with open(path, "rb") as file:
         head = file.read(12)

@@ -51,7 +51,7 @@ class Box:
 
 
 class _Broken(Exception):
-    """The bytes are not what they should be; the message says which."""
+    """The bytes are wrong; the message says which."""
 
 
 def store_faults(store: bytes, carried: str | None) -> list[str]:

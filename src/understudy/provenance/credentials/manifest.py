@@ -45,7 +45,7 @@ class Mark(_Part):
     state: str
     """How well it was read back from the finished file; `none` without a mark."""
     reason: str | None = None
-    """Why there is none, where the picture could not hold one."""
+    """Why there is none, if the picture was not suitable."""
 
 
 class ConsentReference(_Part):
@@ -82,7 +82,7 @@ class Facts(_Part):
     label: str = ""
     """The label that can be seen in the picture."""
     reason: str | None = None
-    """Why there is none, where there is none."""
+    """Why there is none, if there is none."""
     tool: str = Field(default_factory=lambda: f"understudy {version('understudy')}")
 
 
@@ -145,7 +145,7 @@ def check_vocabulary(definition: dict[str, Any]) -> None:
     algorithm.
 
     Raises:
-        TrustError: it is not so.
+        TrustError: it is not.
     """
     actions = [
         action

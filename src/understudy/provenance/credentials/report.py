@@ -64,7 +64,7 @@ class Findings(_Quoted):
 
 
 class Delta(_Quoted):
-    """What is found of an ingredient now and was not when the file was signed."""
+    """Findings about an ingredient that did not exist when the file was signed."""
 
     findings: Findings = Field(default=Findings(), alias="validationDeltas")
 
@@ -146,7 +146,7 @@ class Report(_Quoted):
 
     @property
     def stamp_trusted(self) -> bool:
-        """It comes from an authority that is trusted here."""
+        """It comes from a trusted authority."""
         return self._succeeded("timeStamp.trusted")
 
     def _succeeded(self, code: str) -> bool:

@@ -1,8 +1,8 @@
 """Signing a finished film or picture: its Content Credentials (C2PA 2.4), made and read back.
 
-Signing comes last; a film that is joined or encoded again afterwards loses its credentials. Files
-that cannot hold them stay as they are and get them beside, in `NAME.c2pa`. Nothing goes over the
-network, except to a time-stamp authority whose address was given.
+Signing is the last step; a film that is joined or encoded again afterwards loses its credentials.
+Files that cannot contain them are unchanged and get them in `NAME.c2pa` next to them. Nothing is
+sent over the network, except to a time-stamp authority whose address was given.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def sign(
         signed: the name of the finished file.
         facts: go into the credentials.
         source: the film or picture that was changed; its own credentials are carried over.
-            Look at it with `check_source` first: nothing here tells that it was tampered with.
+            Check it with `check_source` first: this function does not detect tampering.
         composite: footage in part; otherwise a network made the picture whole.
         time_stamps: address of an RFC 3161 time-stamp authority, `http://...`.
         without_time_stamp: sign without one when the authority cannot be reached.
 
     Raises:
-        TrustError: a file cannot be read, is signed already or is not the one of `facts`; a
+        TrustError: a file cannot be read, is already signed or is not the one of `facts`; a
             certificate does not hold now; the authority does not answer; what was signed does
             not read back as trusted.
         StorageError: it cannot be written. In each case `signed` is as it was before.

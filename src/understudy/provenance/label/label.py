@@ -1,4 +1,4 @@
-"""The visible label: words burnt into the picture that tell everyone who sees it that a face in
+"""The visible label: words in the picture that tell every viewer that a face in
 it was made by a machine.
 
 Two forms. The corner label stays for the whole film, in the corner that faces leave free: those
@@ -24,7 +24,7 @@ from understudy.provenance.label import lettering
 from understudy.types import Box, Patch
 
 Form = Literal["corner", "opening", "both"]
-"""What is shown; "none" is not among them: without a label nothing is laid over the film."""
+"""What is shown; not "none": without a label nothing is laid over the film."""
 
 TEXT = "AI MODIFIED"
 SENTENCE = "Faces in this film were replaced by artificial intelligence."
@@ -51,7 +51,7 @@ shares of the box."""
 
 WORST = 0.1
 """Of the times that faces are seen, the share in which a place hides most of them: it counts
-beside the mean, so that a face which is hidden for a while is not lost among the free ones."""
+added to the mean, so that a face that is hidden for a while is not outvoted by free ones."""
 
 TOUCH = 0.02
 """Share of a face's box that may lie under a label as if it did not: the corners of a box are not
@@ -67,7 +67,7 @@ def check_label(label: str, reason: str | None) -> str | None:
 
     Args:
         label: "corner", "opening", "both" or "none".
-        reason: why there is none, in the user's words; it goes into the signed record.
+        reason: why there is none, in the user's words; it is stored in the signed record.
 
     Raises:
         SettingsError: there is to be no label and no reason says why, or a reason is given
@@ -189,7 +189,7 @@ class Label:
     def patches(self, time: Fraction) -> list[Patch]:
         """What to lay over the frame at `time` (seconds), after everything else.
 
-        With "both", the corner label comes when the card has gone.
+        With "both", the corner label appears after the card.
         """
         card, corner = self._shares(time)
         shown = ((self._card, card), (self._corner, corner))

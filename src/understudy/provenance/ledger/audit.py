@@ -47,7 +47,7 @@ def audited(log: Log, against: Sequence[str] = (), trusted: Trusted = NOTHING) -
 
 
 def _own_key(home: Home) -> str | None:
-    """Id of this installation's key, which is not made here."""
+    """Id of this installation's key; it is not created here."""
     path = home.keys / keys.OPERATOR
     if not path.exists():
         return None

@@ -69,7 +69,7 @@ def database_errors(path: Path) -> Iterator[None]:
 
 
 def _full(path: Path) -> bool:
-    """Whether there is no room; SQLite tells it by its own name only of the database itself."""
+    """Whether the disk is full; SQLite reports it by its own name only for the database itself."""
     try:
         return shutil.disk_usage(path.parent).free < LEAST
     except OSError:
@@ -83,7 +83,7 @@ def _connected(address: str) -> sqlite3.Connection:
 
 
 def begun(path: Path) -> sqlite3.Connection:
-    """To write; the tables are made when there are none."""
+    """Open for writing; missing tables are created."""
     database = _connected(f"{path.absolute().as_uri()}?mode=rwc")
     try:
         _to_wal(database)
@@ -116,7 +116,7 @@ def _to_wal(database: sqlite3.Connection) -> None:
 
 
 def opened_to_read(path: Path) -> sqlite3.Connection:
-    """To read, also where nothing can be written beside the file and no one is writing."""
+    """Open for reading, also in a folder without write access."""
     address = path.absolute().as_uri()
     database = _connected(f"{address}?mode=ro")
     try:
@@ -146,7 +146,7 @@ def _of_ours(database: sqlite3.Connection, path: Path) -> None:
 
 
 def unexpected(database: sqlite3.Connection) -> list[str]:
-    """What SQLite finds damaged, and what there is beside or instead of the tables made here."""
+    """Damage that SQLite finds, and tables that differ from those created here."""
     problems = [str(row[0]) for row in database.execute("PRAGMA integrity_check(5)").fetchall()]
     found = set(database.execute("SELECT type, name, sql FROM sqlite_master").fetchall())
     with closing(sqlite3.connect(":memory:")) as fresh:

@@ -95,5 +95,5 @@ class Entry:
 
 
 def stored_bytes(text: str) -> bytes:
-    """Text as the database holds it, also when someone put there what is no text."""
+    """Text as stored in the database, also if a value there is not text."""
     return text.encode(errors="surrogateescape")

@@ -17,7 +17,7 @@ from understudy.provenance.ledger.signed_checkpoint import Checkpoint
 from understudy.runtime import keys as signing
 
 MOST = 40
-"""So many findings are told one by one."""
+"""Largest number of findings listed one by one."""
 
 Row = tuple[object, object]
 """Leaf and text, as someone may have changed them."""
@@ -77,7 +77,7 @@ def examined(
 
     Args:
         against: notes from elsewhere.
-        own: id of the key that should have signed; None when it is not known.
+        own: id of the key that should have signed; None when unknown.
         stored, where: hash of a stored subtree, and the leaf with a hash; None without tree.
     """
     good, findings = _signatures(signed, against, own)
@@ -107,7 +107,7 @@ def examined(
 class _Walk:
     """The tree, computed again leaf by leaf.
 
-    A leaf whose row differs goes in with its stored hash, so that one wrong row is told once and
+    If a leaf's row differs, its stored hash is used, so that one wrong row is reported once and
     what follows is still compared.
     """
 
@@ -196,7 +196,7 @@ def _differs(
 
 
 def _time_goes_on(leaf: int, text: object, last: str, findings: list[Finding]) -> str:
-    """Time of this entry, or of the one before when there is none."""
+    """Time of this entry, or of the previous one if it has none."""
     try:
         values = json.loads(str(text))
         now = str(values["time"])

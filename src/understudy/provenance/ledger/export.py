@@ -61,7 +61,7 @@ def verify_export(
         trusted: by which the anchors are judged.
 
     Raises:
-        TrustError: it is no export, or cannot be read.
+        TrustError: it is not an export, or cannot be read.
     """
     rows: list[Row] = []
     signed: list[Signed] = []

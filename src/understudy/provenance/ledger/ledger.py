@@ -2,7 +2,7 @@
 
 Entries are the leaves of a Merkle tree (RFC 9162), and a checkpoint is the operator's signature
 over the tree. It proves: this was entered here, not later than the checkpoint, and nothing before
-it was changed since. Whoever holds the operator's key can write another history; a checkpoint that
+it was changed since. The owner of the operator's key can write another history; a checkpoint that
 was given away, or an anchor, shows it.
 """
 
@@ -56,19 +56,19 @@ class Ledger:
     ) -> Self:
         """
         Args:
-            write: begin a ledger where there is none; otherwise nothing is ever written.
-            every: sign a checkpoint once so many entries are not covered by one. An entry is
+            write: create a ledger if there is none; otherwise nothing is ever written.
+            every: sign a checkpoint after this many entries without one. An entry is
                 safe from a careful forger only then.
             clock: gives the time, aware.
 
         Raises:
-            TrustError: there is none to read, or it is damaged.
+            TrustError: it does not exist or is damaged.
             StorageError: it cannot be written.
         """
         return cls(Log.open(home, write=write), every, clock)
 
     def close(self) -> None:
-        """Also keeps a copy of the newest checkpoint beside the database, if one was signed."""
+        """Also keeps a copy of the newest checkpoint next to the database, if one was signed."""
         self._log.close()
 
     def __enter__(self) -> Self:
@@ -104,7 +104,7 @@ class Ledger:
             return self._enter(tree, allowed)
 
     def check(self) -> None:
-        """See that something could be entered, before the work of which it will tell.
+        """Check that an entry could be written, before the work that it will record.
 
         Raises: as `append`.
         """
@@ -112,7 +112,7 @@ class Ledger:
             self._same_key(tree)
 
     def checkpoint(self) -> Checkpoint:
-        """The operator's signature over the log as it is now, made unless there is one already.
+        """The operator's signature over the current log, created if missing.
 
         Raises: as `append`.
         """
@@ -211,7 +211,7 @@ class Ledger:
         return self._log.found("leaf > (SELECT max(leaf) FROM entries) - ?", count)
 
     def checkpoints(self) -> list[Checkpoint]:
-        """All that are stored, oldest first. Raises TrustError when one is none."""
+        """All stored checkpoints, oldest first. Raises TrustError when one is not valid."""
         with self._log.reading():
             rows = self._log.database.execute(
                 "SELECT note FROM checkpoints ORDER BY size"

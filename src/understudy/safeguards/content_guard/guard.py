@@ -3,8 +3,8 @@
 An optional extra (`pip install '.[guard]'` in the package's folder): NudeNet, in a process of its
 own because of its licence, see `process` and `line`. Without it films come out as
 "unscanned", and their records say so. There is no switch that lets refused material through.
-Whoever changes the program can take the guard out: what counts is that it refuses by default and
-that every record tells whether it looked.
+A changed program can leave the guard out: what counts is that it refuses by default and
+that every record says whether it ran.
 
 Only the classes of bare genitals, anus, buttocks and female breasts count; what else NudeNet
 tells is not used. Its recall on explicit material was not measured. Of 113 ordinary frames and 336
@@ -30,7 +30,7 @@ REVIEW_FRAMES = 2
 """An explicit class with this score or more in so many frames asks for a person to look."""
 
 EVERY = Fraction(1)
-"""Seconds between frames that are looked at, beside the first of every shot."""
+"""Seconds between checked frames, in addition to the first of every shot."""
 
 State = Literal["clean", "refused", "review", "unscanned"]
 What = Literal["footage", "film", "output"]
@@ -78,12 +78,12 @@ class Verdict:
         return f"The content guard checked {frames} of the {self.what}: {told}{because}."
 
     def doubts(self) -> list[str]:
-        """What the user has to be told: that no one looked, or that they should look themselves."""
+        """What the user must know: nothing was checked, or they should check it themselves."""
         return [self.told()] if self.state in ("unscanned", "review") else []
 
 
 class Sampler:
-    """Fed the frames of a film in order, tells which ones to look at.
+    """Takes the frames of a film in order, and says which ones to check.
 
     Args:
         cuts: indices of the frames that begin a shot.

@@ -53,7 +53,7 @@ HARMLESS = frozenset(
         "MALE_BREAST_EXPOSED",
     }
 )
-"""Any class beyond these two sets comes from a guard that this module does not know."""
+"""Any other class comes from an unknown guard."""
 
 START_SECONDS = 120.0
 FRAME_SECONDS = 60.0
@@ -140,7 +140,7 @@ class Guard:
         errors: file that it writes its complaints to.
 
     Attributes:
-        name: and version, as it tells.
+        name: and version, as it states.
 
     Raises:
         TrustError: it does not start.
@@ -184,7 +184,7 @@ class Guard:
         return scores
 
     def _answer(self, seconds: float) -> dict[str, Any]:
-        """The next line of the process. Raises TrustError when there is none that can be read."""
+        """The next line of the process. Raises TrustError if there is no readable one."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline(LONGEST_ANSWER)
         if not line.endswith(b"\n"):
@@ -198,7 +198,7 @@ class Guard:
         return answer
 
     def _silence(self, seconds: float, length: int) -> TrustError:
-        """Why there is no whole answer."""
+        """Why there is no complete answer."""
         if length >= LONGEST_ANSWER:
             return _broken("its answer is too long")
         with suppress(subprocess.TimeoutExpired):
@@ -234,7 +234,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _checked(one: Any) -> tuple[str, float]:
-    """Class and score of one finding. Raises TrustError when it is none."""
+    """Class and score of one finding. Raises TrustError when it is not valid."""
     name = one.get("class") if isinstance(one, dict) else None
     score = one.get("score") if isinstance(one, dict) else None
     if not isinstance(name, str) or name not in EXPLICIT | HARMLESS:

@@ -51,7 +51,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(version() or "")
         return
-    # What libraries print must not come between the answers.
+    # The output of libraries must not mix with the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     look(sys.stdin.buffer, answers)

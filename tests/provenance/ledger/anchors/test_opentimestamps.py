@@ -100,7 +100,7 @@ def test_only_addresses_that_were_named_are_asked(calendar: Calendar) -> None:
     with pytest.raises(TrustError, match="is not on your list"):
         anchor.upgrade(proof)
     for scheme in ("file:///etc/passwd", "ftp://127.0.0.1", "nonsense"):
-        with pytest.raises(TrustError, match="not an address"):
+        with pytest.raises(TrustError, match="not a valid URL"):
             OpenTimestamps((scheme,)).stamp(DIGEST)
 
 

@@ -22,7 +22,7 @@ class Verdict:
     """What an anchor says of a digest.
 
     Attributes:
-        state: proved; pending, ask again later; unknown, it fits but who speaks is not checked
+        state: proved; pending, ask again later; unknown, it fits but its issuer is not checked
             here; broken, it is not for this digest or was changed.
         words: for people, one sentence.
         time: the digest was there by then, as far as the anchor says.

@@ -69,7 +69,7 @@ def inside(data: bytes, *tags: int) -> list[Der]:
 
 
 def read_oid(value: Der) -> str:
-    """The dotted form. Raises ValueError when it is no OBJECT IDENTIFIER."""
+    """The dotted form. Raises ValueError when it is not an OBJECT IDENTIFIER."""
     if value[0] != 0x06 or not value[1]:
         raise ValueError("an object identifier was expected")
     numbers = []

@@ -11,7 +11,7 @@ from understudy.provenance.ledger.anchors.rfc3161 import TimeStampAuthority
 
 
 def make(kind: str, urls: Sequence[str]) -> Anchor:
-    """The anchor of a kind, to ask these addresses. Raises TrustError: there is no such kind."""
+    """The anchor of a kind, for these addresses. Raises TrustError for an unknown kind."""
     if kind == OpenTimestamps.kind:
         return OpenTimestamps(tuple(urls))
     if kind == TimeStampAuthority.kind and len(urls) <= 1:

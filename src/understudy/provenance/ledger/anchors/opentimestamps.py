@@ -47,7 +47,7 @@ class OpenTimestamps:
 
     def stamp(self, digest: bytes) -> bytes:
         stamp = Stamp(digest)
-        # a nonce, so that a calendar cannot tell which digest it is when that becomes known
+        # a nonce, so that a calendar cannot recognise the digest when that becomes public
         hidden = stamp.then(APPEND, secrets.token_bytes(16)).then(SHA256)
         refusals = [self._submit(url, hidden) for url in self.urls]
         if not hidden.steps and not hidden.attestations:

@@ -53,7 +53,7 @@ class Stamp:
                 self.steps.append((operation, argument, below))
 
     def then(self, operation: int, argument: bytes = b"") -> Stamp:
-        """Add the result of an operation. Raises ValueError for one that is not known."""
+        """Add the result of an operation. Raises ValueError for an unknown one."""
         if operation == SHA256:
             message = hashlib.sha256(self.message).digest()
         elif operation == APPEND:

@@ -73,7 +73,7 @@ class _Token:
         attributes: content of the signed ones by OID; the first value of each.
         signed: what the signature is over.
         digest_algorithm, signature: of the signer.
-        certificates: those that come with it.
+        certificates: those stored in it.
     """
 
     info: bytes
