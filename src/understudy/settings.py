@@ -93,11 +93,11 @@ class TrainSettings(Settings):
     """Width and height of the network's image in pixels; `original` is always 64."""
 
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """Train for this long. Default when neither minutes nor steps are given: 10, or 5 if the base
+    """Minutes to train. Default when neither minutes nor steps are given: 10, or 5 if the base
     already covers all faces well."""
 
     steps: Annotated[int, Field(ge=1)] | None = None
-    """Train for this many steps in total."""
+    """Number of training steps in total, instead of minutes."""
 
     batch: Annotated[int, Field(ge=1, le=512)] | None = None
     """Faces of each person in one step. Default: chosen by the network."""
@@ -260,10 +260,10 @@ class CompareSettings(Settings):
     """Networks, separated by commas; `warp` uses no network and needs no training."""
 
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """Train each for this long. Default when neither minutes nor steps are given: as in [train]."""
+    """Minutes to train each. Default when neither minutes nor steps are given: as in [train]."""
 
     steps: Annotated[int, Field(ge=1)] | None = None
-    """Train each for this many steps instead."""
+    """Number of training steps for each, instead of minutes."""
 
     size: Annotated[int, Field(ge=64, le=512, multiple_of=32)] | None = None
     """Width and height of the networks' image in pixels. Default: as in [train]."""

@@ -90,7 +90,7 @@ def brighter(frames: Frames) -> list[Image]:
         (lambda frames: frames, "encoded again."),
         (cropped, "cropped to about 90 x 90 %"),
         (smaller, "scaled to 75 %"),
-        (brighter, "encoded anew"),
+        (brighter, "encoded again"),
         (lambda frames: [one[:, ::-1] for one in frames], "mirrored"),
         (lambda frames: frames[10:30], "cut to 0.9 of its"),
         (lambda frames: [*scene(5), *frames], "inserted into a longer film, 2.0 s after"),

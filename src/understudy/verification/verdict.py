@@ -351,7 +351,7 @@ def changes(record: RenderRecord, comparison: Comparison, seen: Look) -> list[st
     if comparison.flipped:
         found.append("mirrored")
     if seen.kind == "still":
-        return found if record.kind == "film" else ["saved anew", *found]
+        return found if record.kind == "film" else ["saved again", *found]
     if comparison.distance == 0 and not found:
         return ["stored in another container (or encoded again without visible loss)"]
-    return ["encoded anew", *found]
+    return ["encoded again", *found]

@@ -165,7 +165,7 @@ class TestSigning:
         assert record.stated_by == "subject"
         assert record.whole
         assert consent_gate.require(project.person("zoe"), "convert") == record
-        assert "a consent on file" in run("import", signed)
+        assert "already on file" in run("import", signed)
         assert main(["add", "zoe", "--consent", "granted"]) == 0, "footage may follow"
         assert on_file(project, "zoe") == record
 

@@ -58,7 +58,7 @@ def demo(
 
     Args:
         folder: Folder to work in.
-        minutes: Train for this long. Default: two minutes.
+        minutes: Minutes to train. Default: two.
     """
     from understudy.demo import MINUTES
     from understudy.demo import demo as show
