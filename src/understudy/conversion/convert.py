@@ -1,4 +1,4 @@
-"""Stage 5: a film and a model in, the film with the other face out.
+"""Stage 5: swap faces in a film with a model.
 
     understudy convert FILM --replace B --with A
     understudy convert FILM --replace ben=ada --replace eva=chen
@@ -11,7 +11,7 @@ conversion continues after its last finished segment when the same command is gi
 gives the same bytes, except for the signature and its time.
 
     renders/FILM-A-for-B.mp4          the film (FILM-A-for-B-and-C-for-D.mp4, ...)
-    renders/FILM-A-for-B.json         what went into it
+    renders/FILM-A-for-B.json         its inputs and settings
     renders/.work/KEY/                finished segments, until the film is joined
 """
 
@@ -44,12 +44,12 @@ class ConvertReport:
 
     Attributes:
         output: the film; `side_by_side` and `matte` when they were asked for.
-        record: JSON file with what went into the film.
+        record: JSON file with the film's inputs and settings.
         frames: in the film; `swapped` of these were changed.
-        seconds: that this run took, everything included.
+        seconds: duration of this run, everything included.
         frames_per_second: of the frames that this run rendered, with decoding and encoding and
             without the scan; 0 when nothing was left to render.
-        matches: what every track of the film was taken for.
+        matches: the person recognised in every track of the film.
         notes: what the user should know, for example that sound was encoded again.
     """
 
@@ -72,7 +72,7 @@ def convert(
     encode: EncodeSettings,
     progress: Progress,
 ) -> ConvertReport:
-    """Put other faces in the place of people's faces in a film.
+    """Swap faces in a film.
 
     Args:
         ask: the film, the targets and the sources.

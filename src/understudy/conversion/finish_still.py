@@ -1,4 +1,4 @@
-"""A changed picture to a finished one: label, mark, seal; see `finish`, which does films."""
+"""Finish a changed picture: label, watermark, seal; see `finish` for films."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ from understudy.types import Face, Frame, Image, Patch
 from understudy.workspace import Workspace
 
 PICTURES = (".png", ".webp", ".jpg", ".jpeg")
-"""What a result can be written as; a picture of another kind becomes a PNG."""
+"""Formats of the result; a picture of another format becomes a PNG."""
 
 HEADROOM = 0.18
-"""Height of the strip above a sheet that is left to the label, as a share of the sheet's short
+"""Height of the strip for the label above a sheet, as a share of the sheet's short
 side: letters of 5 %, their plate and the margins around it."""
 
 
 @dataclass(frozen=True)
 class Changed:
-    """What is changed in a picture.
+    """The changes in a picture.
 
     Attributes:
         patches: what is laid over it.
         faces: in it, all of them; replaced: those that the patches are laid over.
         consents: of everyone who is shown or replaced, by name.
-        model_sha256: hash of the weights that drew, if a network did.
+        model_sha256: hash of the weights, if a network drew.
     """
 
     patches: tuple[Patch, ...]
@@ -165,7 +165,7 @@ def labelled(
     """A picture with patches and the visible label laid over it, RGB, and what is to be said.
 
     Args:
-        faces: that the label keeps clear of as far as it can.
+        faces: which the label avoids if possible.
     """
     laid, told = list(patches), []
     if settings.label != "none":
@@ -188,12 +188,12 @@ def publish(
     """Watermark and seal pictures, write them and the record next to them.
 
     Args:
-        target: which of `images` are to be written, and where.
+        target: which of `images` to write, and their paths.
         record: contents of the record, except what is measured here; it contains `key`.
-        notes: what is to be said already.
+        notes: earlier notes.
 
     Returns:
-        All that is to be said.
+        All notes.
 
     Raises: as `provenance.seal.seal`.
     """
@@ -246,13 +246,13 @@ def write_marked(
     marked: bool = True,
     quality: int = 95,
 ) -> None:
-    """Write a picture that is not sealed yet, with the mark as strong as it has to be to be read
+    """Write an unsealed picture, with the watermark strong enough to be read
     back, and with what its metadata say.
 
     Args:
         image: RGB uint8 (h, w, 3).
         words: its description.
-        marked: whether it is to carry the mark.
+        marked: whether to add the watermark.
         quality: of WebP and JPEG, 1..100.
 
     Raises:

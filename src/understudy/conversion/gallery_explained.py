@@ -1,4 +1,4 @@
-"""What a gallery holds, what a film takes out of it, and what the film needs that it lacks."""
+"""What a gallery contains, what a film uses of it, and what the film needs but it lacks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FITS = 0.5
 """Share of eyes or mouth below which they are reported as taken from the drawn face."""
 
 NEAR = 12.0
-"""Degrees within which two heads are turned alike."""
+"""Degrees within which two head poses count as equal."""
 
 FEW = 3
 """Pictures turned alike, at least, for the film's eyes and mouth to be compared with them."""
@@ -41,7 +41,7 @@ FEW = 3
 
 @dataclass(frozen=True)
 class Traits:
-    """What pictures or frames show; all (N,).
+    """Measures of pictures or frames; all (N,).
 
     Attributes:
         yaw, pitch: degrees; yaw above 0 is turned to image right, pitch above 0 looks up.
@@ -73,7 +73,7 @@ def traits_of(meshes: Floats, poses: Floats | None = None) -> Traits:
 
 
 def told(gallery: Gallery) -> dict[str, Any]:
-    """What is in a gallery, as JSON."""
+    """Contents of a gallery, as JSON."""
     found = traits_of(gallery.meshes)
     return {
         "sha256": gallery.sha256,
@@ -105,11 +105,11 @@ def chart(person: str, gallery: Gallery) -> Image:
 
 @dataclass(frozen=True)
 class Lack:
-    """What a film needs and a gallery does not have.
+    """Something that a film needs and a gallery lacks.
 
     Attributes:
-        what: in words: "no shut eyes".
-        frames: how many fall back to the drawn face for it.
+        what: in words: "no picture with closed eyes".
+        frames: how many fall back to the drawn face because of it.
         first: time of the first of them, seconds.
     """
 
@@ -118,7 +118,7 @@ class Lack:
     first: float
 
     def sentence(self, film: str) -> str:
-        """The whole of it in words."""
+        """The full sentence."""
         frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
         verb = "falls" if self.frames == 1 else "fall"
         return (

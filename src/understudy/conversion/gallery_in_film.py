@@ -1,4 +1,4 @@
-"""What a film would take out of a model's galleries: looked up, and nothing drawn."""
+"""What a film would use of a model's galleries: only computed, nothing is drawn."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from understudy.workspace import Workspace
 
 MOMENTS = 8
-"""Of a film on a sheet, evenly spread."""
+"""Number of moments of a film on a sheet, evenly spread."""
 
 SIDE = 128
 """Side of the film's faces on it, pixels."""
@@ -68,8 +68,8 @@ class InFilm:
 def look_up(
     project: Workspace, film: Path, galleries: Mapping[str, Gallery], progress: Progress
 ) -> tuple[str, list[InFilm]]:
-    """What a film takes out of galleries, for everyone of the project who is seen in it and
-    everyone else who has a gallery.
+    """What a film uses of galleries, for each person of the project who is seen in it and
+    each other person who has a gallery.
 
     Args:
         galleries: by person, at least one.
@@ -79,8 +79,8 @@ def look_up(
 
     Raises:
         MediaError, TrustError, ContentError: the film cannot be read, or may not be shown.
-        FacesError: no one of the project whom someone could replace is in it.
-        ConsentError: someone in it may not be replaced.
+        FacesError: it shows no person of the project who could be a target.
+        ConsentError: a person in it may not be replaced.
     """
     require(guarded(film, "film"), film.name)
     found = mend(scan(film, project.cache_folder, project.settings.scan, progress))

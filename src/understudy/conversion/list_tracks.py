@@ -1,4 +1,4 @@
-"""List the tracks of a film, for the user to see and to correct.
+"""List the tracks of a film, for the user to check and correct.
 
     understudy tracks FILM
     understudy tracks FILM --replace ben --with ada
@@ -6,7 +6,7 @@
     renders/FILM.tracks.toml     the source for each track; `convert --tracks` uses it
     renders/FILM.tracks.png      pictures of each track
 
-What the user wrote into a tracks file is kept when the file is made again.
+The user's changes in a tracks file are kept when the file is written again.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SHOWN = 6
 """Pictures of each track."""
 
 ROWS = 150
-"""Tracks on the sheet, at most: those seen longest."""
+"""Largest number of tracks on the sheet: those seen longest."""
 
 ROOM = 1.5
 """Side of a picture, in sides of the face."""
@@ -57,11 +57,11 @@ ROOM = 1.5
 
 @dataclass(frozen=True)
 class Listed:
-    """A track as the user sees it.
+    """A track as shown to the user.
 
     Attributes:
         order: its lines in the tracks file.
-        match: whom it was taken for.
+        match: the person recognised in it.
     """
 
     order: TrackOrder
@@ -79,14 +79,14 @@ class Listed:
 
 @dataclass(frozen=True)
 class TracksReport:
-    """What `list_tracks` made.
+    """Result of `list_tracks`.
 
     Attributes:
         file, sheet: the TOML file and the picture.
         shots: in the film.
         tracks: every track, in order of its number.
-        kept: how many orders of an earlier file were kept.
-        notes: what could not be read of the film, full sentences.
+        kept: how many choices of an earlier file were kept.
+        notes: parts of the film that could not be read, full sentences.
     """
 
     file: Path
@@ -108,11 +108,11 @@ def list_tracks(
     start: Fraction | None = None,
     end: Fraction | None = None,
 ) -> TracksReport:
-    """Find the tracks of `film` and write them down.
+    """Find the tracks of `film` and write them to a file.
 
     Args:
         swaps: target: source, as for `convert`; written into the file. None: every track
-            is "auto", which leaves it to `convert`.
+            is "auto", so that `convert` decides.
         output: the TOML file; FILM.tracks.toml in the renders folder when None.
         same_person: largest embedding distance within one person.
         start, end: part of the film in seconds, end excluded.
@@ -169,7 +169,7 @@ def list_tracks(
 
 
 def _with_earlier(file: Path, orders: Orders) -> tuple[Orders, int]:
-    """The orders of an earlier file in those of the new one, and how many there were."""
+    """Copy the choices of an earlier file to the new one; returns how many there were."""
     if not file.exists():
         return orders, 0
     earlier = load_orders(file)
@@ -217,7 +217,7 @@ def _order(
 
 
 def in_words(match: Match, same_person: float) -> tuple[str, str]:
-    """Whom a track seems to show, and how sure that is."""
+    """The person that a track seems to show, and how certain that is."""
     if match.person is None or match.distance is None:
         who, sure = "someone", "not measured" if match.distance is None else "not recognised"
     elif match.distance > same_person:
@@ -235,7 +235,7 @@ def in_words(match: Match, same_person: float) -> tuple[str, str]:
 
 
 def _spread(found: MendedScan, track: Track, count: int) -> list[int]:
-    """Frames, `count` at most, evenly over a track, in which its face was truly seen."""
+    """At most `count` frames, evenly over a track, in which its face was detected."""
     places = [found.place(track.first), found.place(track.last)]
     first, last = (place for place in places if place is not None)
     steps = np.linspace(first, last, 2 * count + 1)[1::2].round().astype(int)
@@ -258,7 +258,7 @@ def _seen(found: MendedScan, track: Track, place: int) -> int:
 
 
 def draw(film: Path, found: MendedScan, listed: Sequence[Listed], progress: Progress) -> Image:
-    """A sheet with a line for each track: what is said of it, and pictures of its face.
+    """A sheet with a line for each track: its description, and pictures of its face.
 
     Raises:
         MediaError: the film cannot be read.

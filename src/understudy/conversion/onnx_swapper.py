@@ -1,4 +1,4 @@
-"""A film's faces drawn by an exported model: ours, or someone's DFM.
+"""Draw a film's faces with an exported model: ours, or a foreign DFM.
 
 understudy convert FILM --model ada.dfm --replace chen --with ada
 """
@@ -28,9 +28,9 @@ from understudy.types import Floats, Image
 class ExportedArtist:
     """An exported model as an artist.
 
-    Our own files say whose face they draw, and draw no one else. A file from elsewhere does not:
-    whom it draws is what the user says, with the consent that the project holds for them. No file
-    brings pictures along: detail comes from galleries of the project's own (`with_galleries`).
+    Our own files name the person they draw, and draw no other. A foreign file does not:
+    the user names the person, who needs a consent in the project. No file
+    contains pictures: detail comes from galleries of the project (`with_galleries`).
 
     Raises:
         MediaError: the file cannot be read or may not be run.
@@ -62,11 +62,11 @@ class ExportedArtist:
         }
 
     def check(self, swaps: Mapping[str, str], consents: Mapping[str, Consent]) -> list[str]:
-        """What the user should know before anyone is drawn, full sentences.
+        """What the user should know before drawing starts, full sentences.
 
         Args:
             swaps: target: source.
-            consents: on file in the project, of the source at least.
+            consents: on file in the project, at least that of the source.
 
         Raises:
             SettingsError: the file cannot draw what is asked for.
@@ -128,7 +128,7 @@ class ExportedDrawer(Drawer):
         self.model, self.settings, self.size = model, settings, model.side
         self.learned = card is None or card.learned
         self.bounded = card is None or (card.learned and card.replaced == replaced)
-        # Files of ours in our own crop are laid over frames just as the model itself is.
+        # Our own files in our own crop are blended into frames in the same way as the model itself.
         self.looks = card is not None and card.size == self.size
         self.alike = self.bounded and self.looks
         reach = 2 * round(PAST * (self.size if card is None else card.size)) + 1

@@ -1,4 +1,4 @@
-"""Where a conversion's files go, and whether they can."""
+"""Paths of a conversion's outputs, and checks that they can be written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from understudy.runtime.filenames import safe_stem
 from understudy.settings import ConvertSettings, EncodeSettings
 
 LONGEST = 120
-"""Of the people's part of a film's name, in characters; more people than that are counted."""
+"""Longest list of people in a film's name, in characters; a longer list becomes a number."""
 
 _LONGEST_ENDING = "-side-by-side.webm"
 
@@ -32,7 +32,7 @@ BYTES_PER_PIXEL = 0.025
 
 @dataclass(frozen=True)
 class Target:
-    """The files to make.
+    """The files to write.
 
     Attributes:
         outputs: path by name of the output (see `render`); the film is always there.
@@ -60,7 +60,7 @@ class Target:
         settings: ConvertSettings,
         encode: EncodeSettings,
     ) -> Self:
-        """What was asked for, or in `folder` under a name made of film and people.
+        """The path given, or one in `folder` named after film and people.
 
         Args:
             swaps: target: source.
@@ -90,7 +90,7 @@ class Target:
 
     @property
     def record(self) -> Path:
-        """JSON file with what went into the film."""
+        """JSON file with the film's inputs and settings."""
         return self.film.with_suffix(".json")
 
     def key(self) -> str | None:
@@ -140,10 +140,10 @@ def choose(target: Target, key: str, given: bool) -> Target:
 
 
 def check(target: Target, film: Path) -> None:
-    """Say before any work whether the files can be written.
+    """Check before any work that the files can be written.
 
     Raises:
-        MediaError: one of them is the source.
+        MediaError: one of them is the input film.
         StorageError: the folder cannot be written, or the record's name is taken.
     """
     _check_lengths(target)
@@ -164,7 +164,7 @@ def check(target: Target, film: Path) -> None:
 
 
 def _check_lengths(target: Target) -> None:
-    """Raises StorageError when a name is longer than the disk takes."""
+    """Raises StorageError when a name is longer than the disk allows."""
     folder = target.film.parent
     for path in (*target.outputs.values(), target.record):
         beside = () if path == target.record or embeds(path) else (sidecar_of(path),)
@@ -178,7 +178,7 @@ def _check_lengths(target: Target) -> None:
 
 
 def check_part(start: Fraction | None, end: Fraction | None) -> None:
-    """Raises SettingsError when nothing can lie between `start` and `end` (seconds)."""
+    """Raises SettingsError when the part from `start` to `end` (seconds) is empty."""
     if start is not None and start < 0:
         raise SettingsError(f"--start {float(start):g} s is negative.", "Start at 0 or later.")
     if end is not None and end <= (start or 0):
@@ -188,7 +188,7 @@ def check_part(start: Fraction | None, end: Fraction | None) -> None:
 
 
 def space(target: Target, info: MediaInfo, start: Fraction | None, end: Fraction | None) -> int:
-    """Bytes that the conversion is likely to take at most: segments, what they are joined to, and
+    """Largest likely size of the conversion in bytes: segments, the film joined from them, and
     that once more, signed."""
     share = Fraction(1)
     if info.duration:

@@ -1,8 +1,8 @@
-"""A gallery straight from the project's own faceset, for faces that no model of the project draws.
+"""A gallery from the project's own faceset, for faces that no model of the project draws.
 
-An exported model (ours or someone's DFM) and the warp of a photo bring no gallery along. When the
-source has a faceset here, their pictures can lend the detail all the same. The gallery is
-kept in the cache and is made again when the faceset has changed:
+An exported model (ours or a foreign DFM) and the warp of a photo have no gallery. If the
+source has a faceset here, its pictures can provide the detail. The gallery is
+stored in the cache and created again when the faceset has changed:
 
     cache/galleries/gallery-NAME.safetensors
 """

@@ -1,8 +1,8 @@
 """The plan of a conversion: sources, targets and models, before anything is drawn.
 
-    orders and people -> who draws, by whose consent -> the film's faces -> who is over which track
+    request -> sources, targets, consents -> the film's faces -> the source for each track
 
-`convert` and `preview` both begin so, and therefore refuse the same things.
+`convert` and `preview` both start with it, and therefore refuse the same requests.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ SCHEMA_VERSION = 2
 
 @dataclass(frozen=True)
 class Ask:
-    """What a user wants of a film.
+    """A request for a film.
 
     Attributes:
         film: to work on.
         swaps: target: source. The target is a person of the project, or "any" for every face
             that no other name claims; the source is a person that the model knows. Two people
-            may take each other's places.
+            may be exchanged.
         model: of the project, or an exported file; the only one of the project when None.
         settings, scan: how faces are drawn and found.
         start, end: part of the film in seconds, end excluded.
@@ -92,10 +92,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Plan:
-    """Who plays whom, all of it allowed; no one was looked for in the film yet.
+    """Sources and targets, all allowed; the film has not been searched yet.
 
     Attributes:
-        ask: what was wanted.
+        ask: the request.
         info: of the film.
         swaps: target: source, with those of a tracks file; sorted.
         artist: who draws; `drawers` are the artist's, by the target.
@@ -118,12 +118,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Seen:
-    """The film's faces, and whom each track was taken for.
+    """The film's faces, and the person recognised in each track.
 
     Attributes:
         found: the scan.
         matches: one for each track.
-        consents: those of the plan, and of people who were recognised and are replaced unnamed.
+        consents: those of the plan, and of recognised people replaced by `any`.
         notes: what the user should know about the film; already shown.
     """
 
@@ -134,7 +134,7 @@ class Seen:
 
 
 def plan(project: Workspace, ask: Ask, progress: Progress) -> Plan:
-    """Settle who plays whom, before the film is looked through.
+    """Decide sources and targets, before the film is searched.
 
     Raises: as `convert.convert`, except for the film's faces and for writing.
     """
@@ -142,7 +142,7 @@ def plan(project: Workspace, ask: Ask, progress: Progress) -> Plan:
     check_part(ask.start, ask.end)
     orders = None
     if ask.tracks is not None:
-        probe(film)  # says what is wrong with a film that is none
+        probe(film)  # raises if it is not a film
         people = {*project.people, *swaps.values(), *([portrait.name] if portrait else [])}
         sha256 = film_hash(film, project.cache_folder)
         wanted = Wanted(film.name, sha256, ask.scan, people, ask.start, ask.end)
@@ -163,13 +163,13 @@ def plan(project: Workspace, ask: Ask, progress: Progress) -> Plan:
 
 
 def look_for(project: Workspace, planned: Plan, progress: Progress) -> Seen:
-    """Find everyone who is planned for in the film.
+    """Find every target of the plan in the film.
 
     Raises:
         MediaError, TrustError: the film cannot be read, or the content guard failed.
         ContentError: the content guard refuses it.
         FacesError: a target was not found.
-        ConsentError: someone who was recognised may not be replaced.
+        ConsentError: a recognised person may not be replaced.
     """
     ask, orders = planned.ask, planned.orders
     part = (ask.start, ask.end) if orders is None else orders.part
@@ -197,8 +197,8 @@ def look_for(project: Workspace, planned: Plan, progress: Progress) -> Seen:
 
 
 def record_of(project: Workspace, planned: Plan, seen: Seen) -> dict[str, Any]:
-    """What went into a film or a preview, as JSON; equal exactly when the same comes out, as far
-    as it does not hang on how that is encoded."""
+    """The inputs of a film or a preview, as JSON; equal exactly when the result is the same, apart
+    from its encoding."""
     ask = planned.ask
     return {
         "schema_version": SCHEMA_VERSION,
@@ -222,14 +222,14 @@ def record_of(project: Workspace, planned: Plan, seen: Seen) -> dict[str, Any]:
 
 
 def drawers_of(artist: Artist, swaps: Mapping[str, str]) -> dict[str, Draws]:
-    """Who draws, by the target. Raises SettingsError when the artist cannot draw the source."""
+    """The drawers by target. Raises SettingsError when the artist cannot draw a source."""
     return {goes: artist.drawer(goes, comes) for goes, comes in swaps.items()}
 
 
 def cast_of(
     drawers: Mapping[str, Draws], matches: Sequence[Match], found: MendedScan | None = None
 ) -> Cast:
-    """Everyone over the tracks that were taken for whom they replace.
+    """The sources, each with the tracks of its target.
 
     Args:
         found: the film's faces; with them detail is chosen for whole tracks, which is steadier than
@@ -254,7 +254,7 @@ def choose_artist(
     scan_settings: ScanSettings,
     progress: Progress,
 ) -> tuple[Artist, dict[str, Consent]]:
-    """Who draws, and the consent of every source and target.
+    """The artist, and the consent of every source and target.
 
     Raises:
         UnknownPerson, UnknownModel, ProjectError, ConsentError, CheckpointError, SettingsError,
@@ -263,7 +263,7 @@ def choose_artist(
     stills = []
     if portrait is not None:
         check_warp(model, swaps)
-        # The face networks take seconds to import; films that were scanned need none of them.
+        # The face networks take seconds to import; scanned films do not need them.
         from understudy.faces.analyser import FaceAnalyser
 
         comes = next(iter(swaps.values()))
@@ -338,7 +338,7 @@ def _lacking(swaps: Mapping[str, str], galleries: Galleries) -> str:
 
 
 def _roles(name: str, swaps: Mapping[str, str]) -> list[Role]:
-    """In which roles someone is in `swaps`."""
+    """The roles of a person in `swaps`."""
     roles: list[Role] = []
     if name in swaps.values():
         roles.append("shown")
@@ -348,7 +348,7 @@ def _roles(name: str, swaps: Mapping[str, str]) -> list[Role]:
 
 
 def check_warp(model: str | None, swaps: Mapping[str, str]) -> None:
-    """Raises SettingsError when a photo's face cannot be what these ask for."""
+    """Raises SettingsError when a photo's face cannot be the requested source."""
     if model not in (None, WARP):
         raise SettingsError(
             f"--face cannot be combined with --model {model}.",

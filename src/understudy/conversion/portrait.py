@@ -1,4 +1,4 @@
-"""A photo of someone whose face is to be seen elsewhere: which face in it, whose, and whether
+"""A photo with the source's face: which face in it, of which person, and whether
 it may be used.
 
 The face belongs to a person of the project with consent on file, or the basis is stated along
@@ -28,11 +28,11 @@ from understudy.types import Face, Floats, Image
 from understudy.workspace import Workspace
 
 TURNED = 25.0
-"""Degrees that a face in a photo may look aside before that is worth saying."""
+"""Degrees that a face in a photo may look to the side before a note is shown."""
 
 
 class Analyses(Protocol):
-    """What finds and measures faces; `faces.analyser.FaceAnalyser` is one."""
+    """Finds and measures faces; `faces.analyser.FaceAnalyser` is one."""
 
     def faces(self, image: Image) -> list[Face]: ...
     def embed(self, image: Image, face: Face) -> Floats: ...
@@ -44,7 +44,7 @@ def from_left(faces: Sequence[Face]) -> list[Face]:
 
 
 def places(faces: Sequence[Face]) -> str:
-    """Where numbered faces are, in words."""
+    """Positions of numbered faces, in words."""
     return "; ".join(
         f"{number} around x {(face.box[0] + face.box[2]) / 2:.0f}, "
         f"y {(face.box[1] + face.box[3]) / 2:.0f}, {face.box[2] - face.box[0]:.0f} px wide"
@@ -53,7 +53,7 @@ def places(faces: Sequence[Face]) -> str:
 
 
 def pick(portrait: Portrait, faces: Sequence[Face]) -> Face:
-    """The face that is meant.
+    """The chosen face.
 
     Raises:
         FacesError: no face, several faces and none was chosen, or no such number.
@@ -81,7 +81,7 @@ def pick(portrait: Portrait, faces: Sequence[Face]) -> Face:
 
 
 def _covered(photo: Path, consent: Consent) -> dict[str, str]:
-    """The photo by its hash, where the consent names what the face may be taken from."""
+    """The photo's hash and name, if the consent names the permitted footage."""
     if consent.footage is None or not photo.is_file():
         return {}
     return {files.sha256(photo): photo.name}
@@ -102,7 +102,7 @@ def sit(
         same_person: largest embedding distance to the person's faceset, where there is one.
 
     Raises:
-        ConsentError: nothing allows the use, or the face is someone else's.
+        ConsentError: nothing allows the use, or the face is that of another person.
         FacesError: as `pick`.
         MediaError: the photo cannot be read.
         ProjectError: a bad name, or the project cannot be written.

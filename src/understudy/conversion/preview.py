@@ -1,9 +1,9 @@
-"""What a film would look like with other settings: one picture to choose by eye.
+"""Preview of a film with different settings: one picture to compare by eye.
 
     understudy convert FILM --replace B --with A --preview
 
-    renders/FILM-A-for-B-preview.png      a row for each way, under the words that ask for it
-    renders/FILM-A-for-B-preview.json     what went into it
+    renders/FILM-A-for-B-preview.png      a row for each variant, below the options for it
+    renders/FILM-A-for-B-preview.json     its inputs and settings
 
 From left to right moments of the film in which a face is replaced, from top to bottom the film
 itself, the settings as they are, every colour transfer, a softer and a harder edge, an edge that
@@ -12,7 +12,7 @@ what is in front of it, and less of the detail of the person's own pictures, whe
 How steady a face is cannot be seen in stills, so that is not among them; and what is in front of it
 is found in each moment by itself, where a conversion compares neighbouring frames too.
 
-The sheet shows faces that a machine made: it is labelled, marked and sealed as films are.
+The sheet shows generated faces: it is labelled, watermarked and sealed like films.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ from understudy.types import Box, Face, Frame, Image
 from understudy.workspace import Workspace
 
 COLUMNS = 5
-"""Moments on a sheet, where there are so many."""
+"""Usual number of moments on a sheet."""
 
 MOST = 10
 """Largest number of moments on a sheet: one for each target if there are many."""
@@ -69,7 +69,7 @@ SIDE = 224
 """Side of each picture, pixels."""
 
 ROOM = 1.5
-"""Side of what is cut out of a frame, in sides of the face: the swap's edges are to be seen."""
+"""Side of the cut-out of a frame, in sides of the face: the swap's edges must be visible."""
 
 PREVIEW = "preview"
 
@@ -77,15 +77,15 @@ SEEN = ("color", "feather", "widen", "blend", "sharpen", "grain", "occlusion", "
 """Settings that can be seen in a still."""
 
 SHARPER = 0.5
-"""How much the sharpened row is sharpened."""
+"""Strength of sharpening in its row."""
 
 DETAILS = {0.0: "no gallery detail", 0.5: "half gallery detail", 1.0: "full gallery detail"}
-"""How much detail is laid over the drawn face, and the words for it."""
+"""Amounts of detail, and the words for them."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """A row: the words that ask for it, and the settings that they make."""
+    """A row: its options as words, and the settings they give."""
 
     words: str
     settings: ConvertSettings
@@ -102,14 +102,14 @@ class Moment:
 
 @dataclass(frozen=True)
 class PreviewReport:
-    """What a preview shows.
+    """Result of a preview.
 
     Attributes:
         output: the picture.
-        record: JSON file with what went into it.
+        record: JSON file with its inputs and settings.
         rows: the words above each row.
         times: of the frames shown, seconds, in order.
-        matches: what every track of the film was taken for.
+        matches: the person recognised in every track of the film.
         notes: what the user should know.
     """
 
@@ -122,7 +122,7 @@ class PreviewReport:
 
 
 def preview(project: Workspace, ask: Ask, output: Path | None, progress: Progress) -> PreviewReport:
-    """Draw a few frames of a film in all the ways there are, as one picture.
+    """Draw a few frames of a film in all variants, as one picture.
 
     Args:
         output: the picture; named after film and people in the renders folder when None.
@@ -227,7 +227,7 @@ def options(settings: ConvertSettings, pictured: bool = False) -> tuple[Option, 
 
 
 def _other(settings: ConvertSettings, name: str, value: str | float, what: str = "") -> Option:
-    """`settings` with one of them changed, under the words that ask for it."""
+    """`settings` with one of them changed, and the option that changes it."""
     if isinstance(value, bool):
         words = f"--{name}" if value else f"--no-{name}"
     else:
@@ -237,7 +237,7 @@ def _other(settings: ConvertSettings, name: str, value: str | float, what: str =
 
 
 def _standing(settings: ConvertSettings) -> str:
-    """What the first of the options is."""
+    """The current value of the first option, in words."""
     usual = ConvertSettings()
     same = all(getattr(settings, name) == getattr(usual, name) for name in SEEN)
     return "the default" if same else "set now"
@@ -329,7 +329,7 @@ def _size(face: Face) -> float:
 
 
 def _drawn(frame: Frame, faces: Sequence[Face], cast: Cast) -> Image:
-    """The frame with everyone drawn, as a conversion does it; RGB."""
+    """The frame with all swaps drawn, as in a conversion; RGB."""
     (patches,) = cast.patches([(frame, faces)])
     return replace(frame, picture=lay(frame.picture, stored(frame, patches))).image
 

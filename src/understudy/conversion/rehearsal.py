@@ -1,6 +1,6 @@
 """Held-out faces as conversion would draw them, for the preview sheets of a training.
 
-A sheet of what the network draws shows how far it has come. What a film will look like is another
+A sheet of the network's output shows its progress. A film looks different:
 matter: there colours are matched, edges are soft, and the detail of the person's own pictures is
 laid over the face. So the stored pictures of a few held-out faces are taken as the frames of a film
 and converted.

@@ -1,11 +1,11 @@
-"""Faces replaced in one picture: a picture in, a picture out.
+"""Swap faces in one picture.
 
 understudy convert PICTURE --replace B --with A
 understudy convert PICTURE --model warp --face PHOTO --with A
 understudy convert PICTURE --model warp --swap-faces
 
 renders/PICTURE-A-for-B.png       the picture; its description says what it is
-renders/PICTURE-A-for-B.json      what went into it
+renders/PICTURE-A-for-B.json      its inputs and settings
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from understudy.workspace import Workspace
 def convert_still(
     project: Workspace, ask: Ask, output: Path | None, progress: Progress
 ) -> ConvertReport:
-    """Put other faces in the place of people's faces in a picture.
+    """Swap faces in a picture.
 
     Arguments and errors as for `convert.convert`; a picture has neither parts nor tracks.
     """
@@ -113,11 +113,11 @@ def swap_faces(
     settings: ConvertSettings,
     scan_settings: ScanSettings,
 ) -> ConvertReport:
-    """Let the two faces in a picture change places, by warping.
+    """Exchange the two faces in a picture, by warping.
 
     Args:
         consent, statement: on what basis the faces may be used; not needed for people of the
-            project whose faceset tells who they are.
+            project who are recognised by their faceset.
 
     Raises:
         FacesError: the picture does not show two faces.
@@ -197,13 +197,13 @@ def _consents_of(
                 "granted --statement FILE, or synthetic.",
             )
         consents[side] = stated = settle(side, None, footing, statement)
-        # A record that is made for this picture alone is another each time it is made.
+        # A record stated only for this picture has a new id each time.
         told[side] = _told(stated, "stated_at", "id", "signature")
     return consents, told
 
 
 def _told(consent: Consent, *but: str) -> dict[str, Any]:
-    """What a record says of a consent, but for some fields."""
+    """The entry of a consent in a record, without some fields."""
     return consent.model_dump(mode="json", exclude_none=True, exclude=set(but))
 
 
@@ -219,7 +219,7 @@ def _target(
     output: Path | None,
     settings: ConvertSettings,
 ) -> Target:
-    """The files to make. Raises MediaError when they cannot be what their names say."""
+    """The files to write. Raises MediaError when their suffixes are not suitable."""
     if not picture.is_file():
         raise MediaError(f"The file {picture} does not exist.", "Check the name.")
     suffix = picture.suffix.lower() if picture.suffix.lower() in PICTURES else ".png"

@@ -1,4 +1,4 @@
-"""Who draws: networks over the faces of a film, frame after frame."""
+"""Draw swaps: run networks on the faces of a film, frame by frame."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch
 
 BATCH = 16
-"""Faces that go through the network together, at most."""
+"""Largest number of faces in one batch of the network."""
 
 
 class Draws(Protocol):
-    """Whatever can draw someone's face over the faces in a film."""
+    """Something that can draw a person's face over the faces in a film."""
 
     def patches(
         self, frames: Sequence[tuple[Frame, Sequence[Face]]], around: Around | None = None
@@ -39,28 +39,28 @@ class Draws(Protocol):
 
 
 class Artist(Protocol):
-    """Whatever can stand in for people: a trained network, for one."""
+    """Something that can draw sources: for example a trained network."""
 
     @property
     def people(self) -> Sequence[str]:
         """People who can be the source."""
 
     def facts(self) -> dict[str, Any]:
-        """What a record says of it, as JSON: equal exactly when it draws the same."""
+        """Entry for a record, as JSON: equal exactly when it draws the same."""
 
     def drawer(self, replace: str, with_: str) -> Draws:
         """What draws `with_` over faces of `replace` (a name, or any other word when it is
         anyone). Raises SettingsError when it cannot draw `with_`."""
 
     def with_settings(self, settings: ConvertSettings) -> Artist:
-        """The same artist, who lays faces over frames in another way."""
+        """The same artist with other settings for blending."""
 
 
 class Cast:
-    """Everyone who is drawn in a film, each over faces of their own.
+    """All sources drawn in a film, each over the faces of its targets.
 
     Args:
-        by_track: who draws over the faces of a track, by its number; faces of other tracks
+        by_track: the drawer for the faces of a track, by its number; faces of other tracks
             stay as they are. Several tracks may have the same drawer.
     """
 
@@ -69,7 +69,7 @@ class Cast:
         self._drawers = list({id(one): one for one in by_track.values()}.values())
 
     def replaces(self, face: Face) -> bool:
-        """Whether someone is drawn over a face."""
+        """Whether a face is replaced."""
         return face.track in self._by_track
 
     def patches(
@@ -105,7 +105,7 @@ class Trained:
     Args:
         name: of the model.
         network: its weights are used as they are; it is moved to `device`.
-        galleries: pictures of its people, for what it cannot draw.
+        galleries: pictures of its people, for detail that it cannot draw.
     """
 
     def __init__(
@@ -153,8 +153,8 @@ class Drawer(Detailed, ABC):
     Attributes:
         size: side of its crops in pixels.
         learned: whether it draws a mask of its face.
-        settings: how the face is laid over the frame.
-        device, bfloat16: where and how to look for what is in front of faces.
+        settings: how the face is blended into the frame.
+        device, bfloat16: where and how to detect objects in front of faces.
         looks: whether to detect where faces show when it draws no mask; its crops are core crops.
     """
 
@@ -188,7 +188,7 @@ class Drawer(Detailed, ABC):
     def draw_faces(
         self, crops: Sequence[Image], about: Sequence[tuple[int, Face]]
     ) -> tuple[Floats, Floats, Floats | None]:
-        """As `draw_over`, for who needs to know more than the crops show.
+        """As `draw_over`, for drawers that need more than the crops.
 
         Args:
             about: for each crop the index of its frame, and the face in it.
@@ -250,7 +250,7 @@ class Drawer(Detailed, ABC):
 
 
 def detail_of(detailer: Detailer | None, face: Face, frame: int) -> Detail | None:
-    """What lays detail over one face in the frame of that index."""
+    """The function that adds detail to one face in the frame of that index."""
     if detailer is None:
         return None
 
@@ -267,10 +267,10 @@ class Swapper(Drawer):
 
     Args:
         model: its weights are used as they are; it is moved to `device` and set to evaluate.
-        person: whose decoder draws. Raises SettingsError when the model has none.
+        person: the source, whose decoder draws. Raises SettingsError when the model has none.
         device: where to compute.
         bfloat16: whether the network runs in bfloat16.
-        replaced: whose faces are drawn over, if that is one person whom the model knows. Then
+        replaced: the target, if it is one person that the model knows. Then
             the model itself draws where that person's face shows.
     """
 

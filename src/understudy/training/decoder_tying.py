@@ -1,4 +1,4 @@
-"""Decoders that stay near one another while they learn.
+"""Decoder tying: keep decoders close to each other during training.
 
 A decoder learns from latents of its own person and later draws with those of others. What it learns
 after the first minutes holds for the latents that it has seen, and swaps follow the film less than

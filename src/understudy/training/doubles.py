@@ -1,4 +1,4 @@
-"""Doubles: other people's faces in the place of one's own, as the network's input.
+"""Doubles: other people's faces instead of a person's own, as the network's input.
 
 A network that only ever redraws people from their own pictures has never seen what conversion
 will ask of it: one person's picture, the other's face. Left alone it learns to copy what differs

@@ -1,6 +1,6 @@
-"""The rim of a swap: as wide as the source's face, crisp where the other's face ends.
+"""The rim of a swap: as wide as the source's face, sharp where the target's face ends.
 
-Where a swap ends on skin, its edge has to be soft, and lie within what the network drew. Where it
+Where a swap ends on skin, its edge must be soft and within the drawn area. Where it
 ends at hair or at the background, a soft edge shows as a dark line and leaves a rim of the other
 face, so there the swap is extended to its own true edge: beyond the drawn part with the colours of
 the skin next to it, and as sharp as the picture. Both masks that a network draws are needed:
@@ -17,7 +17,7 @@ import numpy as np
 from understudy.types import Floats
 
 SKIN_EDGE = 1 / 64
-"""So much of the crop's side along the edge of the target's face, inwards, counts as its edge."""
+"""Width of the edge of the target's face, inwards, as a share of the crop's side."""
 
 SURE = 1 / 64
 """So much of the crop's side is taken off the drawn face before its colours are carried on."""

@@ -22,7 +22,7 @@ DARK = np.float32(8)
 """Added to code values before their logarithm is taken, so that black and noise stay bounded."""
 
 ROOM = 1.15
-"""A highlight may be so many times as strong as the film's."""
+"""Largest strength of a highlight, as a multiple of the film's."""
 
 FLOOR = 0.06
 """What every skin may show where the film's has no highlight: natural logarithm of the ratio to the
@@ -36,16 +36,16 @@ NEAR = 0.03
 as a share of the picture's."""
 
 UNBOUNDED = np.float32(1000)
-"""Code values, above all that there are."""
+"""A code value above all possible ones."""
 
 BROADEST = 0.05
 """What is broader is the light itself, which the face has from the film already."""
 
 WIDEST = 0.08
-"""The same for highlights that are laid over a face: forehead and cheeks shine broadly."""
+"""The same for highlights that are added to a face: forehead and cheeks shine broadly."""
 
 SHEEN = 0.15
-"""Highlights of the film that are laid over a face are stronger than this, natural logarithm."""
+"""Only highlights of the film stronger than this are added to a face, natural logarithm."""
 
 SHARE = 0.8
 """Share of the excess that is added."""
@@ -61,10 +61,10 @@ FEW = 12.0
 """Pixels of an opening at which its white counts half."""
 
 SLACK = 0.2
-"""Whites may differ by so much, natural logarithm: another eye shows more or less of them."""
+"""Allowed difference of whites, natural logarithm: another eye shows more or less of them."""
 
 DARKER, BRIGHTER = 0.9, 0.4
-"""A white is made darker or brighter by no more than this, natural logarithm."""
+"""Largest change of a white, natural logarithm."""
 
 
 def ceiling(face: Floats, film: Floats, peaks: Floats, skin: Floats) -> Floats:
@@ -85,7 +85,7 @@ def ceiling(face: Floats, film: Floats, peaks: Floats, skin: Floats) -> Floats:
 
 
 def below(picture: Floats, high: Floats) -> Floats:
-    """A picture (h, w, 3) whose luma goes hardly beyond a ceiling (h, w): float32, code values."""
+    """A picture (h, w, 3) with luma limited softly to a ceiling (h, w): float32, code values."""
     plane = luma(picture)
     over = np.maximum(plane - high, 0)
     kept = 1 - (1 - OVER) * over / np.maximum(plane, 1)
@@ -93,7 +93,7 @@ def below(picture: Floats, high: Floats) -> Floats:
 
 
 def sheen(face: Floats, film: Floats, skin: Floats) -> Floats:
-    """Gains that lay the film's strong highlights over a face that hardly shines.
+    """Gains that add the film's strong highlights to a face that hardly shines.
 
     Args:
         face, film: float32 (S, S, 3), code values. The face has the film's broad light.
@@ -134,7 +134,7 @@ def whitening(picture: Floats, film: Floats, openings: Sequence[Floats]) -> Floa
 
 
 def _around(plane: Floats, reach: float) -> Floats:
-    """How bright the skin around each place is, logarithm.
+    """Brightness of the skin around each pixel, logarithm.
 
     A median tells that skin, because a mean would be darker close to a brow or a nostril, and the
     skin there would seem to shine.
@@ -146,7 +146,7 @@ def _around(plane: Floats, reach: float) -> Floats:
 
 
 def _whiter(own: Floats, theirs: Floats, opening: Floats) -> float:
-    """What is to be added, so that an opening is as bright as the film's."""
+    """Logarithmic gain that makes an opening as bright as the film's."""
     inside = opening > 0.5
     count = np.count_nonzero(inside)
     if not count:
