@@ -82,7 +82,7 @@ def test_what_is_missing_is_said_in_words() -> None:
     )
     found = lacks(gallery(YAWS), film)
     assert [(one.what, one.frames, one.first) for one in found] == [
-        ("no shut eyes", 3, 0.1),
+        ("no picture with closed eyes", 3, 0.1),
         ("no picture with the head turned 40 degrees to image right", 1, 0.2),
         ("no picture with mouth open as wide", 1, 0.4),
         ("no picture with mouth of this shape at this head pose", 1, 0.5),

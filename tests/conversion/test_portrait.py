@@ -118,7 +118,7 @@ def test_somebody_elses_face_is_not_covered_by_a_consent(project: Project, photo
 
 def test_a_stranger_needs_a_footing(project: Project, photo: Path) -> None:
     for eyes in (Eyes([face(90)]), Eyes([])):
-        with pytest.raises(ConsentError, match="footing the face of eva"):
+        with pytest.raises(ConsentError, match="basis on which the face of eva"):
             sit(project, Portrait(photo), "eva", eyes, 0.6, silent())
     assert "eva" not in project.people
 

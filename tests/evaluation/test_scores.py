@@ -101,8 +101,8 @@ def test_everybody_replaced_has_nobody_to_be_nearer_to() -> None:
         (Nearness(22.0, 0.75), "good", "Closer to the truth than the unchanged film: 22.0 dB"),
         (Nearness(19.0, 0.60), "bad", "Farther from the truth"),
         (Nearness(20.1, 0.703), "note", "About as close"),
-        (Nearness(19.0, 0.75), "note", "by SSIM only"),
-        (Nearness(22.0, 0.60), "note", "by PSNR only"),
+        (Nearness(19.0, 0.75), "note", "only by SSIM"),
+        (Nearness(22.0, 0.60), "note", "only by PSNR"),
     ],
 )
 def test_the_truth_comes_first(swap: Nearness, tone: str, words: str) -> None:

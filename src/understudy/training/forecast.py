@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 ENOUGH = 4
-"""Measurements below which nothing is said."""
+"""Smallest number of measurements for a forecast."""
 
 WORTHWHILE = 0.002
-"""Gain of SSIM below which one cannot see a difference."""
+"""Gain of SSIM below which no difference is visible."""
 
 _POWERS = (0.0, 0.25, 0.5, 1.0, 2.0)
 
@@ -32,8 +32,8 @@ class Outlook:
     now: SSIM on the fitted curve at the end of the history; the last measured one when
         nothing could be fitted, None without any.
     gain: expected gain of SSIM from `minutes` more; None while unknown.
-    minutes: the further time that was asked about.
-    text: all this in plain words.
+    minutes: the additional time asked about.
+    text: the forecast in plain words.
     """
 
     improving: bool | None
@@ -48,7 +48,7 @@ def outlook(history: Sequence[tuple[float, float]], minutes: float) -> Outlook:
 
     Args:
         history: (minutes trained, held-out SSIM), oldest first.
-        minutes: how much further to look.
+        minutes: additional time to forecast.
     """
     points = [(t, y) for t, y in history if t > 0 and math.isfinite(y)]
     if len(points) < ENOUGH:

@@ -1,4 +1,4 @@
-"""What is known of the frames that faces were cut from, for example of renders.
+"""Labels of the frames that faces were cut from, for example of renders.
 
     {"schema_version": 1, "names": ["mouth open", ...], "turning": ["yaw", ...],
      "people": {"id000": [[0.2, ...], ...]}}
@@ -26,10 +26,10 @@ from understudy.runtime import files
 from understudy.types import Floats
 
 MOST = 64
-"""Traits, at most."""
+"""Largest number of traits."""
 
 STILL = 1e-6
-"""Least deviation of a trait: of one that never changes nothing is learned."""
+"""Smallest deviation of a trait: from a constant one nothing is learned."""
 
 
 class _File(BaseModel):
@@ -77,7 +77,7 @@ class Told:
     mean over everyone; those that turn with the picture from 0.
 
     Args:
-        labels: what is known of the frames.
+        labels: of the frames.
         frames: of each person's faces, int64 (N,), their frames in the film.
     """
 
@@ -104,7 +104,7 @@ class Told:
 
 
 def read_labels(path: Path) -> Labels:
-    """Read a file of labels. Raises ProjectError when it is missing or no JSON, SettingsError."""
+    """Read a file of labels. Raises ProjectError when it is missing or not JSON, SettingsError."""
     try:
         found = _File.model_validate(files.read_json(path))
     except ValidationError as error:

@@ -1,8 +1,8 @@
-"""Who learns in a training, and from whose faces.
+"""The plan of a training: who is trained, and from whose faces.
 
-Usually everyone of a model learns together: the encoder and one decoder each. When people are
-added on a frozen encoder, only their decoders learn; the others then lend pictures that stand in
-for the new faces (doubles), and nothing of theirs is run or changed.
+Usually all people of a model are trained together: the encoder and one decoder each. When people
+are added on a frozen encoder, only their decoders are trained; the others then provide pictures
+that replace the new faces as input (doubles), and their weights are neither run nor changed.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from understudy.workspace import Workspace
 
 MIN_FACES = 32
-"""Faces of a person below which training is refused; some hundred are better."""
+"""Smallest number of faces of a person; a few hundred are better."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """What is to be trained.
+    """What to train.
 
     Attributes:
         network, size: of the model.
-        people: whose decoders it has or will have, in order.
-        learning: of these, whose decoders learn.
-        frozen: whether the encoder stays as it is.
-        base: what a new model begins with.
+        people: with a decoder in it, or to be added, in order.
+        learning: of these, those whose decoders are trained.
+        frozen: whether the encoder is unchanged.
+        base: initial weights of a new model.
     """
 
     network: str
@@ -51,7 +51,7 @@ class Course:
 
     @property
     def alone(self) -> list[str]:
-        """Who learns on a frozen encoder; empty when all learn together."""
+        """People trained on a frozen encoder; empty when all are trained together."""
         return list(self.learning) if self.frozen else []
 
 
@@ -63,14 +63,14 @@ def plan(
     add: Sequence[str] = (),
     freeze: bool = False,
 ) -> Course:
-    """Decide who learns, and find everything that can be wrong before the first picture is read.
+    """Decide who is trained, and check everything before the first picture is read.
 
     Args:
         people: of the model; when empty, those it already has, or everyone with a
             faceset when it is new.
         folder: of the model.
-        add: who joins a model that exists; `people` is empty then.
-        freeze: whether only those learn.
+        add: people to add to an existing model; `people` is then empty.
+        freeze: whether only those are trained.
 
     Raises:
         UnknownPerson, UnknownModel, ConsentError, FacesError, SettingsError, CheckpointError
@@ -97,7 +97,7 @@ def plan(
 
 
 def _base(course: Course, settings: TrainSettings) -> Base | None:
-    """The base that the settings name, where it fits; the shipped one need not fit."""
+    """The base named in the settings, if it fits; the shipped one may not fit."""
     if settings.base == "none" or settings.encoder_from:
         return None
     if settings.base == "shipped":
@@ -180,7 +180,7 @@ def _joined(
 
 
 def facesets(project: Workspace, course: Course, tell: Tell) -> dict[str, Faceset]:
-    """The facesets of who learns, and of those among the others who may and can lend pictures,
+    """The facesets of everyone who is trained, and of the others who may provide pictures,
     in the model's order.
 
     Args:

@@ -1,4 +1,4 @@
-"""Begin with another model's encoder: what it has learned to see need not be learned again."""
+"""Start with another model's encoder, so that it need not be trained again."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from understudy.models.base import SwapModel
 
 
 def take_encoder(model: SwapModel, source: SwapModel, name: str) -> None:
-    """Give `model` the weights of the encoder of `source`, which stays as it is.
+    """Copy the weights of the encoder of `source` to `model`; `source` is unchanged.
 
     `swift`, `vae` and `autoencoder` of one size have encoders of one shape; what a network has
-    beside it (decoders, the heads of `vae`) stays as it was.
+    besides it (decoders, the heads of `vae`) is unchanged.
 
     Args:
         name: of the source, for the message.

@@ -126,7 +126,7 @@ def test_values_are_plain_json_and_tables_have_their_figures() -> None:
     rows = {row[0]: row[1:] for row in [*crisp.rows, *rest.rows]}
     fine = f"{found.detail.face.detail[0]:.2f} / "
     assert rows["Detail, compared with the true swap"][0].startswith(fine)
-    assert rows["Taken for ada among 3 people, share of frames"][:2] == ["0.92", "1.00"]
+    assert rows["Recognised as ada among 3 people, share of frames"][:2] == ["0.92", "1.00"]
     assert rows["Frames with closed eyes"] == ["3 (3 with the film)", "3 (3 with the film)", "3"]
 
 
