@@ -65,7 +65,7 @@ class ExtractReport:
         unchanged: nothing was to be done.
         sources: every film that the faceset is made from.
         others: other people in the films that were looked through now.
-        notes: what is worth telling, full sentences.
+        notes: for the user, full sentences.
     """
 
     person: str

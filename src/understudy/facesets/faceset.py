@@ -3,7 +3,7 @@
     faces/faces.parquet      one row per face (columns: `INDEX`); notes: settings and sources
     faces/images/*.webp      the aligned pictures
 
-The index never decides alone: a row counts while its picture is there and whole.
+The index alone does not decide: a row counts only if its picture exists and is complete.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class Faceset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex SHA-256 of what is in view: the pictures' names and the index."""
+        """Hex SHA-256 of the pictures' names and the index."""
         digest = hashlib.sha256(files.sha256(self.folder / INDEX_NAME).encode())
         for name in sorted(self.names):
             digest.update(b"\0" + name.encode())
@@ -294,7 +294,7 @@ class Faceset:
         return arrays
 
     def stored(self, row: int) -> Image:
-        """One picture as it is stored: RGB uint8 (S, S, 3).
+        """One stored picture: RGB uint8 (S, S, 3).
 
         Raises:
             FacesError: it cannot be read.

@@ -1,4 +1,4 @@
-"""Stage 1: bring footage of a person into the project.
+"""Stage 1: add footage of a person to the project.
 
     understudy add ada ada.mp4 holiday-pictures/ --consent granted --statement agreement.pdf
 
@@ -70,7 +70,7 @@ class AddReport:
     Attributes:
         person: who the footage shows.
         footing: basis on which the face may be used.
-        added: what is new in the project.
+        added: files new in the project.
         already: files given whose content was there before.
         refused: files given that cannot be used.
         passed_over: how many files in the folders given were not tried, by what they are.
@@ -174,7 +174,7 @@ class _Run:
         return self._names
 
     def take_up(self, path: Path) -> None:
-        """Index a file that lies in the footage folder already."""
+        """Index a file that is already in the footage folder."""
         with self._refusing(path):
             kind, facts = _examine(path)
             with files.reading_errors(path):
@@ -247,7 +247,7 @@ class _Run:
 
 
 def declaration(record: Consent) -> str:
-    """What the user says of a real person by stating their consent, in a sentence."""
+    """What the user declares by stating the consent of a real person, in a sentence."""
     if record.footing == "self":
         said = "this is your own face and you are an adult"
     else:
@@ -402,7 +402,7 @@ def _free_name(taken: set[str], name: str) -> str:
 
 
 def _copy(source: Path, target: Path) -> str:
-    """Give `target` the content of `source`; return the SHA-256 of what is in `target`.
+    """Copy `source` to `target`; return the SHA-256 of `target`.
 
     Raises:
         MediaError: the source cannot be read. What the target's disk says stays an OSError.

@@ -1,8 +1,8 @@
 """The gate at the stages: is there a consent for this use, and does the faceset keep to it?
 
-`safeguards.consent_gate` asks the record. Here the faceset is asked as well: whether its faces come
+`safeguards.consent_gate` checks the record. Here the faceset is checked too: whether its faces come
 from footage that the record covers, and whether they are all of one person. No measure of a face is
-in the record, so the second only finds a faceset into which someone else has come.
+in the record, so the second check only finds a faceset that contains another person.
 """
 
 from __future__ import annotations

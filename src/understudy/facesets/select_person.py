@@ -1,4 +1,4 @@
-"""Whose tracks are these: the person's, or someone else's?"""
+"""Decide which tracks show the person, and which show another person."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Made:
 
 
 def made_with(project: Workspace, person: Person, home: Home | None = None) -> Made:
-    """Everything that was made with `person`, as far as it is known."""
+    """All known outputs made with `person`."""
     folder = project.renders_folder
     found: set[Path] = set()
     known: defaultdict[str, set[Path]] = defaultdict(set)

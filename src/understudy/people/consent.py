@@ -3,8 +3,8 @@
     understudy consent grant ada --footing self --until 2027-12-31
     understudy consent revoke ada --yes
 
-A record never takes the place of another unasked, and what it takes the place of is kept. What is
-left of one that was taken back lies in `revoked/`, as proof for the films that were made before.
+A record never replaces another one unless requested, and the replaced one is kept. The rest
+of a withdrawn consent is in `revoked/`, as proof for the films made earlier.
 Every function returns the record: a caller that keeps a log notes its hash (`Consent.sha256`).
 """
 
@@ -39,7 +39,7 @@ class Change:
     """A record that was written.
 
     Attributes:
-        record: as it is now.
+        record: the current one.
         file: where.
         earlier: folder with the record that it took the place of.
         new: False when it was there already.
@@ -129,7 +129,7 @@ def revoke(
     Raises:
         UnknownPerson: there is no such person, or they were removed before.
         ConsentError: they have no record, or it is damaged.
-        ProjectLocked: someone works with the person; the consent is taken back all the same.
+        ProjectLocked: another process uses the person; the consent is withdrawn anyway.
         ProjectError, TrustError, StorageError: as `remove.remove_person`.
     """
     place = project.place_of(person)
@@ -171,7 +171,7 @@ def _store(place: Person, statement: Statement | None, folder: Path, whole: bool
     """Copy a person's record to a new folder, with its evidence.
 
     Args:
-        whole: earlier records too.
+        whole: also earlier records.
     """
     with files.storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -134,7 +134,7 @@ def _check_incoming(file: Path, record: Consent, key: str | None) -> None:
 
 
 def _check_not_taken_back(project: Workspace, record: Consent) -> None:
-    """An old record must not bring someone back who was removed since."""
+    """An old record must not restore a person who was removed later."""
     for proof in sorted(project.revoked_folder.glob("*/consent.json")):
         known = record_files.read(proof)
         if known is not None and known.id == record.id:

@@ -1,4 +1,4 @@
-"""One person's decoder as a file of its own, which says what it is.
+"""One person's decoder as a separate file with a description.
 
 A safetensors file with the averaged weights of the decoder, as `decoder-NAME` is in a checkpoint,
 and one entry `understudy` of metadata: JSON with the fields of `Label`. It may hold the person's
@@ -82,7 +82,7 @@ class Decoder(NamedTuple):
 def write(
     path: Path, label: Label, weights: Mapping[str, Tensor], gallery: Gallery | None = None
 ) -> None:
-    """Write a decoder file, whole or not at all.
+    """Write a decoder file, completely or not at all.
 
     Args:
         gallery: whose hash the label names; None when it names none.
@@ -99,7 +99,7 @@ def write(
 
 
 def read(path: Path) -> Decoder:
-    """Read a decoder file, checking that it is whole.
+    """Read a decoder file and check that it is complete.
 
     Raises:
         CheckpointError: the file is missing, of another kind or version, or damaged.

@@ -59,7 +59,7 @@ class DecoderReport:
     Attributes:
         file: the decoder file.
         person, model: whose decoder, out of or into which model.
-        label: what the file says of itself.
+        label: the description in the file.
         pictures: in the gallery of the file; 0 when it has none.
     """
 
@@ -155,7 +155,7 @@ def import_person(
         ConsentError: the consent does not hold, the agreement is missing or another, or the file
             is a copy of one that was deleted here when its person was removed.
         UnknownPerson: the person was removed from the project.
-        ProjectError: the file names someone who cannot be named so, or the model is in use.
+        ProjectError: the file has a person's name that is not valid, or the model is in use.
         StorageError: the disk said no; the model is as it was.
         TrustError: a record of the file is damaged, and nothing was done; or the model cannot be
             entered in the ledger, and the person is in it.
@@ -198,7 +198,7 @@ def import_person(
 
 @contextmanager
 def _gallery_kept(folder: Path, person: str, gallery: Gallery | None) -> Iterator[None]:
-    """Keep an imported gallery with the model, unless what is done meanwhile fails.
+    """Store an imported gallery with the model, unless the enclosed work fails.
 
     It comes before the decoder: a person whom the model knows cannot be imported again, so a
     process that is killed in between must not leave the decoder alone.

@@ -72,7 +72,7 @@ def export(
     output: Path | None,
     progress: Progress,
 ) -> ExportReport:
-    """Write `person` of `model` as a file of its own.
+    """Write `person` of `model` to a separate file.
 
     Args:
         kind: see `models.onnx.writer`.
@@ -158,13 +158,13 @@ def _held_out(project: Workspace, network: SwapModel) -> Floats:
 
 
 def _inputs(pictures: Floats, size: int, kind: Kind) -> Floats:
-    """What the exported network is given of stored crops with their margin."""
+    """The input of the exported network, from stored crops with their margin."""
     margin = (pictures.shape[1] - size) // 2
     if kind == "onnx":
         core = pictures[:, margin : margin + size, margin : margin + size]
         return np.ascontiguousarray(core.transpose(0, 3, 1, 2))
     where = window(size)
-    # The whole-face crop is cut out around the core; what the stored crop lacks repeats its edge.
+    # The whole-face crop is cut out around the core; outside the stored crop its edge is repeated.
     pad = where.side
     wide = np.pad(pictures, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge")
     x, y = (pad + margin - low for low in (where.x, where.y))

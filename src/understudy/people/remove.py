@@ -77,7 +77,7 @@ def remove_person(project: Workspace, name: str, progress: Progress) -> RemovalR
 
     Raises:
         UnknownPerson: there is no such person, or they were removed before.
-        ProjectLocked: someone works on the person, or on a model or film with them.
+        ProjectLocked: another process uses the person, or a model or film with them.
         ProjectError, StorageError: something cannot be read or removed; what was removed until
             then is deleted, and the same command continues.
     """
@@ -120,7 +120,7 @@ class _Removal:
         self._tell(len(paths), noun, rest)
 
     def scans(self) -> None:
-        """What is cached of the footage."""
+        """Cached files of the footage."""
         cache = self.project.cache_folder
         films = self._footage()
         keys = {scan_key(film, self.project.settings.scan) for film in films}
@@ -213,7 +213,7 @@ class _Removal:
                 if not own:
                     continue
                 self.learned.append(model)
-                # First the sheets: afterwards nothing says any more whom they show.
+                # First the sheets: afterwards it is unknown whom they show.
                 sheets = sorted((folder / "preview").glob("*.png"))
                 self._delete(sheets, "preview sheet", f" of {model}")
                 with self.progress.task(f"remove from {model}", "checkpoints", len(own)) as task:
@@ -242,7 +242,7 @@ class _Removal:
         return isinstance(people, list) and self.place.name in people
 
     def _bury(self, hashes: Iterable[str], model: str) -> bool:
-        """Enter files in the ledger that are about to be deleted, or that no one should use."""
+        """Record files in the ledger that will be deleted, or must not be used."""
         consents = on_file(self.project, [self.place.name])
         return enter_tombstone(hashes, model, consents, self.progress)
 

@@ -28,7 +28,7 @@ PRODUCER = "Understudy"
 
 
 class Tag(BaseModel):
-    """What the text says; a text of another maker may say less or more."""
+    """The fields of the text; those of other makers may have fewer or more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_pascal)
 

@@ -74,7 +74,7 @@ class Fingerprint(BaseModel):
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two films lie over one another best.
+    """The best alignment of two films.
 
     Attributes:
         distance: share of bits that differ, 0..1; about 0.46 between unrelated films.

@@ -42,7 +42,7 @@ class Look:
     fingerprint: Fingerprint
 
     def carries(self, number: int) -> bool:
-        """Whether the mark of this record stands in it, with something to spare."""
+        """Whether the watermark of this record is in it, with a margin."""
         return self.reading.record_id == number and self.reading.likeness >= SURE
 
 

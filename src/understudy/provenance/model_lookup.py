@@ -1,4 +1,4 @@
-"""What is known here of a model's file, by its hash: who trained or exported it, and on whose word.
+"""Look up a model's file by its hash: which installation trained or exported it, and the proof.
 
 understudy verify models/duo/checkpoints/00000060/ema-encoder.safetensors
 understudy verify exports/duo-ada.dfm
@@ -42,7 +42,7 @@ class KnownModel:
     """Attributes:
     summary: a sentence for everyone.
     findings: what is proved, broken and unknown, with what it is.
-    holds: the ledger here proves it, and no one in it was removed since.
+    holds: the ledger here proves it, and no person in it was removed later.
     """
 
     summary: str
@@ -53,10 +53,10 @@ class KnownModel:
 def search(
     home: Home, sha256: str, note: Callable[[str], None] = lambda _: None
 ) -> KnownModel | None:
-    """What is known of the file with this hash; None when nothing is.
+    """The known facts about the file with this hash; None when it is unknown.
 
     Args:
-        note: is told of each record that cannot be opened, which is passed over.
+        note: called for each record that cannot be opened and is skipped.
     """
     try:
         records = model_records.find(home, sha256, note)

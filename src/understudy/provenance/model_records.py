@@ -1,4 +1,4 @@
-"""What is known of every model that was trained, written or deleted here, by its files' hashes.
+"""Records of every model that was trained, written or deleted here, by its files' hashes.
 
     HOME/records/models/0000002a-1f0a9b7c66d0e1a2.json      leaf of the ledger, begin of its hash
 
@@ -138,7 +138,7 @@ def find(
     """All records of a file or of weights with this hash, oldest first.
 
     Args:
-        note: is told of each record that cannot be opened, which is passed over.
+        note: called for each record that cannot be opened and is skipped.
 
     Raises:
         TrustError: one that holds this hash is damaged.
@@ -150,7 +150,7 @@ def find(
         except OSError as error:
             note(f"{path} cannot be opened ({error.strerror}); its model is unknown.")
             continue
-        # Only what can be it is taken apart.
+        # Only possible candidates are parsed.
         if sha256.encode() not in data:
             continue
         try:

@@ -1,4 +1,4 @@
-"""Models in the ledger: the end of a training, what is exported, and what is deleted."""
+"""Record models in the ledger: finished trainings, exports and deletions."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def enter_checkpoint(project: Workspace, name: str, kind: Kind = "training") -> 
     them are there already. The caller is the model's only writer.
 
     Raises:
-        CheckpointError: there are checkpoints, but none is whole.
+        CheckpointError: there are checkpoints, but all are damaged.
         TrustError, StorageError: as `model_records.enter`; the model itself is kept.
     """
     damaged: CheckpointError | None = None
@@ -111,7 +111,7 @@ def enter_export(
 
 
 def known_of(file: Path) -> list[str]:
-    """What is to be said of a file that comes back, if this installation wrote it."""
+    """A note about a file that is used again, if this installation wrote it."""
     known = model_lookup.search(Home.from_environment(), files.sha256(file))
     if known is None:
         return [
@@ -122,7 +122,7 @@ def known_of(file: Path) -> list[str]:
 
 
 def check_not_deleted(file: Path, sha256: str | None = None) -> None:
-    """See that a model's file is not a copy of one that was deleted here with someone in it.
+    """Check that a model's file is not a copy of one that was deleted because of a person in it.
 
     Args:
         sha256: of the file, if it is known.
@@ -158,7 +158,7 @@ def exported_with(ids: Collection[str], progress: Progress) -> list[str]:
 
 
 def _records(progress: Progress) -> Iterator[ModelRecord]:
-    """All that can be read, oldest first; the others are told."""
+    """All readable records, oldest first; others cause a note."""
     for path in sorted((Home.from_environment().records / "models").glob("*.json")):
         try:
             yield ModelRecord.model_validate_json(path.read_bytes())
@@ -169,7 +169,7 @@ def _records(progress: Progress) -> Iterator[ModelRecord]:
 def enter_tombstone(
     hashes: Iterable[str], model: str, consents: Mapping[str, Consent], progress: Progress
 ) -> bool:
-    """Enter that files are deleted, because someone whose face they know is removed.
+    """Record that files are deleted because a person in them is removed.
 
     The removal goes on when the ledger cannot be written, or `hashes` not be had; that is told.
 

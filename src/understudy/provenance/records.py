@@ -1,4 +1,4 @@
-"""What is known of every output of this installation, by the number in its watermark.
+"""Records of every output of this installation, by the number in its watermark.
 
     HOME/records/c0ffee42-1f0a9b7c66d0e1a2.json     number, and begin of the unsigned file's SHA-256
 

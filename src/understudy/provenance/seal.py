@@ -118,7 +118,7 @@ def signer_of(settings: TrustSettings, home: Home) -> ClaimSigner:
 
 
 def check_ready(settings: TrustSettings) -> None:
-    """Say before any work whether what comes out can be sealed.
+    """Check before any work that the output can be sealed.
 
     Raises:
         TrustError: see `signer_of`; the ledger is none that this version can read, was changed, or
@@ -182,11 +182,11 @@ def seal(
 
     Args:
         unsigned: the whole film or picture, with the suffix of `finished`; stays as it is.
-        finished: where the sealed file goes.
+        finished: path of the sealed file.
         name: what it will be called.
         marked: whether it carries the mark; a matte does not, nor do the smallest pictures.
         unmarked: why not, where it should; see `provenance.watermark.limits.unmarkable`.
-        matte: it shows where the face was laid and nothing else, and carries no label.
+        matte: it shows only the area of the swap, and has no label.
         seen: what was seen in it already.
 
     Raises:
@@ -304,7 +304,7 @@ def together(outputs: Mapping[str, Sealed]) -> list[str]:
 
 
 def facts_of(sealed: Sealed) -> dict[str, Any]:
-    """What the record beside a film says of its seal, as JSON."""
+    """The entry about the seal in the record next to a film, as JSON."""
     return {
         "sha256": sealed.sha256,
         "mark": sealed.mark,

@@ -1,4 +1,4 @@
-"""Work in a process of its own, so that what it takes of memory can be told.
+"""Run work in a separate process, so that its memory use can be measured.
 
 The process is a new one (spawned, not forked: nothing of this process counts as its own). What
 the work tells of its progress arrives here, so does the error that ends it.
@@ -68,7 +68,7 @@ def run_apart(what: str, work: Callable[..., T], *arguments: Any, progress: Prog
             processes.
 
     Raises:
-        UnderstudyError: what the work raised.
+        UnderstudyError: raised by the work.
         ProjectError: the process died, for example because memory ran out.
         KeyboardInterrupt: stopped. The work was asked to end (SIGTERM) and has ended; a second
             Ctrl-C breaks it off.

@@ -1,4 +1,4 @@
-"""Writes that are whole or not there, content hashes and one-writer locks."""
+"""Atomic writes, content hashes and one-writer locks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OPEN = frozenset({errno.EMFILE, errno.ENFILE})
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a write into a `StorageError`."""
+    """Turn an error of the operating system about a write into a `StorageError`."""
     try:
         yield
     except OSError as error:
@@ -88,7 +88,7 @@ def _unwritable(path: Path, error: OSError) -> StorageError | None:
 
 @contextmanager
 def reading_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a file that is read into a `MediaError`."""
+    """Turn an error of the operating system about a read into a `MediaError`."""
     try:
         yield
     except OSError as error:
@@ -260,13 +260,13 @@ def clear_leftovers(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all. Raises StorageError."""
+    """Write `data` to `path`, completely or not at all. Raises StorageError."""
     with atomic(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all. Raises StorageError."""
+    """Write `value` as indented JSON, completely or not at all. Raises StorageError."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     # Lone surrogates stand for bytes of file names; JSON has an escape for them.
     write_bytes(path, text.encode(errors="backslashreplace"))

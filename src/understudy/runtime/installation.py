@@ -3,7 +3,7 @@
     $UNDERSTUDY_HOME, or $XDG_DATA_HOME/understudy, or ~/.local/share/understudy
         keys/               private keys and certificates; only the user may read them
         ledger.sqlite       the append-only log of everything that was made
-        records/            what is known of each output, by the number in its watermark
+        records/            facts about each output, by the number in its watermark
 
 The only module that knows these paths.
 """
@@ -35,7 +35,7 @@ _WHY = {
 @dataclass(frozen=True)
 class Home:
     """Attributes:
-    folder: where everything lies; need not exist yet.
+    folder: contains everything; need not exist yet.
     """
 
     folder: Path

@@ -47,7 +47,7 @@ def operator_key(home: Home) -> Ed25519PrivateKey:
 
 
 def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
-    """Write a file that only the user may read, whole or not at all.
+    """Write a file that only the user can read, completely or not at all.
 
     Args:
         replace: put it in the place of one that is there; otherwise the first writer wins.

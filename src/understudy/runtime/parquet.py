@@ -77,7 +77,7 @@ def with_notes(schema: Any, notes: dict[str, Any]) -> Any:
 
 
 def write(path: Path, table: Any, notes: dict[str, Any]) -> None:
-    """Write one table, whole or not at all. Raises StorageError."""
+    """Write one table, completely or not at all. Raises StorageError."""
     write_parts(path, table.schema, [table], notes)
 
 

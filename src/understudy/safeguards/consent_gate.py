@@ -2,7 +2,7 @@
 
 A person's folder holds one `consent.json`. Without it nothing is trained on that person and
 no film is converted with that face; nor when it has ended, was taken back, was edited after it
-was signed, or does not cover what is asked. What stands in it is in `consent_record`.
+was signed, or does not cover the request. Its fields are in `consent_record`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Subject(Protocol):
 
 
 def draft(person: str, footing: Footing, statement: Statement | None, **terms: Any) -> Consent:
-    """A record that no one has signed yet.
+    """A record that is not signed yet.
 
     Args:
         terms: fields of `Consent`; others have their default.
@@ -118,7 +118,7 @@ def state(
     key: Ed25519PrivateKey | None = None,
     **terms: Any,
 ) -> Consent:
-    """Make the record for what the user states now, signed by them.
+    """Create the record for the user's statement, signed by them.
 
     Args:
         statement: the written agreement; needed for `granted`, out of place otherwise.

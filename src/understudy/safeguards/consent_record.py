@@ -39,7 +39,7 @@ By = Literal["operator", "subject"]
 FOOTINGS: tuple[Footing, ...] = ("self", "granted", "synthetic")
 PURPOSES: tuple[Purpose, ...] = ("train", "convert", "publish", "detector-training")
 USUAL: tuple[Purpose, ...] = ("train", "convert", "publish")
-"""What a record covers when no one says otherwise."""
+"""What a record covers by default."""
 ROLES: tuple[Role, ...] = ("shown", "replaced")
 
 NOTICE = "understudy-consent-2"
@@ -121,8 +121,8 @@ class Consent(BaseModel):
     person: Annotated[str, Field(min_length=1, max_length=64)]
     """Name of the person in the project, which may be a pseudonym."""
     footing: Footing
-    """self: the user's own face. granted: someone else's, who agreed.
-    synthetic: no one's."""
+    """self: the user's own face. granted: another person's, who agreed.
+    synthetic: of no real person."""
     stated_at: AwareDatetime
     """When it was said."""
     statement: Statement | None = None
@@ -134,7 +134,7 @@ class Consent(BaseModel):
     stated_by: By = "operator"
     """Who says so, and signs: the person (subject), or the user of the program (operator)."""
     adult: bool | None = None
-    """Whether who signs declares that the person is of age; None in schema 1 and for no one."""
+    """Whether the signer declares the person an adult; None in schema 1 and for synthetic."""
     purposes: tuple[Purpose, ...] = USUAL
     """train: let a model learn the face. convert: make films and pictures with it. publish: let
     these, or a model of the face, leave the project. detector-training: let a detector of
@@ -149,7 +149,7 @@ class Consent(BaseModel):
     valid_from: AwareDatetime | None = None
     """Before, it does not hold yet."""
     recipient: _Text | None = None
-    """To whom it is given: the name of a person or company."""
+    """The receiver: name of a person or company."""
     contact: _Text | None = None
     """Address to tell about a withdrawal."""
     notice: Annotated[str, Field(max_length=64)] | None = None
@@ -199,7 +199,7 @@ class Consent(BaseModel):
 
     @property
     def payload(self) -> bytes:
-        """What is signed: canonical JSON of all but `signature`, `revoked_at`, `revocation`."""
+        """The signed data: canonical JSON of all but `signature`, `revoked_at`, `revocation`."""
         return canonical(
             self.model_dump(
                 mode="json",
@@ -210,7 +210,7 @@ class Consent(BaseModel):
 
     @property
     def whole(self) -> bool:
-        """Whether the signature is right; a record of schema 1 has none and counts as whole."""
+        """Whether the signature is valid; a record of schema 1 has none and counts as unchanged."""
         if self.schema_version == 1:
             return True
         return self.signature is not None and self.signature.holds(self.payload)
@@ -290,5 +290,5 @@ def why(error: Exception) -> str:
 
 
 def write(path: Path, consent: Consent) -> None:
-    """Write a `consent.json`, whole or not at all. Raises StorageError."""
+    """Write a `consent.json`, completely or not at all. Raises StorageError."""
     files.write_json(path, consent.model_dump(mode="json", exclude_none=True))

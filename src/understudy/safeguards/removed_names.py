@@ -19,7 +19,7 @@ from understudy.runtime import files
 
 
 class Removal(BaseModel):
-    """That someone was removed, and since when."""
+    """The removal of a person, and its time."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,4 +1,4 @@
-"""The key of someone who signs their own consent: an Ed25519 key in a PEM file of theirs."""
+"""The key of a person who signs their own consent: an Ed25519 key in their own PEM file."""
 
 from __future__ import annotations
 

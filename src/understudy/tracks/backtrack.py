@@ -24,7 +24,7 @@ BYTES_PER_PIXEL = 5
 
 
 class FollowsBack(Protocol):
-    """What is needed of a tracker."""
+    """The required methods of a tracker."""
 
     def back(self, frame: Frame, face: Face) -> Face | None:
         """The face `face` in the previous frame; None if it is not there."""

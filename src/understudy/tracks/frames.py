@@ -1,4 +1,4 @@
-"""Single frames out of a film, without reading all that lies between them."""
+"""Read single frames of a film, without reading all frames between them."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ SPREAD = 0.15
 """As `UNLIKE`, for tracks that are that far off."""
 
 SURE = 0.35
-"""Within this distance no one is a stranger; two in view together may be one face in a mirror."""
+"""Within this distance a face always counts as the person; two of them may be a mirror image."""
 
 Doubt = Literal["close", "taken", "unlike", "brief"]
 """Why a match is uncertain or left out: two people are as near; the person is in view already as
@@ -251,7 +251,7 @@ def _strangers(
 
 
 def _unlike(distance: float, nearest: float, strangers: float) -> bool:
-    """Whether someone at this distance from a person is not them.
+    """Whether a face at this distance from a person shows another person.
 
     Args:
         nearest: distance of the track of the film that is nearest to the person.
@@ -266,7 +266,7 @@ def _one_place_each(
     same_person: float,
     together: Collection[tuple[int, int]],
 ) -> dict[int, tuple[float, int]]:
-    """Distance and person of every track that is someone, the surest first."""
+    """Distance and person of every recognised track, the most certain first."""
     beside: dict[int, set[int]] = {}
     for one, two in together:
         beside.setdefault(one, set()).add(two)

@@ -59,13 +59,13 @@ FULL_WIDTH = 80
 """Pixels: a wider face is not measured any better."""
 
 FAR = 1.75
-"""Measurements that lie further from the mean than this many times the median are left out."""
+"""Measurements farther from the mean than this many times the median are left out."""
 
 _COLUMNS = ("frame", "track", "score", "yaw", "pitch", "x0", "y0", "x1", "y1", "embedding")
 
 
 def voted(embeddings: Float64s, quality: Float64s) -> Floats:
-    """One identity out of many measurements: their mean by quality, without what lies far off.
+    """One identity from many measurements: their mean weighted by quality, without outliers.
 
     Args:
         embeddings: (n, 128), n > 0.
@@ -161,7 +161,7 @@ def _cost(scan: Scan, rows: _Rows, one: _Piece, two: _Piece) -> float | None:
     widths = boxes[:, 2] - boxes[:, 0]
     way = np.diff((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0)
     moved = float(np.linalg.norm(way)) / float(widths.mean())
-    # Someone whose identity is unknown is the same only where no one else could have come.
+    # A face of unknown identity counts as the same only if no other person could have entered.
     reach = REACH * (1 + float(gap)) if apart is not None else REACH / 2
     if moved > reach or widths.max() > SIZES * widths.min():
         return None

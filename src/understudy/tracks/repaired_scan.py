@@ -18,7 +18,7 @@ AROUND = 2
 """Frames over which the speed of a face at the edge of a gap is measured."""
 
 HIDES = 0.5
-"""Overlap with someone else's face from which a face that was missed is behind it."""
+"""Overlap with another person's face from which a missed face is behind it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class MendedScan(Scan):
     Attributes:
         mended: the tracks.
         stretches: what the scanned tracks count as, by number.
-        gaps: what is filled.
+        gaps: the filled parts.
         brief: numbers of tracks too short to be anything but a flash.
         together: pairs of tracks, lower number first, that are in view at the same time.
         cuts: frames in which a track counts as another one after all, by its number.

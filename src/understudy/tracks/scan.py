@@ -109,7 +109,7 @@ def scan_key(
     start: Fraction | None = None,
     end: Fraction | None = None,
 ) -> str:
-    """Name of the folder that a scan lies in: equal exactly when the result is."""
+    """Name of a scan's folder: equal exactly when the result is equal."""
     facts = {
         "schema_version": SCHEMA_VERSION,
         "tracking": TRACKING,
@@ -185,7 +185,7 @@ def scan(
     make_tracker: Callable[[], FollowsFaces] | None = None,
     observer: Observer | None = None,
 ) -> Scan:
-    """Find and follow the faces of a film; at once when it was scanned before.
+    """Detect and track the faces of a film; immediate if it was scanned before.
 
     Args:
         film: a film or a picture.
@@ -197,7 +197,7 @@ def scan(
 
     Raises:
         MediaError: the film cannot be decoded, or no frame lies in the part.
-        WeightsError: a face model cannot be had.
+        WeightsError: a face model is not available.
         ProjectLocked: another process scans the same film.
         StorageError: the disk said no. Chunks finished until then are kept.
     """
@@ -246,7 +246,7 @@ def _look_through(
     observer: Observer | None,
     every: int,
 ) -> list[FrameRow]:
-    """Scan what is not done yet, chunk by chunk; returns all frames without their faces.
+    """Scan the missing part, chunk by chunk; returns all frames without their faces.
 
     Args:
         every: frames between two searches for new faces.

@@ -28,7 +28,7 @@ from understudy.types import Face, Floats, Pose, Track
 
 SCHEMA_VERSION = 1
 CHUNK = 250
-"""Frames in a chunk; at most so much work is lost when a scan is killed."""
+"""Frames in a chunk: the most work that is lost when a scan is killed."""
 
 LANDMARKS = 468
 _CHUNKS_HELD = 3

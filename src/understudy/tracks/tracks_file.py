@@ -5,7 +5,7 @@
     [[track]]
     number = 3
     person = "ada"               # the source; "none": stays; "auto": as --replace says
-    [[track.part]]               # another order for a part of the track, if wanted
+    [[track.part]]               # another choice for a part of the track, if needed
     start = 2.0
     end = 3.5
     person = "none"

@@ -53,7 +53,7 @@ class Inquiry:
     def judge(
         self, looked: Callable[[], Look], tagged: Callable[[], aigc.Tag | None]
     ) -> Verification:
-        """The answer, of what is seen in the file and of its metadata tag.
+        """The answer, from the file's contents and its metadata tag.
 
         Raises:
             MediaError: nothing can be seen in it, and nothing else is known of it.
@@ -197,7 +197,7 @@ class Inquiry:
         return found.match, found.source is not None
 
     def _prove(self, match: Match) -> bool:
-        """Say what the record is worth; False when it is worth nothing."""
+        """Report how far the record can be trusted; False if not at all."""
         number = records.number_text(match.record.number)
         try:
             what = held(match.record)

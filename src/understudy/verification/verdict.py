@@ -39,7 +39,7 @@ EXIT_CODES: dict[Outcome, int] = {
     "altered": 22,
     "broken": 23,
 }
-"""What the command ends with; of several files the largest."""
+"""Exit code of the command; with several files the largest."""
 
 EDITED = 0.07
 """Distance between fingerprints from which another encoding alone does not explain it. Measured:

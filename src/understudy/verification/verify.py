@@ -1,4 +1,4 @@
-"""Verify: is this file marked, by whom, and untouched since?
+"""Verify whether a file was made with this program, by whom, and whether it was changed since.
 
     understudy verify film.mp4
 
@@ -9,7 +9,7 @@ handed over with the file. In this order:
     hash in the ledger -> Content Credentials -> metadata tag -> invisible mark
     -> the record that these lead to -> its proof from a ledger -> its fingerprint
 
-A file of a model has no pictures: what is known of it is known by its hash.
+A file of a model has no pictures: it is looked up by its hash.
 
 Each answer says what is proved, what is broken and what is unknown. A file without any mark is
 unknown; it is never called genuine. Mark and tag are an index and prove nothing by themselves,

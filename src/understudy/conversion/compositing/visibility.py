@@ -26,7 +26,7 @@ class Shown(NamedTuple):
 
     Attributes:
         mask: float32 (S, S), 0..1: where the source's face was drawn.
-        learned: whether that is known; otherwise `mask` has no meaning and the mesh bounds the face.
+        learned: whether that is known; otherwise `mask` is void and the mesh bounds the face.
         below: float32 (S, S), 0..1: where the target's face shows; None if unknown.
     """
 

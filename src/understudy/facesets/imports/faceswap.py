@@ -53,7 +53,7 @@ class Source(BaseModel):
 
 
 class Header(BaseModel):
-    """One picture's header; what else stands in it is passed over."""
+    """One picture's header; other fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 

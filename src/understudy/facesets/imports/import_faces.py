@@ -47,10 +47,10 @@ class ImportReport:
         person: name.
         faces: in the faceset now; added: that came with this run.
         already: pictures given that the faceset has had before.
-        others: pictures that show someone else.
+        others: pictures that show another person.
         refused: pictures that cannot be used, with the reason.
         passed_over: how many files in the folders were not tried, by what they are.
-        notes: what is worth telling, full sentences.
+        notes: for the user, full sentences.
     """
 
     person: str
@@ -212,7 +212,7 @@ class _Run:
         self.pickled += has_pickle(data)
 
     def notes(self) -> list[str]:
-        """What is worth telling."""
+        """Notes for the user."""
         if not self.pickled:
             return []
         return [
@@ -222,7 +222,7 @@ class _Run:
 
 
 def _own(found: Sequence[Cut], old: Faceset | None, same_person: float) -> tuple[list[Cut], int]:
-    """The person's faces, and how many are someone else's."""
+    """The person's faces, and how many show another person."""
     if not found:
         return [], 0
     embeddings = np.stack([one.embedding for one in found]).astype(np.float64)

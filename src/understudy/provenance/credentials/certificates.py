@@ -3,7 +3,7 @@
     keys/claim-signer.pem    this installation's own: private key, leaf, intermediate, root
 
 The chain is made at first use and says "this installation", not who sits before it. The private
-keys of its two upper certificates are thrown away once they have signed, so no one, not even the
+keys of its two upper certificates are deleted after they have signed, so no one, not even the
 user, can issue another certificate under the same root. Other programs show such a signature as
 one of an unknown signer; the user's own chain from a public authority changes that.
 

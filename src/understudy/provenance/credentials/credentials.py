@@ -4,7 +4,7 @@ MP4, MOV, M4V, AVI, PNG, JPEG and WebP contain them; for other files they are ne
 `NAME.c2pa`. Nothing is fetched over the network.
 
 c2pa-python loads a native library, so it is imported where it is used. Its `load_settings` is
-global and is never called: each call has a context of its own, and several threads may read and
+global and is never called: each call has a separate context, and several threads may read and
 sign at once.
 """
 
@@ -69,8 +69,8 @@ class Credentials:
     """What a file says of itself, and how far that can be believed.
 
     Attributes:
-        state: none: there are no credentials. trusted: nothing was changed since someone
-            signed who is trusted here. unknown signer: nothing was changed, but no one here
+        state: none: there are no credentials. trusted: nothing was changed since a trusted
+            signer signed. unknown signer: nothing was changed, but no one here
             vouches for the signer, or the certificate no longer holds. tampered: something was
             changed after signing. damaged: there are remains that cannot be read.
         reasons: why, in plain sentences; for none and trusted often empty.
@@ -102,7 +102,7 @@ class Credentials:
 
 
 def sidecar_of(path: Path) -> Path:
-    """Where the credentials of a file lie that cannot hold them: `film.mkv.c2pa`."""
+    """Path of the credentials of a file that cannot contain them: `film.mkv.c2pa`."""
     return path.with_name(path.name + SIDECAR)
 
 
@@ -176,7 +176,7 @@ def native_context(trusted: str) -> c2pa.Context:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Say of `path` what the operating system says. Raises TrustError."""
+    """Raise a TrustError for `path` with the message of the operating system."""
     try:
         yield
     except (StorageError, TrustError):
@@ -218,7 +218,7 @@ def media_type(path: Path) -> str | None:
 
 
 def _has_remains(path: Path) -> bool:
-    """Whether there is anything of credentials in the file, whole or not."""
+    """Whether the file contains credentials, complete or not."""
     if path.stat().st_size == 0:
         return False
     with (

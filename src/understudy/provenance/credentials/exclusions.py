@@ -55,11 +55,11 @@ class _Broken(Exception):
 
 
 def store_faults(store: bytes, carried: str | None) -> list[str]:
-    """What is wrong with a manifest store beyond what its signature covers.
+    """Faults of a manifest store in the parts that its signature does not cover.
 
     Args:
         store: the JUMBF bytes.
-        carried: what the signed assertion says of `carried_digest`.
+        carried: value of `carried_digest` in the signed assertion.
     """
     try:
         manifests = _manifests(store)
@@ -106,7 +106,7 @@ def layout_digest(path: Path) -> str | None:
 
 
 def embedded_store(path: Path) -> tuple[bytes, list[str]]:
-    """The manifest store in a file, and what is wrong with the bytes around it.
+    """The manifest store in a file, and faults of the bytes around it.
 
     Empty with one fault when there is none, or no single one. Raises OSError.
     """

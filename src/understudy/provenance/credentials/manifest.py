@@ -24,7 +24,7 @@ SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 COMPOSITE = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 """A face put into footage."""
 GENERATED = SOURCE_TYPES + "trainedAlgorithmicMedia"
-"""A picture that a network made whole."""
+"""A picture made entirely by a network."""
 
 MATTE_REASON = "a matte, which shows no face"
 """Why a matte carries no label."""
@@ -63,7 +63,7 @@ class LedgerLeaf(_Part):
 
 
 class Facts(_Part):
-    """What is recorded of one render. Plain JSON; times with their zone (ISO 8601)."""
+    """Facts recorded about one render. Plain JSON; times with their zone (ISO 8601)."""
 
     record: str
     """Number of the record; the mark in the pictures carries it."""
@@ -78,7 +78,7 @@ class Facts(_Part):
     consents: tuple[ConsentReference, ...] = ()
     ledger: LedgerLeaf | None = None
     guard: str = "unscanned"
-    """What the content guard found, with its version."""
+    """The content guard's result, with its version."""
     label: str = ""
     """The label that can be seen in the picture."""
     reason: str | None = None
@@ -108,7 +108,7 @@ def manifest(record: Record, source: bool, composite: bool) -> dict[str, Any]:
 
     Args:
         source: an ingredient with the label `SOURCE` is added, which was opened.
-        composite: the picture is footage in part; else it was generated whole.
+        composite: the picture is partly footage; otherwise it was generated entirely.
     """
     facts = record.facts
     agent = {"name": "Understudy", "version": version("understudy")}

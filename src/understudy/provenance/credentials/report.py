@@ -1,4 +1,4 @@
-"""What the C2PA library reports of a file, and what it means.
+"""The report of the C2PA library about a file, and its meaning.
 
 The report quotes the file, which may come from anyone: what does not have the expected form is
 refused as a whole.
@@ -122,7 +122,7 @@ class Manifest(_Quoted):
 
 
 class Report(_Quoted):
-    """The whole of it. Raises ValidationError when it does not have this form."""
+    """The whole report. Raises ValidationError when it does not have this form."""
 
     active_manifest: str
     manifests: dict[str, Manifest]
@@ -153,7 +153,7 @@ class Report(_Quoted):
         return any(one.code == code for one in self.validation_results.findings.success)
 
     def failures(self) -> dict[str, str]:
-        """Sentences by code. What is now thought of an ingredient's signer is no failure."""
+        """Sentences by code. The present status of an ingredient's signer is not a failure."""
         failed = failures(self.validation_results.findings)
         for delta in self.validation_results.deltas:
             later = failures(delta.findings)
@@ -176,7 +176,7 @@ def failures(found: Findings) -> dict[str, str]:
 
 
 def state_of(failed: dict[str, str], trusted: bool) -> State:
-    """What the codes that failed amount to."""
+    """The state that follows from the failed codes."""
     if any(not code.startswith(_CREDENTIAL) for code in failed):
         return "tampered"
     if failed:

@@ -75,7 +75,7 @@ def sign(
         facts: go into the credentials.
         source: the film or picture that was changed; its own credentials are carried over.
             Check it with `check_source` first: this function does not detect tampering.
-        composite: footage in part; otherwise a network made the picture whole.
+        composite: partly footage; otherwise a network made the whole picture.
         time_stamps: address of an RFC 3161 time-stamp authority, `http://...`.
         without_time_stamp: sign without one when the authority cannot be reached.
 
@@ -234,7 +234,7 @@ def _native(signer: ClaimSigner, time_stamps: str | None) -> c2pa.Signer:
 
 
 def _carried(source: Path, facts: Facts, signer: ClaimSigner) -> str | None:
-    """Digest of the manifests that come with the source: a tiny picture is signed to see them."""
+    """Digest of the manifests of the input: a tiny picture is signed to read them."""
     import c2pa
 
     definition = manifest(Record(facts=facts), True, True)

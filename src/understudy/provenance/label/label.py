@@ -40,7 +40,7 @@ FADE = Fraction(1, 4)
 """How long the card is seen, and how long of that it takes to fade out."""
 
 TALL = 0.5
-"""A card that would hide more of the picture's height than this goes without its sentence."""
+"""A card that would hide more of the picture's height than this leaves out its sentence."""
 
 MARGIN = 0.03
 """Distance to the picture's border as a share of its short side."""
@@ -109,7 +109,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Ground:
-    """The film or still that a label is laid over.
+    """The film or still that gets a label.
 
     Attributes:
         width, height: of the frames as they are shown, square pixels.
@@ -130,10 +130,10 @@ class Label:
 
     Args:
         form: a still, which has no opening, gets the corner label whatever this says.
-        ground: what it is laid over.
+        ground: the picture below it.
         text: the label's words, at most 60 characters; they are made smaller only where they
             would not fit otherwise.
-        sentence: what the card says below them; may be empty.
+        sentence: text of the card below them; may be empty.
 
     Attributes:
         corner: where the corner label is, for example "upper right".
@@ -187,7 +187,7 @@ class Label:
         self._card = (bottom, top)[_clearest([bottom, top], early)]
 
     def patches(self, time: Fraction) -> list[Patch]:
-        """What to lay over the frame at `time` (seconds), after everything else.
+        """The overlay for the frame at `time` (seconds), drawn last.
 
         With "both", the corner label appears after the card.
         """

@@ -59,7 +59,7 @@ def judged(
     signed: Sequence[Signed],
     trusted: Trusted,
 ) -> tuple[tuple[Verdict, ...], list[Finding]]:
-    """What the anchors say, offline.
+    """Check the anchors offline.
 
     Args:
         rows: size of the checkpoint, kind and proof of each.

@@ -1,4 +1,4 @@
-"""Entries of the ledger: their canonical form, and what may stand in them.
+"""Entries of the ledger: their canonical form, and their permitted contents.
 
 An entry is canonical JSON: one object, keys sorted, no spaces, ASCII. It holds `kind`, `time`
 (UTC, to the second) and digests, numbers and a few fixed words. Anything personal is refused; it

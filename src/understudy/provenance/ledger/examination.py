@@ -20,7 +20,7 @@ MOST = 40
 """Largest number of findings listed one by one."""
 
 Row = tuple[object, object]
-"""Leaf and text, as someone may have changed them."""
+"""Leaf and text, which may have been changed."""
 
 Signed = tuple[object, object, object]
 """Size, note and public key of a checkpoint, likewise."""
@@ -34,7 +34,7 @@ class Finding:
         level: broken, someone or something changed the log; unknown, nothing speaks for or
             against it.
         where: entry, checkpoint, tree, anchor or database, with its number.
-        problem: what is wrong, for people.
+        problem: what is wrong, in words.
     """
 
     level: Literal["broken", "unknown"]

@@ -219,7 +219,7 @@ class Ledger:
         return [Checkpoint.parse(str(note)) for (note,) in rows]
 
     def prove(self, leaf: int) -> dict[str, Any]:
-        """What goes with a film: `verify_proof` checks it without this ledger. See
+        """A proof to send with a film: `verify_proof` checks it without this ledger. See
         `proofs.prove`."""
         return proofs.prove(self._log, leaf)
 
@@ -243,6 +243,6 @@ class Ledger:
         return anchoring.anchored(self._log, self.checkpoint(), anchor)
 
     def upgrade(self, made: Callable[[str, Sequence[str]], Anchor]) -> list[str]:
-        """Ask for what is still missing of all anchors. Uses the network; see
+        """Ask for the missing parts of all anchors. Uses the network; see
         `provenance.ledger.anchors.anchoring.upgraded`."""
         return anchoring.upgraded(self._log, made)

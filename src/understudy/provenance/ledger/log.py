@@ -1,4 +1,4 @@
-"""The log as it is stored: its transactions, its rows, and the hashes over them.
+"""The stored log: its transactions, its rows, and the hashes over them.
 
 Whatever writes looks first whether the end of the log is still what was signed.
 """

@@ -64,7 +64,7 @@ def prove_consistency(log: Log, old: Checkpoint, new: Checkpoint) -> list[bytes]
     """Proof that `new` continues `old`, for `merkle.verify_consistency`.
 
     Raises:
-        TrustError: the log does not hold both, so that no one could prove it.
+        TrustError: the log does not contain both, so it cannot be proved.
     """
     with log.reading():
         size = log.number("SELECT ifnull(max(leaf), -1) + 1 FROM entries")

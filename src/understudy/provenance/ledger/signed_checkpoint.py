@@ -35,7 +35,7 @@ _NOTE = re.compile(
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the operator's key signed.
+    """A checkpoint signed by the operator's key.
 
     Attributes:
         size: leaves of the tree.

@@ -1,4 +1,4 @@
-"""Keyed digests of what is personal, and forgetting it.
+"""Keyed digests of personal data, and how to forget them.
 
 An entry holds HMAC-SHA256 (RFC 2104) of a person's data with a key of that person's own. Without
 the key it cannot be told from noise, nor found by trying names; to destroy the key is to forget,
@@ -30,7 +30,7 @@ class Subjects:
         """HMAC-SHA256 of something personal, in hex, with a key of the subject's own.
 
         Args:
-            subject: whom it is about; the key is made at the first use.
+            subject: the person it is about; the key is created at the first use.
 
         Raises:
             TrustError: the key is damaged or others may read it.

@@ -15,7 +15,7 @@ COLOURLESS = frozenset({".gif"})
 """Pictures of so few colours that no mark is left in them."""
 
 WORDS = frozenset({".json", ".md", ".html", ".txt"})
-"""What holds no picture of its own, and therefore no mark."""
+"""Files that contain no picture, and therefore no watermark."""
 
 
 def unmarkable(path: Path, width: int, height: int) -> str | None:

@@ -1,4 +1,4 @@
-"""The content guard: sampled frames are looked at for nudity, and what is explicit is refused.
+"""The content guard: sampled frames are checked for nudity, and explicit material is refused.
 
 An optional extra (`pip install '.[guard]'` in the package's folder): NudeNet, in a process of its
 own because of its licence, see `process` and `line`. Without it films come out as
@@ -38,7 +38,7 @@ What = Literal["footage", "film", "output"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the guard says.
+    """The guard's verdict.
 
     Attributes:
         what: was shown: "footage" to train on, the "film" to convert or the "output" made of it.
@@ -153,7 +153,7 @@ def check(frames: Iterable[tuple[Fraction, Image]], what: What) -> Verdict:
 
 
 def require(verdict: Verdict, name: str) -> None:
-    """Let everything pass but what is refused.
+    """Pass everything except refused material.
 
     Args:
         name: of the file or person, for the message.

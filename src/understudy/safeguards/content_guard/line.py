@@ -110,7 +110,7 @@ def started() -> Iterator[Guard]:
     """The guard's process, which is gone at the end. Raises TrustError."""
     with tempfile.TemporaryFile() as errors:
         try:
-            # A session of its own, so that it can be ended with whatever it has started.
+            # A separate session, so that it can be ended with all its child processes.
             process = subprocess.Popen(
                 _command(),
                 stdin=subprocess.PIPE,
@@ -213,7 +213,7 @@ class Guard:
 
     @contextmanager
     def _limit(self, seconds: float) -> Iterator[None]:
-        """Kill the process when what is within takes longer; reads and writes then end."""
+        """Kill the process when the enclosed work takes longer; reads and writes then end."""
         self._overdue = threading.Event()
         timer = threading.Timer(seconds, self._kill_overdue)
         timer.daemon = True

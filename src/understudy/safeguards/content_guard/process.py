@@ -1,4 +1,4 @@
-"""The content guard's other side: a program of its own that this package starts and never imports.
+"""The content guard's other side: a separate program that this package starts and never imports.
 
 NudeNet's wheel carries the GNU Affero General Public License, so it is loaded in a process apart,
 by the interpreter that it is installed for, and spoken to over pipes alone:

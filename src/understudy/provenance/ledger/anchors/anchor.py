@@ -1,4 +1,4 @@
-"""Anchors: someone else's word that a checkpoint was there by a certain time.
+"""Anchors: proof by an outside service that a checkpoint existed at a certain time.
 
 The interface that all kinds have, and the kind `none`. Only hashes leave this machine, and only
 to addresses that the user gave.
@@ -34,7 +34,7 @@ class Verdict:
 
 
 class Anchor(Protocol):
-    """Gives proofs for digests of 32 bytes. A proof is bytes of its own format."""
+    """Creates proofs for digests of 32 bytes. A proof is bytes in the service's format."""
 
     @property
     def kind(self) -> str:
@@ -58,13 +58,13 @@ class Anchor(Protocol):
         ...
 
     def verify(self, proof: bytes, digest: bytes) -> Verdict:
-        """What it says, offline; damage is a verdict, not an error."""
+        """Check the proof offline; damage is a verdict, not an error."""
         ...
 
 
 @dataclass(frozen=True)
 class Trusted:
-    """What the user holds to be true, to judge proofs by.
+    """Data that the user trusts, to check proofs with.
 
     Attributes:
         headers: Bitcoin block headers, 80 bytes by height.

@@ -38,7 +38,7 @@ def anchored(log: Log, checkpoint: Checkpoint, anchor: Anchor) -> str:
 
 
 def upgraded(log: Log, made: Callable[[str, Sequence[str]], Anchor]) -> list[str]:
-    """Ask for what is still missing of all anchors; uses the network.
+    """Ask for the missing parts of all anchors; uses the network.
 
     Args:
         made: gives the anchor of a kind and addresses; `kinds.make`.

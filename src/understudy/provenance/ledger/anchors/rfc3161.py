@@ -64,14 +64,14 @@ def _algorithm(value: Der) -> str:
 
 @dataclass(frozen=True)
 class _Token:
-    """A time-stamp token, taken apart; nothing of it is checked.
+    """A parsed time-stamp token; nothing of it is checked.
 
     Attributes:
         info: TSTInfo's encoding.
         imprint: hash that was stamped, and its algorithm.
         nonce: content of the INTEGER, None without.
         attributes: content of the signed ones by OID; the first value of each.
-        signed: what the signature is over.
+        signed: the signed data.
         digest_algorithm, signature: of the signer.
         certificates: those stored in it.
     """
@@ -88,7 +88,7 @@ class _Token:
 
 
 def _token(data: bytes) -> _Token:
-    """Take a ContentInfo (RFC 5652) with TSTInfo (RFC 3161) apart. Raises ValueError, and
+    """Parse a ContentInfo (RFC 5652) with TSTInfo (RFC 3161). Raises ValueError, and
     IndexError where something is missing."""
     content = inside(data, 0x30)
     if read_oid(content[0]) != _OIDS["signed_data"]:
