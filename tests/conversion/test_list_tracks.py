@@ -185,7 +185,7 @@ def test_what_the_user_wrote_is_kept(here: Stage) -> None:
 def test_a_part_of_the_film(here: Stage) -> None:
     report = here.project.tracks(here.clip, {"any": "green"}, start=Fraction(1, 5))
     assert [one.order.start for one in report.tracks] == [0.2, 0.2]
-    with pytest.raises(SettingsError, match=r"part of clip\.mp4 only"):
+    with pytest.raises(SettingsError, match=r"only the tracks of a part of clip\.mp4"):
         convert(here, report.file)
     done = convert(here, report.file, start=Fraction(2, 5), end=Fraction(4, 5))
     assert (done.frames, done.swapped) == (10, 10)

@@ -216,7 +216,7 @@ try:
             image = random.integers(0, 256, (48, 64, 3), dtype=np.uint8)
             writer.write_rgb(image, Fraction(index, 25))
 except StorageError as error:
-    sys.exit(77 if "no room" in error.problem else 1)
+    sys.exit(77 if "is full" in error.problem else 1)
 """
 
 

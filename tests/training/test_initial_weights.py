@@ -65,6 +65,6 @@ def test_what_is_missing_is_named(
     monkeypatch.setattr(type(readings), "read", lambda self, seen: read)
     base = known_for(shipped, noise(60))
     sentences = lacks(base, {"ada": noise(40)})
-    told = f"The footage of ada hardly shows {', '.join(missing)}; more footage"
+    told = f"The footage of ada hardly shows {', '.join(missing)}; more such footage"
     assert len(sentences) == (1 if missing else 0)
     assert not missing or sentences[0].startswith(told)

@@ -172,7 +172,7 @@ def evaluate(
             renders folder that this model made of `film`.
         replace, with_: target and source; what the record next to the swap says when
             not given. `replace` may be "any".
-        truth: what the swap ought to look like, frame by frame.
+        truth: what the swap should look like, frame by frame.
         truth_mask, target_mask: grey films, white where the face is in `truth` and in `film`;
             pixels inside either count. Without any, our own face masks of both films do.
         output: folder for the two files; the renders folder when None.
@@ -441,7 +441,7 @@ def _replayed(
     facesets: Mapping[str, Faceset],
     progress: Progress,
 ) -> dict[str, Detail | None]:
-    """Everyone's held-out pictures put through the whole way, where the network swaps."""
+    """Each person's held-out pictures, drawn through the whole pipeline, if the network swaps."""
     if not network.swaps:
         return {}
     share = float(state.get("held_out", TrainSettings().held_out))

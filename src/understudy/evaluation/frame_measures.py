@@ -1,6 +1,6 @@
 """A film, its swap and the truth, walked side by side frame by frame.
 
-Nothing is decided here: which face counts and what the figures mean is `evaluate`'s business.
+It only measures: `evaluate` decides which face counts and what the figures mean.
 Films are matched by time since their first frame, because containers round timestamps.
 """
 
@@ -38,7 +38,7 @@ Aside = Callable[[Image, Face], float | None]
 
 @dataclass(frozen=True)
 class Look:
-    """What the mesh says about one face: openings as in `metrics`, pose in degrees, and how far
+    """Measures of one face from the mesh: openings as in `metrics`, pose in degrees, and how far
     aside the eyes look, as in `Gaze`; None if not requested or not measurable."""
 
     mouth: float
@@ -91,13 +91,13 @@ class Moment:
 
 @dataclass(frozen=True)
 class Films:
-    """What lies side by side.
+    """The films that are compared.
 
     Attributes:
         film, swap: before and after conversion.
         start, end: the part of the film that was converted, seconds, end excluded; the swap
             then begins with the part's first frame.
-        truth: what the swap ought to look like, where someone knows.
+        truth: what the swap should look like, if known.
         masks: grey films of the face; their union counts. When there are none, the union of
             our own masks of the film's and the truth's face does.
     """
@@ -223,7 +223,7 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def counterpart(face: Face, others: Sequence[Face]) -> Face | None:
-    """The face of another film's same frame that lies where `face` lies; None without one."""
+    """The face at the position of `face` in the same frame of another film; None without one."""
     best = max(others, key=lambda other: overlap(face.box, other.box), default=None)
     if best is None or overlap(face.box, best.box) < SAME_PLACE:
         return None

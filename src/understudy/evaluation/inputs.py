@@ -1,4 +1,4 @@
-"""Which film is measured against which swap, and who was replaced by whom.
+"""The inputs of an evaluation: film, swap, source and target.
 
 A conversion leaves a record next to its film; the user need not repeat what it says.
 """
@@ -46,7 +46,7 @@ def _record(swap: Path) -> dict[str, Any]:
 
 
 def _swaps(record: Mapping[str, Any]) -> dict[str, str]:
-    """Who was replaced by whom, as a record says; {} when it does not."""
+    """Target: source, from a record; {} when it does not say."""
     swaps = record.get("swaps")
     known = swaps if isinstance(swaps, dict) else {}
     return {goes: comes for goes, comes in known.items() if not goes.startswith(ORDERED)}

@@ -1,4 +1,4 @@
-"""What is measured about a swap: pure functions of pixels and landmarks.
+"""Metrics of a swap: pure functions of pixels and landmarks.
 
 Images are RGB uint8 (h, w, 3) of equal size; masks are (h, w), 0..1, and a pixel counts as
 inside where its mask is at least one half. Landmarks are the 468 mesh points of `types.Face`.

@@ -30,7 +30,7 @@ SAMPLES = 4
 """Evenly spaced frames that are shown."""
 
 WORST = 4
-"""Of the worst frames, so many are shown, at least `APART` seconds from each other."""
+"""Number of worst frames shown, at least `APART` seconds from each other."""
 
 APART = 0.5
 

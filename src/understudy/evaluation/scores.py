@@ -66,7 +66,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Expression:
-    """What is left of the performance: see `metrics.landmark_error` and `metrics.correlation`."""
+    """How well expressions are kept: see `metrics.landmark_error` and `metrics.correlation`."""
 
     landmark_error: float | None
     mouth_correlation: float | None
@@ -144,7 +144,7 @@ def summarise(
 
     Args:
         with_, replace: mean embeddings (128,) of the person put in and of the one replaced;
-            None where no one in particular was replaced.
+            None if no particular person was replaced.
     """
     embeddings = [moment.embedding for moment in moments if moment.embedding is not None]
     to_with, to_replace = _distances(embeddings, with_), _distances(embeddings, replace)
@@ -257,7 +257,7 @@ def verdict(
     with_: str | None,
     replace: str | None,
 ) -> list[Sentence]:
-    """What the figures mean, in words, the weightiest first.
+    """The meaning of the figures, in words, the most important first.
 
     Args:
         scores: of a swap; None when only the model was measured.

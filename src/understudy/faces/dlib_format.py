@@ -195,7 +195,7 @@ def read_dlib(path: Path) -> DlibWeights:
     """Read `dlib_face_recognition_resnet_model_v1.dat`.
 
     Nothing in the file is executed; sizes are checked before memory is taken. Raises
-    WeightsError when the file is damaged or holds another network.
+    WeightsError when the file is damaged or contains another network.
     """
     remedy = "Delete the file and run the same command again to download it."
     try:

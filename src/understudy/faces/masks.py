@@ -33,7 +33,7 @@ GROWN = 1.03
 """The skin that belongs to the inner face reaches this much further than the ring."""
 
 FINER = 4
-"""Polygons are drawn so many times larger and averaged down, which gives true coverage."""
+"""Factor by which polygons are drawn larger and then averaged, which gives true coverage."""
 
 
 REACH, REACH_UP = 1.35, 1.15

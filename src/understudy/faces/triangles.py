@@ -138,7 +138,7 @@ def _fixed(points: NDArray[np.floating]) -> NDArray[np.int32]:
 def surface_map(
     source: Floats, target: Floats, shown: NDArray[np.bool_], shape: tuple[int, int]
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Where every pixel of a face lies on another picture's face: piecewise affine.
+    """The position of every pixel of a face on another picture's face: piecewise affine.
 
     Nearer triangles hide farther ones; those that turn their back, or are seen edge on, are not
     drawn.

@@ -1,4 +1,4 @@
-"""Which video encoders there are here, and what the settings mean to each of them."""
+"""The available video encoders, and what the settings mean for each of them."""
 
 from __future__ import annotations
 

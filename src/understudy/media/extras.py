@@ -3,7 +3,7 @@ rest.
 
 Titles, dates, chapters and time code are kept. The place where a film was made is kept only when
 that is asked for, because it tells where people live; so is nothing else that a camera writes about
-itself and its owner. Whatever is not kept is told.
+itself and its owner. A note lists everything that is not kept.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _CODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d+)")
 
 @dataclass(frozen=True)
 class Extras:
-    """What is kept of a film.
+    """The parts kept of a film.
 
     Attributes:
         tags: of the container.
@@ -171,7 +171,7 @@ def _tracks(container: InputContainer, stream: VideoStream) -> list[str]:
 
 
 def cut_chapters(chapters: tuple[Chapter, ...], start: Fraction, end: Fraction) -> list[Chapter]:
-    """The chapters of a part of the film, seconds, as they lie in that part."""
+    """The chapters of a part of the film, in seconds from the start of that part."""
     kept: list[Chapter] = []
     for chapter in chapters:
         base = chapter["time_base"] or Fraction(1)

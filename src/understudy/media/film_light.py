@@ -1,4 +1,4 @@
-"""What light the numbers of a film stand for, and which of it swaps can be computed in.
+"""The transfer functions of films, and which of them are supported for swaps.
 
 Codes of transfer: ITU-T H.273. Curves like those of sRGB and BT.709 are near enough to one another,
 and hybrid log-gamma (ARIB STD-B67) is made to look right on screens that know nothing of it: faces

@@ -1,4 +1,4 @@
-"""Pictures in HEIF files (HEIC of phones, AVIF): the main picture whole, upright.
+"""Pictures in HEIF files (HEIC of phones, AVIF): the complete main picture, upright.
 
     meta box -> primary item -> its tiles, in their order -> decoded -> one picture -> upright
 

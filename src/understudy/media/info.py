@@ -1,4 +1,4 @@
-"""What is known of a film before it is read."""
+"""Facts about a film that are known before it is read."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def check_destination(destination: Path | str, settings: EncodeSettings) -> None
     """Say before any work whether `join` can write this file with this encoder.
 
     Raises:
-        MediaError: the suffix is unknown, or its container cannot hold what the encoder makes.
+        MediaError: the suffix is unknown, or its container cannot store the encoder's output.
     """
     destination = Path(destination)
     container = _CONTAINERS.get(destination.suffix.lower())
@@ -94,7 +94,7 @@ def join(
 
     Args:
         segments: in order, all written with the same settings.
-        destination: .mp4, .m4v, .mov, .mkv or .webm; takes its name when it is whole.
+        destination: .mp4, .m4v, .mov, .mkv or .webm; gets its name when it is complete.
         source: film that the frames come from; None for no sound and no more checks.
         start, end: the part of `source` that was read, seconds.
         metadata: tags of the film, for example a comment.

@@ -70,7 +70,7 @@ class Kind:
     """Attributes:
     what: picture (one or several pictures without times), animation, film, raw (a camera's raw
         data), unread (a known format that cannot be read here), sound, or other: cannot be told.
-    name: of the format, for people; empty when it cannot be told.
+    name: of the format, for people; empty when unknown.
     """
 
     what: What
@@ -85,7 +85,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def kind_of_data(file: BinaryIO, suffix: str = "") -> Kind:
-    """What the bytes of `file` are.
+    """The kind of `file`, from its bytes.
 
     Args:
         suffix: of its name, which tells raw data of some cameras from TIFF.

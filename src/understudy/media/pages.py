@@ -86,7 +86,7 @@ def _page(buffer: Image, number: int, orientation: int) -> Image | None:
 
 
 def pages_of(data: bytes, kind: Kind, name: str) -> Pages | None:
-    """The pictures of a file; None where it holds one.
+    """The pictures of a file; None if it contains only one.
 
     Raises:
         MediaError: it claims to be an animation but has no picture.

@@ -71,7 +71,7 @@ class Turn(NamedTuple):
 
 
 def form_of(pixel_format: str) -> Form | None:
-    """What is known about a pixel format; None for one that needs `simplify` first."""
+    """The form of a pixel format; None for one that needs `simplify` first."""
     if match := _YUV.fullmatch(pixel_format):
         return Form("yuv", int(match[2] or 8), _SHIFTS[match[1]])
     if match := _GREY.fullmatch(pixel_format):

@@ -1,4 +1,4 @@
-"""What is in a media file: opened, looked at, and its first frame really decoded."""
+"""Probe a media file: open it, read its facts, and decode its first frame."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from understudy.media.planes import Turn
 from understudy.runtime import files
 from understudy.types import Image
 
-# Frames a second of a folder of images when no one says otherwise.
+# Default frames per second of a folder of images.
 IMAGE_RATE = Fraction(25)
 # How many frames' worth of packets may fail before a film counts as not decodable.
 _PATIENCE = 300
@@ -160,7 +160,7 @@ def is_still(path: Path) -> bool:
 
 
 def check_pages(path: Path) -> None:
-    """Raises MediaError when a file holds several pictures and one is needed."""
+    """Raises MediaError when a file contains several pictures and one is needed."""
     if path.is_dir() or not is_images(path):
         return
     if (pages := pages_in(path)) is not None and pages.seconds is None:
@@ -171,7 +171,7 @@ def check_pages(path: Path) -> None:
 
 
 def read_still(path: Path) -> Image:
-    """The picture in a file, as `read_image`. Raises MediaError, also when it holds several."""
+    """The picture in a file, as `read_image`. Raises MediaError, also for several pictures."""
     check_pages(path)
     if not is_still(path):
         raise MediaError(f"{path} is a film or an animation.", "Name a picture.")

@@ -68,7 +68,7 @@ class Track:
 
 
 def add_tracks(container: OutputContainer, source: InputContainer, notes: list[str]) -> list[Track]:
-    """Give the output a track for every one of the source, in order; say what is encoded again."""
+    """Add an output track for every input track, in order; note the tracks encoded again."""
     tracks = []
     for number, stream in enumerate(source.streams.audio, 1):
         codec = stream.codec_context.codec.canonical_name

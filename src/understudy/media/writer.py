@@ -1,4 +1,4 @@
-"""Frames into a file: one segment of a film, or a whole film, with exact times."""
+"""Write frames to a file: one segment of a film, or a whole film, with exact times."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _REMEDY = "Run the same command again; if it fails again, choose another encoder
 
 
 class SegmentWriter:
-    """Writes frames to one file with an encoder of its own, so that it begins with a key frame.
+    """Writes frames to one file with a separate encoder, so that it starts with a key frame.
 
     A context manager: the file takes its name when the block ends well and is whole then;
     otherwise nothing is left. The same frames and settings give the same bytes, whatever the

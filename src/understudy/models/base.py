@@ -70,7 +70,7 @@ class SwapModel(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, image: Tensor, mask: Tensor, target: Tensor, face: Tensor) -> dict[str, Tensor]:
-        """What is to become small: named terms, each a scalar, already weighted.
+        """The loss: named terms, each a scalar, already weighted.
 
         Args:
             image, mask: what `decode` gave, in float32.

@@ -1,4 +1,4 @@
-"""Checkpoints: folders of plain files, whole or not there, and never pickled.
+"""Checkpoints: folders of plain files, written completely or not at all, never pickled.
 
     checkpoints/00001234/
       encoder.safetensors  decoder-NAME.safetensors          weights as trained
@@ -201,7 +201,7 @@ def _digest(digests: dict[str, str]) -> str:
 
 
 def checkpoints(model_folder: Path) -> list[Path]:
-    """The model's checkpoints, the newest first, whole or not."""
+    """The model's checkpoints, the newest first, also damaged ones."""
     home = model_folder / "checkpoints"
     if not home.is_dir():
         return []
@@ -296,7 +296,7 @@ class _Reader:
 
 
 def load(folder: Path) -> Snapshot:
-    """Read a whole checkpoint, on the CPU, checking every file.
+    """Read a complete checkpoint, on the CPU, and check every file.
 
     Raises:
         CheckpointError: names the file that is missing, cut short or altered.
@@ -319,7 +319,7 @@ def load_newest(model_folder: Path, tell: Tell) -> Snapshot | None:
         tell: called with a sentence about each damaged checkpoint that was skipped.
 
     Raises:
-        CheckpointError: there are checkpoints, but none is whole.
+        CheckpointError: there are checkpoints, but all are damaged.
     """
     return _newest(checkpoints(model_folder), load, tell)
 

@@ -130,7 +130,7 @@ class Gallery:
         return self._held[row]
 
     def tensors(self) -> dict[str, NDArray[np.generic]]:
-        """What a file holds, by name; the inverse of `from_tensors`."""
+        """Contents of a file, by name; the inverse of `from_tensors`."""
         arrays: dict[str, NDArray[np.generic]] = {
             "pictures": np.frombuffer(b"".join(self.pictures), np.uint8),
             "lengths": np.array([len(one) for one in self.pictures], np.int64),

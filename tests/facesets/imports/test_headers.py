@@ -94,7 +94,7 @@ HOSTILE = {
     "null byte": (with_itxt(b"{'a': '\0'}"), "plain data"),
     "zip bomb": (_bomb(), "unpacks"),
     "packed badly": (with_itxt(b"not packed", b"\1\0"), "unpacked"),
-    "unknown packing": (with_itxt(b"", b"\0\7"), "parts"),
+    "unknown packing": (with_itxt(b"", b"\0\7"), "incomplete"),
     "wrong checksum": (_wrong_crc(), "checksum"),
     "truncated": (with_itxt(str(values()).encode())[:500], "cut short"),
     "no end": (picture()[:-12], "cut short"),

@@ -2,7 +2,7 @@
 
     understudy compare ada chen --models original,swift,vae,warp --minutes 10 --film FILM
 
-Each network is trained under a name of its own and converts the film; held-out faces and the
+Each network is trained under a separate name and converts the film; held-out faces and the
 film are measured. `warp`, which learns nothing, is what they have to beat. Training and
 conversion run in processes of their own, one after another, so that the memory that each takes
 is its own. In the output folder:
@@ -109,24 +109,24 @@ def compare(
     """Train networks for the same budget and measure what they and the warp do.
 
     Args:
-        people: whom the networks learn; everyone with a faceset when empty.
-        film: in which faces are swapped, best one that no one was trained on; without one only
+        people: to train on; when empty, everyone with a faceset.
+        film: in which faces are swapped, preferably one not used for training; without one only
             held-out faces, speed and size are compared, and the warp is left out.
         replace, with_: target (a person or "any") and source; when None the second and the first
             of `people`.
         face: photo of `with_` for the warp; None: the warp uses the faceset.
         truth, truth_mask, target_mask: as for `evaluation.evaluate.evaluate`.
         output: folder; one in the renders folder when None.
-        apart: runs work in a process of its own.
+        apart: runs work in a separate process.
 
     Raises:
         UnknownModel: no such network.
         UnknownPerson, ConsentError, FacesError: someone cannot be trained or shown, or is not in
             the film.
-        SettingsError: what is given does not go together.
+        SettingsError: the arguments contradict each other.
         MediaError: a film or the photo cannot be read.
         StorageError: the disk is likely too small, or cannot be written.
-        TrustError, ContentError: what is made cannot be sealed.
+        TrustError, ContentError: the output cannot be sealed.
         ProjectLocked: another process makes the same comparison.
         ProjectError: a process died.
         KeyboardInterrupt: stopped; the same call continues.
@@ -182,7 +182,7 @@ class _Run:
     def all(self) -> CompareReport:
         if self.scene is not None:
             self.trials.check_ready(self.scene)
-        # First what takes no training: what is wrong with its pictures shows at once.
+        # First the rows without training: errors in the input show immediately.
         for model in sorted(self.contest.models, key=lambda model: model != WARP):
             self.rows[model] = self._row(model)
             self._write()
@@ -275,7 +275,7 @@ class _Run:
         }
 
     def _write(self) -> dict[str, Any]:
-        """Write the table as far as it is known; returns what is in the JSON file."""
+        """Write the known part of the table; returns the contents of the JSON file."""
         scene = self.scene
         rows = [self.rows[model] for model in self.contest.models if model in self.rows]
         films = [row["film"] for row in rows if row["film"] is not None]

@@ -1,4 +1,4 @@
-"""Who and what is compared: settled, and everything found that can be wrong, before any work."""
+"""The plan of a comparison: decided and checked before any work."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Scene:
     Attributes:
         replace: the target; a person or "any".
         with_: the source.
-        truth: what the swap ought to look like, where that is known.
+        truth: what the swap should look like, if that is known.
         truth_mask, target_mask: films that are white where the face is in `truth` and `film`.
         face: a photo of `with_` as the user gave it, for the warp; None for their faceset.
     """
@@ -100,7 +100,7 @@ class Contest:
 
 
 def digest(*values: Any) -> str:
-    """Hex, equal exactly when what is given (as JSON) is."""
+    """Hex digest, equal exactly when the arguments (as JSON) are equal."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -114,10 +114,10 @@ def settle(
     face: str | None,
     others: Mapping[str, Path | None],
 ) -> Contest:
-    """Decide what is compared.
+    """Decide what to compare.
 
     Args:
-        people: whom the networks learn; everyone with a faceset when empty.
+        people: to train on; when empty, everyone with a faceset.
         others: `truth`, `truth_mask` and `target_mask`.
 
     Raises:

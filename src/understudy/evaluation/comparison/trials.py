@@ -43,14 +43,14 @@ def train_apart(
     name: str,
     settings: TrainSettings,
 ) -> TrainReport:
-    """The training of one network; runs in a process of its own."""
+    """The training of one network; runs in a separate process."""
     return train(project, people, name, settings, progress, rehearse=Rehearsal)
 
 
 def convert_apart(
     progress: Progress, project: Workspace, scene: Scene, model: str, output: Path
 ) -> ConvertReport:
-    """The conversion of the film by one model; runs in a process of its own."""
+    """The conversion of the film by one model; runs in a separate process."""
     own = project.settings
     portrait = Portrait.parse(scene.face) if model == WARP and scene.face is not None else None
     photographed = portrait.name if portrait else None
@@ -71,7 +71,7 @@ class Trials:
 
     Attributes:
         folder: for films and reports.
-        apart: runs work in a process of its own.
+        apart: runs work in a separate process.
     """
 
     project: Workspace
@@ -86,7 +86,7 @@ class Trials:
         return self.folder / ".measured.json"
 
     def check_ready(self, scene: Scene) -> None:
-        """Raises FacesError when no one is to be replaced, StorageError when the disk is too small
+        """Raises FacesError when there is no target, StorageError when the disk is too small
         for the films."""
         project, how = self.project, self.project.settings
         info = probe(scene.film)
@@ -112,7 +112,7 @@ class Trials:
         return named.film.suffix
 
     def train(self, network: str) -> dict[str, Any]:
-        """Train to the end of the budget, or take what is on file of that."""
+        """Train to the end of the budget, or use the stored result."""
         name, how = self.contest.names[network], self.contest.training[network]
         home = self.project.model_folder(name)
         note = home / "compare.json"

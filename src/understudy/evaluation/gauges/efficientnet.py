@@ -27,7 +27,7 @@ NAME = "efficientnet-lite1-77cc7160.pth"
 
 SCHEMA_VERSION = 1
 MEAN, DEVIATION = 127.0, 128.0
-"""What is taken from pixels (0..255), and by what they are divided, as in training."""
+"""Subtracted from pixels (0..255), and their divisor, as in its training."""
 
 EPSILON = 1e-3
 """Of the batch normalisations."""
@@ -164,7 +164,7 @@ def load(path: Path, cache: Path) -> EfficientNetLite1:
         cache: folder where the same weights are kept as safetensors; made when needed.
 
     Raises:
-        WeightsError: the file cannot be read or holds another network.
+        WeightsError: the file cannot be read or contains another network.
     """
     digest = files.sha256(path)
     kept = (cache / NAME).with_suffix(".safetensors")
@@ -190,7 +190,7 @@ def load(path: Path, cache: Path) -> EfficientNetLite1:
 
 
 def _kept(path: Path, digest: str) -> dict[str, Tensor] | None:
-    """The converted weights, when they are whole and made from the file of that SHA-256."""
+    """The converted weights, if they are complete and made from the file of that SHA-256."""
     try:
         with safe_open(str(path), "pt") as file:
             said = file.metadata() or {}

@@ -27,7 +27,7 @@ from understudy.runtime.parquet import unvectors
 from understudy.types import Face, Float64s, Floats, Image
 
 ALIKE = 12
-"""So many pictures with the most similar head and expression are looked at ..."""
+"""Number of pictures with the most similar head and expression that are compared ..."""
 
 PICTURES = 3
 """... and of these the largest ones are compared with."""

@@ -25,7 +25,7 @@ from understudy.types import Floats
 
 SHIPPED = Path(__file__).with_name("crowd.safetensors")
 KEY = "crowd"
-"""Under which the file's metadata says, as JSON, what it holds."""
+"""Key of the JSON description in the file's metadata."""
 
 SCHEMA_VERSION = 1
 
@@ -38,7 +38,7 @@ class Retrieval:
         share: of the frames whose nearest person is the right one, 0..1; None without frames.
         frames: how many were compared.
         people: how many people there were to choose from, the right one included.
-        nearest_other: who else was nearest most often; None where no one was.
+        nearest_other: the other person who was nearest most often; None if none was.
     """
 
     share: float | None
@@ -59,7 +59,7 @@ def retrieval(
             be right.
 
     Returns:
-        None when `source` is not among the people or no one else is.
+        None when `source` is not among the people, or is the only one.
     """
     if source not in people or len(people) < 2:
         return None

@@ -38,12 +38,12 @@ class Steps:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the gauges say about one swap.
+    """The gauges' figures for one swap.
 
     Attributes:
         detail, untouched: of the swap and of the film itself, against the truth; None without one.
         footage: of the swap, against the source's own footage; None without a faceset.
-        likeness, retrieval: whom it looks like.
+        likeness, retrieval: which person it looks like.
         true_retrieval: how often the truth's own frames are found, which a swap cannot be asked
             to exceed; None without a truth.
         perceptual: None without a truth, or where the network's weights cannot be had.

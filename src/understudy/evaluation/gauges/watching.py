@@ -47,7 +47,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Means:
-    """What the gauges look with.
+    """The networks that the gauges use.
 
     Attributes:
         face_at: frame index -> the face that was replaced; also of frames that are not measured.
@@ -74,7 +74,7 @@ class Watcher:
     """Looks at one frame after another, for `evaluation.frame_measures.walk` to show them to.
 
     Args:
-        closely: every so many frames are looked at closely, see `closely`.
+        closely: every n-th frame is measured closely, see `closely`.
         every: frames from one that is measured to the next.
     """
 
@@ -184,7 +184,7 @@ class Watcher:
 
 
 def closely(frames: int) -> int:
-    """Every how many of so many frames one is looked at closely."""
+    """The n with which every n-th of this many frames is measured closely."""
     return max(1, -(-frames // CLOSELY))
 
 

@@ -1,4 +1,4 @@
-"""What the figures mean for someone who watches the film."""
+"""The meaning of the figures for a viewer of the film, in words."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sentences(seen: Seen, source: str) -> list[Sentence]:
 
 
 def own_footage(replayed: Mapping[str, Detail | None]) -> list[Sentence]:
-    """What is left of each person's own held-out pictures when they are put through the whole way.
+    """How much of each person's held-out pictures remains after the whole pipeline.
 
     Args:
         replayed: by name; None where it could not be measured.

@@ -1,4 +1,4 @@
-"""Faces of a project as a network sees them: pictures, what is measured there, and latents."""
+"""Faces of a project as input of a network: pictures, their traits, and latents."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ CONVENTIONS = {
 class ExplainReport:
     """Attributes:
     folder: where everything is.
-    figures: what `explain.json` holds.
+    figures: contents of `explain.json`.
     anatomy: the layers.
     """
 
@@ -92,7 +92,7 @@ def explain(
     progress: Progress | None = None,
     film: Path | None = None,
 ) -> ExplainReport:
-    """Take `model` apart, and look at what its latent knows about the people's faces.
+    """Analyse `model`: its layers, and what its latent contains of the people's faces.
 
     Args:
         output: folder; one in the renders folder when None.
@@ -101,10 +101,10 @@ def explain(
     Raises:
         UnknownPerson, ConsentError: of the people in the model.
         CheckpointError: the model is damaged or has no checkpoint.
-        FacesError: too few faces to look at, or no one who could be replaced is in the film.
+        FacesError: too few faces, or the film shows no possible target.
         SettingsError: there is a film, and the model has no gallery.
         MediaError: the film cannot be read.
-        TrustError, ContentError: what is drawn cannot be sealed.
+        TrustError, ContentError: the output cannot be sealed.
         StorageError: the output cannot be written.
     """
     progress = progress or silent()

@@ -1,4 +1,4 @@
-"""Faces that no one made: look around in the latents of a model.
+"""Sample new faces from the latent space of a model.
 
     understudy imagine --model NAME
 
@@ -75,7 +75,7 @@ BELIEVED = 0.2
 class ImagineReport:
     """Attributes:
     folder: where everything is.
-    figures: what `figures.json` holds, see `docs/imagine.md`.
+    figures: contents of `figures.json`, see `docs/imagine.md`.
     """
 
     folder: Path
@@ -101,7 +101,7 @@ def imagine(
         CheckpointError: the model is damaged or has no checkpoint.
         SettingsError: the model does not know `person`.
         FacesError: too few faces to look at.
-        TrustError, ContentError: what is drawn cannot be sealed.
+        TrustError, ContentError: the output cannot be sealed.
         WeightsError: the face networks cannot be had.
         StorageError: the output cannot be written.
     """
@@ -191,7 +191,7 @@ class _Look:
         return self.folder / f"{self.group.name}-{name}{suffix}"
 
     def reconstruction(self) -> dict[str, Any]:
-        """How well held-out faces are redrawn, and what the network says about its latents."""
+        """How well held-out faces are redrawn, and figures of the network's latents."""
         group = self.group
         rows = np.flatnonzero(group.held_out)
         count = min(len(rows), self.settings.samples)

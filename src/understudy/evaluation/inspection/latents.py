@@ -25,7 +25,7 @@ RIDGE = np.logspace(-3, 4, 29)
 
 @dataclass(frozen=True)
 class Cloud:
-    """The normal distribution that lies over a set of latents.
+    """The normal distribution fitted to a set of latents.
 
     Attributes:
         mean: (D,).
@@ -43,7 +43,7 @@ class Cloud:
         return whitened
 
     def place(self, whitened: Float64s) -> Float64s:
-        """The way back from coordinates (N, K); what lies off the axes stays at the mean."""
+        """Latents from coordinates (N, K); the part off the axes is the mean."""
         latents: Float64s = self.mean + (whitened * self.deviation) @ self.axes
         return latents
 
@@ -83,7 +83,7 @@ def between(first: Float64s, last: Float64s, count: int) -> Float64s:
 
 
 def farthest(whitened: Float64s) -> tuple[int, int]:
-    """The two rows of (N, K) that lie farthest apart."""
+    """The two rows of (N, K) with the largest distance."""
     square = (whitened**2).sum(1)
     distance = square[:, None] + square[None] - 2 * whitened @ whitened.T
     first, last = divmod(int(distance.argmax()), len(whitened))

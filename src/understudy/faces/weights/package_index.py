@@ -206,7 +206,7 @@ def download(
     told: Told,
     login: str | None = None,
 ) -> str:
-    """Write what lies at `url` to `path`, at most `limit` bytes of it.
+    """Download `url` to `path`, at most `limit` bytes.
 
     Tries again when the connection breaks off.
 

