@@ -143,7 +143,7 @@ def test_a_stopped_demo_goes_on(little: Path, tmp_path: Path) -> None:
     notes: list[str] = []
     report = demo(tmp_path, progress=Progress(lambda event: notes.append(event.text)), **how)
     assert report.values["train"]["steps"] == 4
-    assert any("Going on from step" in note for note in notes)
+    assert any("Continuing from step" in note for note in notes)
 
 
 def test_the_project_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

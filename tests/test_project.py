@@ -64,7 +64,7 @@ def test_no_project(tmp_path: Path) -> None:
 
 def test_a_project_is_not_made_twice(project: Project) -> None:
     (project.folder / "project.toml").write_text("schema_version = 1\n[train]\nseed = 5\n")
-    with pytest.raises(ProjectError, match="holds a project already"):
+    with pytest.raises(ProjectError, match="already contains a project"):
         Project.create(project.folder)
     assert Project.open(project.folder).settings.train.seed == 5
 
@@ -81,7 +81,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="a file is in the way of a folder"):
         Project.create(tmp_path / "file" / "inside")
-    with pytest.raises(ProjectError, match="cannot be made"):
+    with pytest.raises(ProjectError, match="cannot be created"):
         Project.create(Path("/proc/understudy"))
 
 
@@ -219,7 +219,7 @@ class TestConsent:
         assert consents.require(place, "train") == record
 
     def test_none_is_refused(self, project: Project) -> None:
-        with pytest.raises(ConsentError, match="which training needs") as caught:
+        with pytest.raises(ConsentError, match="but training needs it") as caught:
             consents.require(_person(project, "ada"), "train")
         assert "understudy add ada --consent" in caught.value.remedy
 
@@ -231,7 +231,7 @@ class TestConsent:
 
     def test_taken_back_is_refused(self, project: Project) -> None:
         place = self.write(project, revoked_at=self.now)
-        with pytest.raises(ConsentError, match="took the consent back"):
+        with pytest.raises(ConsentError, match="withdrew the consent"):
             consents.require(place, "train", self.now)
 
     @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Understudy: learn a face, let it stand in for another, and prove what was made.
+"""Understudy: swap faces in films and pictures, and prove what was made.
 
     from pathlib import Path
     from understudy import Project
@@ -6,7 +6,7 @@
     project = Project.create(Path("my-film"))
     project.add("ada", [Path("ada.mp4")], consent="self")
 
-What is named here is the public interface; everything else may change.
+The names here are the public interface; everything else may change.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Load what is asked for when it is asked for: the command line must be able to take Ctrl-C
-    before it loads anything large."""
+    """Import a name when it is first used: the command line must handle Ctrl-C before it imports
+    anything large."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"understudy.{_HOMES[name]}"), name)

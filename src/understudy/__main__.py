@@ -7,7 +7,7 @@ import sys
 def main() -> int:
     """Run the command line of this process.
 
-    While the program loads, Ctrl-C ends it at once and in silence: no work has begun.
+    While the program loads, Ctrl-C ends it immediately and silently: no work has started.
     """
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     from understudy.cli.entry import main as command

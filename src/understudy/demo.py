@@ -1,12 +1,12 @@
-"""The whole way on the bundled sample: ada's face in chen's film.
+"""The whole pipeline on the bundled sample: source ada, target chen.
 
     understudy demo [FOLDER] [--minutes 6]
 
-    sample/{ada,chen}.mp4 -> people -> model -> sample/scene.mp4 converted -> beside the truth
+    sample/{ada,chen}.mp4 -> people -> model -> sample/scene.mp4 converted -> compared to truth
 
-Nobody is real: both people are computer-made, and so is the truth, the scene rendered once more
-with ada's face. The stages are those of `Project`, called as a user would call them; what they
-leave is in the folder like any project, and beside it:
+No one is real: both people are computer-made, and so is the truth, the scene rendered once more
+with ada's face. The stages are those of `Project`, called as a user would call them; their
+files are in the folder like in any project, and next to them:
 
     swap.mp4, swap-side-by-side.mp4   the film
     sheet.png                         six of its frames between source and truth
@@ -14,8 +14,8 @@ leave is in the folder like any project, and beside it:
     report.json                       the evaluation's numbers, and those of training and
                                       conversion (train, convert and seconds, see `demo`)
 
-Run again, it goes on from where it was: a finished stage is not repeated, training counts
-earlier minutes in, and with more minutes it goes on.
+When run again, it continues: a finished stage is not repeated, training counts
+earlier minutes, and continues if more minutes are given.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ WITH, REPLACE = "ada", "chen"
 
 @dataclass(frozen=True)
 class DemoReport:
-    """Where everything is.
+    """Paths of the results.
 
     Attributes:
         film, side_by_side, sheet, page, numbers: files; `numbers` is the report.json.
@@ -67,7 +67,7 @@ class DemoReport:
         lines = [
             f"Trained {trained['minutes']:.1f} minutes at {trained['faces_per_second']:.0f} "
             f"faces/s, converted {self.values['convert']['frames_per_second']:.0f} frames/s.",
-            f"Inside the face, against the truth: the swap {_nearness(swap['truth'])}, the "
+            f"Inside the face, compared with the truth: the swap {_nearness(swap['truth'])}, the "
             f"untouched film {_nearness(swap['untouched'])}.",
             "",
             f"Film:          {self.film}",
@@ -87,23 +87,23 @@ def demo(
     sample: Path = SAMPLE,
     **training: Any,
 ) -> DemoReport:
-    """Go the whole way on the sample, or what is left of it.
+    """Run the whole pipeline on the sample, or the rest of it.
 
-    `report.json` holds what `evaluate` found and, added to it: `train.{network, size, steps,
+    `report.json` contains the results of `evaluate` and in addition: `train.{network, size, steps,
     minutes, faces_per_second, finished}` (over all runs of the demo), `convert.{frames, swapped,
     frames_per_second}`, `consents`, `outputs` and `notes` of the sheet (see
-    `conversion.finish_drawn`), and `seconds`, what each stage took in this run.
+    `conversion.finish_drawn`), and `seconds`, the time of each stage in this run.
 
     Args:
-        folder: a folder of its own; made when it is not there.
-        minutes: of training in all.
+        folder: only for the demo; created if missing.
+        minutes: of training in total.
         sample: folder with the films of `SAMPLE`, or others of the same names.
         training: fields of TrainSettings; `steps` instead of minutes is possible.
 
     Raises:
-        ProjectError: the folder holds another project.
+        ProjectError: the folder contains another project.
         UnderstudyError: as the stages.
-        KeyboardInterrupt: stopped; the same call goes on.
+        KeyboardInterrupt: stopped; the same call continues.
     """
     progress = progress or silent()
     folder = folder.absolute()
@@ -112,7 +112,7 @@ def demo(
         del wanted["minutes"]
     project = _project(folder)
     if (folder / "report.json").exists():
-        progress.note(f"{folder} holds a finished demo; going on from what is there.")
+        progress.note(f"{folder} contains a finished demo; continuing from there.")
     clock = _Clock()
     with clock("add"):
         for person in (WITH, REPLACE):
@@ -177,7 +177,7 @@ def demo(
 
 
 def _finisher(project: Project, film: Path, converted: ConvertReport) -> Finisher:
-    """What makes the sheet an output like the film: labelled, marked, sealed."""
+    """Finish the sheet like the film: labelled, watermarked, sealed."""
     record = files.read_json(converted.record)
     found = {name: project.person(name).consent for name in (WITH, REPLACE)}
     consents = {name: consent for name, consent in found.items() if consent is not None}
@@ -203,13 +203,13 @@ class _Clock:
 
 
 def _project(folder: Path) -> Project:
-    """The demo's project, new or as an earlier run left it."""
+    """The demo's project, new or from an earlier run."""
     if not (folder / MARKER).exists():
         return Project.create(folder)
     project = Project.open(folder)
     if strangers := set(project.people) - {WITH, REPLACE}:
         raise ProjectError(
-            f"{folder} is no demo: it holds {', '.join(sorted(strangers))}.",
+            f"{folder} is not a demo folder: it contains {', '.join(sorted(strangers))}.",
             "Choose another folder: understudy demo FOLDER",
         )
     return project

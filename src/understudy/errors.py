@@ -1,20 +1,20 @@
 """Every error that this package raises on purpose.
 
     UnderstudyError
-    |-- SettingsError       a setting is unknown, misspelt or out of range
+    |-- SettingsError       a setting is unknown, misspelled or out of range
     |-- ProjectError        the project folder is missing, damaged, locked or not writable
     |   |-- UnknownPerson   no such person in this project
     |   |-- UnknownModel    no such model in this project, or no such kind of network
     |   |-- ProjectLocked   another process is writing the same thing
-    |   `-- StorageError    the disk is full, read-only or broke off a write
+    |   `-- StorageError    the disk is full, read-only or failed while writing
     |-- ConsentError        a person has no consent on file for what was asked
     |-- MediaError          a video, sound or image file cannot be read or written
     |-- FacesError          no face, too few faces, or not the face that was asked for
-    |-- WeightsError        a third-party weight cannot be had or is not what it should be
-    |-- CheckpointError     a checkpoint is damaged, cut short or of another kind
-    |-- TrainingError       training cannot go on (for example the loss is no longer finite)
-    |-- TrustError          a key, signature, mark or ledger is damaged or cannot be made
-    `-- ContentError        the content guard refuses what it was shown
+    |-- WeightsError        a third-party weight is not available or has wrong contents
+    |-- CheckpointError     a checkpoint is damaged, cut short or incompatible
+    |-- TrainingError       training cannot continue (for example the loss is not finite)
+    |-- TrustError          a key, signature, watermark or ledger is damaged or cannot be created
+    `-- ContentError        the content guard refuses the pictures
 
 Every message says what is wrong, where, and what to do next: `problem` holds the
 first two, `remedy` the last. The command line prints both and exits with `exit_code`.

@@ -1,4 +1,4 @@
-"""One stream of progress events, told to whoever listens: terminal, run log, page.
+"""One stream of progress events for any listener: terminal, run log, page.
 
 A stage calls `Progress.step`, `note` and `finish`; it knows nothing of terminals. `silent()`
 is the default in the API, `cli/entry.py` passes a terminal listener.
@@ -16,12 +16,12 @@ from typing import Literal
 @dataclass(frozen=True)
 class Event:
     """Attributes:
-    kind: `step` (work went on), `note` (something to tell), `finish` (this task is over).
-    task: what is being done, for example "extract ada".
+    kind: `step` (work continued), `note` (a message), `finish` (this task is over).
+    task: name of the work, for example "extract ada".
     done, total: units of work; total is None while unknown.
-    unit: what is counted, plural ("frames").
-    seconds: since the task began.
-    text: for a note, the sentence; for a step, figures worth showing, or "".
+    unit: unit of the work, plural ("frames").
+    seconds: since the task started.
+    text: for a note, the sentence; for a step, figures to show, or "".
     """
 
     kind: Literal["step", "note", "finish"]
@@ -64,12 +64,12 @@ class Task:
         self.listener(Event(kind, self.name, self.done, self.total, self.unit, seconds, text))
 
     def step(self, n: float = 1, text: str = "") -> None:
-        """Say that `n` more units are done."""
+        """Report that `n` more units are done."""
         self.done += n
         self._send("step", text)
 
     def note(self, text: str) -> None:
-        """Say something that should stay readable after the bar is gone."""
+        """Send a message that stays readable after the bar is gone."""
         self._send("note", text)
 
 
@@ -79,7 +79,7 @@ class Progress:
 
     @contextmanager
     def task(self, name: str, unit: str, total: float | None = None) -> Iterator[Task]:
-        """One piece of work that is counted in `unit` (plural)."""
+        """One piece of work, counted in `unit` (plural)."""
         task = Task(name, unit, total, self.listener)
         try:
             yield task
@@ -87,10 +87,10 @@ class Progress:
             task._send("finish")
 
     def note(self, text: str) -> None:
-        """Say something outside any task."""
+        """Send a message outside any task."""
         self.listener(Event("note", "", 0, None, "", 0.0, text))
 
 
 def silent() -> Progress:
-    """Nobody listens."""
+    """Progress without a listener."""
     return Progress(lambda event: None)

@@ -1,4 +1,4 @@
-"""A project, and every stage as a method of it.
+"""A project with every stage as a method.
 
     project = Project.create(Path("my-film"))
     project.add("ada", [Path("ada.mp4")], consent="self")
@@ -6,7 +6,7 @@
     project.train(["ada", "chen"], name="duo", minutes=10)
     project.convert(Path("film.mp4"), replace="chen", with_="ada", model="duo")
 
-Settings that are not given come from `project.toml`, and what that leaves open from the defaults.
+Settings that are not given come from `project.toml`, and otherwise from the defaults.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Project(Workspace):
         statement: Path | None = None,
         progress: Progress | None = None,
     ) -> AddReport:
-        """Bring in footage of `person`; see `facesets.footage.add`."""
+        """Add footage of `person`; see `facesets.footage.add`."""
         if person in self.people:
             self.check_not_removed(person)
         from understudy.facesets.footage import add
@@ -61,9 +61,9 @@ class Project(Workspace):
         return add(self, person, sources, consent, statement, progress or silent())
 
     def extract(self, person: str, progress: Progress | None = None, **given: Any) -> ExtractReport:
-        """Find, follow and align the person's face in the footage; see `facesets.extract.extract`.
+        """Detect, track and align the person's face in the footage; see `facesets.extract.extract`.
 
-        `given` are fields of ExtractSettings and ScanSettings; they win over `project.toml`.
+        `given` are fields of ExtractSettings and ScanSettings; they override `project.toml`.
         """
         scan, own = take(given, GIVEN, self.settings.scan, self.settings.extract)
         from understudy.facesets.extract import extract
@@ -83,12 +83,12 @@ class Project(Workspace):
         """Train a model on the facesets of `people`; see `training.train.train`.
 
         Args:
-            people: when empty those whom the model knows, or everybody with a faceset.
+            people: when empty, the people of the model, or everyone with a faceset.
             name: of the model; the people's names joined by "-" when not given, with `add` the
                 only model of the project.
-            add: who joins the model; `people` is empty then.
-            freeze_encoder: train only the decoders of those who join.
-            given: fields of TrainSettings; they win over `project.toml`.
+            add: people to add to the model; `people` is then empty.
+            freeze_encoder: train only the decoders of the people added.
+            given: fields of TrainSettings; they override `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.train)
         people = list(people)
@@ -125,12 +125,12 @@ class Project(Workspace):
         """Train a base on the facesets of many people; see `training.pretrain.pretrain`.
 
         Args:
-            people: everybody with a faceset when empty.
+            people: when empty, everyone with a faceset.
             name: of the model that is trained.
-            output: the base; NAME.safetensors in the exports folder when None.
-            aside: how many people are kept out, to judge by.
-            labels: what is known of the frames; see `training.labels`.
-            given: fields of TrainSettings; they win over `project.toml`.
+            output: the base file; NAME.safetensors in the exports folder when None.
+            aside: number of people held out for evaluation.
+            labels: known values for the frames; see `training.labels`.
+            given: fields of TrainSettings; they override `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.train)
         name = check_name(name, "model")
@@ -313,12 +313,12 @@ class Project(Workspace):
         *,
         gallery: bool = True,
     ) -> DecoderReport:
-        """Write a person's decoder as a file; see `people.decoders.export_person`.
+        """Write a person's decoder to a file; see `people.decoders.export_person`.
 
         Args:
             model: the only model of the project when not given.
             output: a file in the folder `exports` when not given.
-            gallery: with the person's gallery, where the model has one.
+            gallery: include the person's gallery, if the model has one.
         """
         from understudy.people.decoders import export_person
 
@@ -332,18 +332,18 @@ class Project(Workspace):
         statement: Path | None = None,
         progress: Progress | None = None,
     ) -> DecoderReport:
-        """Take a decoder from such a file into a model; see `people.decoders.import_person`.
+        """Add a decoder from such a file to a model; see `people.decoders.import_person`.
 
         Args:
             model: the only model of the project when not given.
-            statement: the written agreement, for a person new to the project who granted it.
+            statement: the written agreement, for a person new to the project with basis granted.
         """
         from understudy.people.decoders import import_person
 
         return import_person(self, file, self.model(model), statement, progress or silent())
 
     def remove_person(self, person: str, progress: Progress | None = None) -> RemovalReport:
-        """Remove everything that the project holds of a person; see
+        """Remove everything that the project has of a person; see
         `people.remove.remove_person`."""
         from understudy.people.remove import remove_person
 
@@ -369,12 +369,12 @@ class Project(Workspace):
         Args:
             model: the only model of the project when not given.
             film, swap: the film before and after conversion.
-            replace, with_: who was replaced by whom in `swap`.
-            truth: what `swap` ought to look like, where that is known.
+            replace, with_: target and source of `swap`.
+            truth: what `swap` should look like, if that is known.
             truth_mask, target_mask: films that are white where the face is in `truth` and `film`.
             output: folder for the figures and the page; the renders folder when not given.
-            baseline: another swap of the same film, to be beaten.
-            given: fields of EvaluateSettings; they win over `project.toml`.
+            baseline: another swap of the same film, to compare with.
+            given: fields of EvaluateSettings; they override `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.evaluate)
         from understudy.evaluation.evaluate import evaluate
@@ -409,18 +409,17 @@ class Project(Workspace):
         progress: Progress | None = None,
         **given: Any,
     ) -> CompareReport:
-        """Hold networks against one another; see `evaluation.comparison.compare.compare`. It starts
+        """Compare networks; see `evaluation.comparison.compare.compare`. It starts
         processes: a program calls this under `if __name__ == "__main__":`.
 
         Args:
-            people: whom the networks learn; everybody with a faceset when empty.
+            people: to train on; when empty, everyone with a faceset.
             film: to swap faces in.
-            replace, with_: who goes and who comes; the first of `people` comes for the second
-                when not given.
-            face: photo of who comes, for the warp; chosen from the footage when not given.
+            replace, with_: target and source; when None the second and the first of `people`.
+            face: photo of the source, for the warp; when None chosen from the footage.
             truth, truth_mask, target_mask: as for `evaluate`.
             output: a folder in the renders folder when not given.
-            given: fields of CompareSettings; they win over `project.toml`.
+            given: fields of CompareSettings; they override `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.compare)
         from understudy.evaluation.comparison.compare import compare
@@ -448,13 +447,13 @@ class Project(Workspace):
         progress: Progress | None = None,
         **given: Any,
     ) -> ImagineReport:
-        """Look around in a model's latents; see `evaluation.inspection.imagine.imagine`.
+        """Sample faces from a model's latents; see `evaluation.inspection.imagine.imagine`.
 
         Args:
             model: the only model of the project when not given.
-            person: everybody in the model, one by one, when not given.
+            person: when None, each person of the model.
             output: a folder in the renders folder when not given.
-            given: fields of ImagineSettings; they win over `project.toml`.
+            given: fields of ImagineSettings; they override `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.imagine)
         from understudy.evaluation.inspection.imagine import imagine
@@ -469,13 +468,13 @@ class Project(Workspace):
         film: Path | None = None,
         **given: Any,
     ) -> ExplainReport:
-        """Show a model from inside; see `evaluation.inspection.explain.explain`.
+        """Show the inside of a model; see `evaluation.inspection.explain.explain`.
 
         Args:
             model: the only model of the project when not given.
             output: a folder in the renders folder when not given.
-            film: for which it is said what serves of the people's pictures, and what is missing.
-            given: fields of ExplainSettings; they win over `project.toml`.
+            film: report which gallery pictures it would use, and which are missing.
+            given: fields of ExplainSettings; they override `project.toml`.
         """
         (own,) = take(given, GIVEN, self.settings.explain)
         from understudy.evaluation.inspection.explain import explain
@@ -496,7 +495,7 @@ class Project(Workspace):
         Args:
             model: the only model of the project when not given.
             kind: "dfm" or "onnx".
-            replace: whose mask of the face below goes into the file.
+            replace: target whose mask of the replaced face goes into the file.
             output: a file in the project's folder `exports` when not given.
         """
         from understudy.people.export import export
@@ -512,12 +511,12 @@ class Project(Workspace):
         progress: Progress | None = None,
         **given: Any,
     ) -> ImportReport:
-        """Take faces that were cut out elsewhere into a faceset; see
+        """Add faces that another program cut out to a faceset; see
         `facesets.imports.import_faces.import_faces`.
 
         Args:
             sources: pictures and folders of them.
-            given: fields of ExtractSettings and ScanSettings; they win over `project.toml`.
+            given: fields of ExtractSettings and ScanSettings; they override `project.toml`.
         """
         scan, own = take(given, GIVEN, self.settings.scan, self.settings.extract)
         from understudy.facesets.imports.import_faces import import_faces
@@ -527,11 +526,11 @@ class Project(Workspace):
         )
 
     def _everybody(self) -> list[str]:
-        """Everybody with a faceset. Raises FacesError when that is nobody."""
+        """Everyone with a faceset. Raises FacesError when no one has one."""
         if people := self.people_with_faces:
             return people
         raise FacesError(
-            f"Nobody in {self.folder} has a faceset yet.", "Make them: understudy extract"
+            f"No person in {self.folder} has a faceset yet.", "Run: understudy extract"
         )
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from understudy.errors import SettingsError
 
 GIVEN = "the settings given"
-"""What messages call settings that a program gave."""
+"""How messages name settings that a program passed."""
 
 S = TypeVar("S", bound="Settings")
 Sections = TypeVarTuple("Sections")
@@ -31,14 +31,14 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     alternatives: ClassVar[frozenset[str]] = frozenset()
-    """Fields of which one alone may be given; naming one puts the others aside."""
+    """Fields that exclude each other; giving one clears the others."""
 
 
 class ScanSettings(Settings):
-    """How faces are found and followed in a film."""
+    """How faces are detected and tracked in a film."""
 
     detect_every: Annotated[int, Field(ge=1, le=100)] = 10
-    """Look for new faces every so many frames; in between, faces are followed."""
+    """Detect faces in every n-th frame; in the frames between, faces are tracked."""
 
     min_face: Annotated[int, Field(ge=12)] = 24
     """Ignore faces narrower than this, in pixels."""
@@ -48,17 +48,17 @@ class ExtractSettings(Settings):
     """What goes into a faceset."""
 
     size: Annotated[int, Field(ge=256, le=1024, multiple_of=32)] = 1024
-    """Largest side of the aligned crops, in pixels. Each face is stored at the size that its film
-    shows, from 256 pixels up to this."""
+    """Largest side of the aligned face crops, in pixels. Each face is stored at the size it has in
+    the film, from 256 pixels up to this."""
 
     every: Annotated[int, Field(ge=1)] = 1
-    """Keep every n-th frame only."""
+    """Keep only every n-th frame."""
 
     format: Literal["webp", "png"] = "webp"
-    """How crops are stored: webp (a tenth of the size) or png (lossless)."""
+    """File format of the crops: webp (a tenth of the size) or png (lossless)."""
 
     same_person: Annotated[float, Field(gt=0, le=1.5)] = 0.55
-    """Largest embedding distance at which two tracks count as the same person."""
+    """Largest distance of identity embeddings at which two tracks count as the same person."""
 
 
 class EncodeSettings(Settings):
@@ -69,14 +69,14 @@ class EncodeSettings(Settings):
     doctor` lists."""
 
     crf: Annotated[int, Field(ge=0, le=63)] = 18
-    """Quality: smaller is better and larger files; 18 is visually lossless with libx264."""
+    """Quality: smaller numbers mean better quality and larger files; 18 looks lossless with
+    libx264."""
 
     preset: str = "medium"
-    """The encoder's own speed preset."""
+    """Speed preset of the encoder."""
 
     place: bool = False
-    """Keep the place where the film was made, where its file tells it; it may tell where somebody
-    lives."""
+    """Keep the GPS location stored in the film. It can show where someone lives."""
 
 
 class TrainSettings(Settings):
@@ -85,53 +85,53 @@ class TrainSettings(Settings):
     alternatives = frozenset({"minutes", "steps"})
 
     network: Network = "swift"
-    """swift (ours), original (the field's 2017 baseline), vae (its latents can be made up:
-    see `understudy imagine`), modulated (for dozens of people: one decoder, tuned to each) or
-    autoencoder (one decoder for everybody: cannot swap)."""
+    """swift (the standard choice), original (the 2017 baseline of the field), vae (its latents can
+    be sampled: see `understudy imagine`), modulated (one decoder, tuned to each of dozens of
+    people) or autoencoder (one decoder for all people; cannot swap)."""
 
     size: Annotated[int, Field(ge=64, le=512, multiple_of=32)] = 128
-    """Side of the network's image in pixels; `original` is always 64."""
+    """Width and height of the network's image in pixels; `original` is always 64."""
 
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """Train for this long; when neither minutes nor steps are given 10, or 5 where the base knows
-    everybody's faces."""
+    """Minutes to train. Default when neither minutes nor steps are given: 10, or 5 if the base
+    already covers all faces well."""
 
     steps: Annotated[int, Field(ge=1)] | None = None
-    """Train for this many steps in all."""
+    """Number of training steps in total, instead of minutes."""
 
     batch: Annotated[int, Field(ge=1, le=512)] | None = None
-    """Faces of each person in a step; the network's own default when not given."""
+    """Faces of each person in one step. Default: chosen by the network."""
 
     seed: Annotated[int, Field(ge=0)] = 0
     """The same seed gives the same model on the same machine."""
 
     base: str = "shipped"
-    """What a new swift begins with: shipped (a network inside this package that has seen many
-    synthetic people; 128 pixels), none, or a file that `understudy pretrain` made."""
+    """Initial weights of a new swift model: shipped (a base in this package, trained on many
+    synthetic people; 128 pixels), none, or a file made by `understudy pretrain`."""
 
     encoder_from: str | None = None
-    """A new model begins with the encoder of this one, of the same size; swift, vae and
-    autoencoder fit one another."""
+    """Start a new model with the encoder of this model, which must have the same size. The
+    encoders of swift, vae and autoencoder are compatible."""
 
     decoder_from: Literal["alike", "mean", "scratch"] = "alike"
-    """What the decoder of somebody who joins a model begins as: the decoder in it that redraws
-    the new face best, the mean of all of them, or new weights."""
+    """Initial decoder of a person added to a model: alike (the decoder in it that redraws the new
+    face best), mean (the mean of all decoders) or scratch (new weights)."""
 
     gallery: bool = True
-    """Keep a gallery with the model: up to 200 of each person's own pictures, from which swaps take
-    their fine detail."""
+    """Store a gallery inside the model: up to 200 pictures of each person, from which swaps take
+    fine detail."""
 
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
-    """Share of the footage kept out of training, in whole segments, to measure with."""
+    """Share of the footage kept out of training for validation, in whole segments."""
 
     report_every: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds between checkpoints with preview sheet and held-out figures."""
+    """Seconds between checkpoints, each with a preview sheet and validation figures."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to compute."""
+    """Device to compute on."""
 
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the network; auto takes bfloat16 where the processor has it."""
+    """Number format of the network; auto uses bfloat16 if the processor computes it."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
@@ -144,82 +144,82 @@ class ConvertSettings(Settings):
     """How a film is converted."""
 
     feather: Annotated[float, Field(ge=0, le=0.5)] = 0.08
-    """Softness of the mask's edge, as a share of the face's width."""
+    """Width of the mask's soft edge, as a share of the face's width."""
 
     widen: Annotated[float, Field(ge=0, le=0.05)] = 0.016
-    """How far past the edge that the network draws a swap goes on where the face that goes ends at
-    hair or background, as a share of the network's picture; 0 keeps within what was drawn."""
+    """How far to extend the swap beyond the network's mask at hair and background, as a share of
+    the crop width; 0 does not extend it."""
 
     color: Literal["auto", "linear-gain", "light", "reinhard", "seamless", "none"] = "auto"
-    """How the swapped face takes on the colour of the face it replaces; auto is light, which also
-    takes on where the light comes from; linear-gain is one gain for each channel."""
+    """How the swapped face gets the colour of the target's face; auto means light, which also
+    follows the direction of the light; linear-gain uses one gain for each channel."""
 
     blend: Literal["auto", "feather", "bands"] = "auto"
-    """How a swap passes into the frame: feather (a soft edge), bands (coarse detail over a wide
-    strip, fine detail over a narrow one) or auto (bands on skin, where the model knows whose face
-    goes, and a crisp edge at hair and background; feather elsewhere)."""
+    """How the swap is blended into the frame: feather (a soft edge), bands (coarse detail over a
+    wide strip, fine detail over a narrow one) or auto (if the model knows the target: bands on
+    skin and a sharp edge at hair and background; otherwise feather)."""
 
     grain: Annotated[float, Field(ge=0, le=2)] = 1.0
-    """How much of the noise of the film's own face a swap gets: 1 is as much, 0 none. A clean film
-    gets none."""
+    """Strength of the film's grain on the swapped face: 1 is as strong as in the film, 0 is none.
+    A film without grain gets none."""
 
     detail: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """How much of the detail of the person's own pictures (their gallery) is laid over the drawn
-    face; 0 leaves it as soft as the network draws it."""
+    """Amount of fine detail added to the drawn face from the source's gallery pictures; 0 leaves
+    the face as soft as the network draws it."""
 
     sharpen: Annotated[float, Field(ge=0, le=2)] = 0.0
-    """A swap is sharpened until it is as sharp as the film's own face, at most by so many times
-    its own detail."""
+    """Sharpen the swap until it is as sharp as the target's face in the film, by at most this many
+    times its own detail; 0 does not sharpen."""
 
     steady: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Seconds over which the place of a face is smoothed, forwards and backwards (standard
-    deviation); 0 leaves it as it was found."""
+    """Smooth the position of each face over this many seconds (standard deviation), forwards and
+    backwards in time; 0 does not smooth."""
 
     occlusion: bool = True
-    """Keep what is in front of a face in front: hands, microphones, hair, glasses."""
+    """Keep objects in front of a face visible: hands, microphones, hair, glasses."""
 
     segment: Annotated[int, Field(ge=10)] = 250
-    """Frames in a segment; a stopped conversion goes on after the last finished segment."""
+    """Frames in a segment; a stopped conversion continues after the last finished segment."""
 
     same_person: Annotated[float, Field(gt=0, le=1.5)] = 0.6
-    """Largest embedding distance at which a track is taken for the person to replace."""
+    """Largest distance of identity embeddings at which a track counts as the target."""
 
     side_by_side: bool = False
-    """Also write a film with source and result next to each other."""
+    """Also write a film that shows original and result side by side."""
 
     matte: bool = False
-    """Also write the alpha matte as a lossless grey film."""
+    """Also write the alpha mask of the swap as a lossless grey film."""
 
     label: Literal["corner", "opening", "both", "none"] = "corner"
-    """Visible label: corner (the whole film), opening (a card over the first three seconds), both,
-    or none, which needs --label-reason."""
+    """Visible label: corner (for the whole film), opening (a card over the first three seconds),
+    both, or none (needs --label-reason)."""
 
     label_reason: str | None = None
-    """Why there is no visible label; it goes into the signed record."""
+    """Reason for leaving out the visible label; it is stored in the signed record."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to compute."""
+    """Device to compute on."""
 
 
 class TrustSettings(Settings):
     """How films are signed."""
 
     certificate: str | None = None
-    """PEM file with a certificate chain to sign with, leaf first; with `key`. Otherwise this
-    installation signs with a certificate of its own, which nobody else knows."""
+    """PEM file with the certificate chain to sign with, leaf first; needs `key`. Default: this
+    installation's own certificate, which no one else trusts."""
 
     key: str | None = None
     """PEM file with the private key of `certificate`."""
 
     time_stamps: str | None = None
-    """Address of an RFC 3161 time-stamp authority, which confirms when a film was signed."""
+    """URL of an RFC 3161 time-stamp authority, which confirms when a film was signed."""
 
     without_time_stamp: bool = False
     """Sign without a time-stamp when the authority cannot be reached, instead of stopping."""
 
     strength: Annotated[float, Field(ge=38, le=52)] = 46.0
-    """PSNR in dB that the invisible mark leaves at first; less is stronger. Where it cannot be read
-    back, the film is marked again more strongly."""
+    """Strength of the invisible watermark, as PSNR in dB; a lower value is stronger. If it cannot
+    be read back from the film, it is applied again more strongly."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -232,23 +232,23 @@ class EvaluateSettings(Settings):
     """What is measured."""
 
     every: Annotated[int, Field(ge=1)] = 1
-    """Measure every n-th frame of a film only."""
+    """Measure only every n-th frame of a film."""
 
 
 class ImagineSettings(Settings):
-    """How a model's latents are looked around in."""
+    """How faces are sampled from a model's latent space."""
 
     samples: Annotated[int, Field(ge=8, le=4096)] = 64
-    """Faces drawn at random from each distribution."""
+    """Number of random faces drawn from each distribution."""
 
     frames: Annotated[int, Field(ge=9, le=2000)] = 75
-    """Frames of a film from one face to another, and of one swing along a direction."""
+    """Frames of a film from one face to another, and of one pass along a direction."""
 
     seed: Annotated[int, Field(ge=0)] = 0
     """The same seed draws the same faces."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to compute."""
+    """Device to compute on."""
 
 
 class CompareSettings(Settings):
@@ -257,16 +257,16 @@ class CompareSettings(Settings):
     alternatives = frozenset({"minutes", "steps"})
 
     models: str = "original,swift,vae,warp"
-    """Networks, with commas between them, and warp, which is none and needs no training."""
+    """Networks, separated by commas; `warp` uses no network and needs no training."""
 
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """Train each for this long; what [train] says when neither minutes nor steps are given."""
+    """Minutes to train each. Default when neither minutes nor steps are given: as in [train]."""
 
     steps: Annotated[int, Field(ge=1)] | None = None
-    """Train each for this many steps instead."""
+    """Number of training steps for each, instead of minutes."""
 
     size: Annotated[int, Field(ge=64, le=512, multiple_of=32)] | None = None
-    """Side of the networks' image in pixels; what [train] says when not given."""
+    """Width and height of the networks' image in pixels. Default: as in [train]."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
@@ -276,19 +276,19 @@ class CompareSettings(Settings):
 
 
 class ExplainSettings(Settings):
-    """How a model is shown from inside."""
+    """How the inside of a model is shown."""
 
     shown: Annotated[int, Field(ge=1, le=16)] = 4
     """Faces of each person on a sheet."""
 
     passes: Annotated[int, Field(ge=1, le=1000)] = 15
-    """Time of a layer is the median over so many passes."""
+    """Number of passes for timing a layer; the median counts."""
 
     format: Literal["png", "webp"] = "png"
-    """How sheets are written."""
+    """File format of the sheets."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to compute."""
+    """Device to compute on."""
 
 
 class AllSettings(Settings):
@@ -308,7 +308,7 @@ class AllSettings(Settings):
 
 
 def _known(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Names that would have been right at `location`."""
+    """Valid names at `location`."""
     for part in location[:-1]:
         field = model.model_fields.get(str(part))
         kind = field.annotation if field else None
@@ -322,7 +322,7 @@ def parse(model: type[S], values: dict[str, Any], where: str) -> S:
     """Check `values` against a settings model.
 
     Args:
-        where: the file or command that the values come from, for the message.
+        where: the file or command that the values come from; used in messages.
 
     Raises:
         SettingsError: names the key, what is wrong with it, and the nearest right name.
@@ -342,11 +342,11 @@ def parse(model: type[S], values: dict[str, Any], where: str) -> S:
             raise SettingsError(f"Unknown setting `{key}` in {where}.", remedy) from None
         got = f", not {first['input']!r}" if location else ""
         message = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"`{key}` in {where}: {message}{got}.", "Correct it.") from None
+        raise SettingsError(f"`{key}` in {where}: {message}{got}.", "Correct the value.") from None
 
 
 def override(section: S, given: Mapping[str, Any], where: str) -> S:
-    """`section` with the fields in `given` put in their place; what is given wins.
+    """`section` with the fields in `given` replaced.
 
     Raises:
         SettingsError: as `parse`.
@@ -358,11 +358,11 @@ def override(section: S, given: Mapping[str, Any], where: str) -> S:
 
 
 def take(given: Mapping[str, Any], where: str, *sections: *Sections) -> tuple[*Sections]:
-    """`sections`, settings all of them, each with those of `given` that belong to it put in
-    their place.
+    """`sections` (all of them Settings), each with the values of `given` that belong to it.
 
     Raises:
-        SettingsError: as `parse`; with the nearest right name for what belongs to none.
+        SettingsError: as `parse`; a name that fits no section is reported with the nearest valid
+            name.
     """
     settings = cast(tuple[Settings, ...], sections)
     taken = []
@@ -384,7 +384,7 @@ def load(path: Path) -> AllSettings:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(
-            f"{path} cannot be read as TOML ({error}).", "Correct it or restore it from a copy."
+            f"{path} is not valid TOML ({error}).", "Correct it or restore it from a backup."
         ) from error
     return parse(AllSettings, values, str(path))
 
@@ -392,8 +392,8 @@ def load(path: Path) -> AllSettings:
 def template() -> str:
     """The text of a new `project.toml`: every setting with its help and default, as comments."""
     lines = [
-        "# Settings of this project. A line that begins with '#' is a comment: take the '#' away",
-        "# and change the value to set something. Flags on the command line win over this file.",
+        "# Settings of this project. A line that begins with '#' is a comment: remove the '#' and",
+        "# change the value to set something. Options on the command line override this file.",
         "",
         f"schema_version = {AllSettings().schema_version}",
     ]

@@ -1,4 +1,4 @@
-"""What flows between the stages: plain frozen values, with their axes, units and ranges.
+"""Values that the stages exchange: frozen, with their axes, units and ranges.
 
 Pixel coordinates are (x, y), x to the right and y down, with (0, 0) at the centre of the
 upper left pixel. Images are RGB, uint8, (height, width, 3). Times are seconds as exact
@@ -42,9 +42,9 @@ class Frame:
     Attributes:
         index: position in the file, counted from its first frame (0), whatever part is read.
         time: presentation time in seconds, exact.
-        picture: the decoded planes as the file holds them (pixel format, bit depth and
+        picture: the decoded planes as in the file (pixel format, bit depth and
             colour tags untouched), already turned upright.
-        to_rgb: how `picture` becomes RGB; use `image`.
+        to_rgb: converts `picture` to RGB; use `image`.
         pixel_aspect: width over height of one pixel of `picture`.
     """
 
@@ -68,13 +68,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class Patch:
-    """Something to lay over a frame: `alpha * image + (1 - alpha) * frame`.
+    """An image to lay over a frame: `alpha * image + (1 - alpha) * frame`.
 
     Attributes:
-        x, y: where the patch's upper left pixel lies in `Frame.image`; may be negative or reach
-            past the border (what lies outside is dropped).
+        x, y: position of the patch's upper left pixel in `Frame.image`; may be negative or reach
+            past the border (pixels outside are dropped).
         image: RGB uint8 (h, w, 3).
-        alpha: float32 (h, w), 0..1. Where it is 0 the frame stays as it is, to the bit.
+        alpha: float32 (h, w), 0..1. Where it is 0, the frame is bit-identical.
     """
 
     x: int
@@ -100,8 +100,8 @@ class Face:
     Attributes:
         box: (x0, y0, x1, y1) around the landmarks, pixels of the frame.
         landmarks: float32 (468, 3): the mesh, x and y in pixels of the frame, z in the same
-            scale (smaller is nearer to the camera).
-        score: 0..1, how sure the mesh is that this is a face.
+            scale (smaller is closer to the camera).
+        score: 0..1, confidence of the mesh that this is a face.
         pose: of the head.
         track: number of the track that this face belongs to, unique within one film; -1
             while unknown.
@@ -129,7 +129,7 @@ class Track:
         number: unique within one film.
         shot: number of the shot, from 0.
         first, last: frame indices, both included.
-        faces: how many frames of the track hold a face.
+        faces: how many frames of the track contain a face.
         embedding: float32 (128,), mean over the measured frames; None when none was measured.
     """
 

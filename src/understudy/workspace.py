@@ -1,18 +1,18 @@
-"""The project folder: plain files that people can look at.
+"""The project folder: plain files that anyone can inspect.
 
     project.toml                      settings, one section per stage
-    people/NAME/consent.json          on what footing this face may be used
+    people/NAME/consent.json          on what basis this face may be used
     people/NAME/statement.*           the evidence for it, where there is some
     people/NAME/earlier-consents/     records that others took the place of
     people/NAME/footage.json          what was added, from where, with its hash
     people/NAME/footage/              the films and pictures
     people/NAME/faces/                the faceset
     people/removed.json               who was removed, and when
-    revoked/                          consents that were taken back, as proof of what was made
+    revoked/                          withdrawn consents, as proof for what was made earlier
     models/NAME/                      checkpoints, previews and logs of one training
     exports/                          people as files for other programs and projects
     renders/                          converted films and reports
-    cache/                            what can be computed again; may be deleted
+    cache/                            files that can be computed again; may be deleted
 
 Only this module and `runtime.project_cache` know these paths.
 """
@@ -44,7 +44,7 @@ Private = Literal[
 """Kinds of things in a project that tell of a person; films that were made are not among them."""
 
 _OF_TRACKS = frozenset({"auto", "none"})
-"""Words that stand in the place of a person in tracks files. People who have such a name already
+"""Reserved words in the place of a person in tracks files. People who already have such a name
 keep it, so that they can be removed."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -186,7 +186,7 @@ class Workspace:
 
     Attributes:
         folder: absolute.
-        settings: what `project.toml` says, defaults filled in.
+        settings: from `project.toml`, with defaults filled in.
     """
 
     folder: Path
@@ -194,16 +194,16 @@ class Workspace:
 
     @classmethod
     def create(cls, folder: Path) -> Self:
-        """Make a project in `folder`, which may exist and hold other things.
+        """Create a project in `folder`, which may exist and contain other files.
 
         Raises:
-            ProjectError: there is a project already.
+            ProjectError: the folder already contains a project.
             StorageError: the folder cannot be written.
         """
         folder = folder.absolute()
         if (folder / MARKER).exists():
             raise ProjectError(
-                f"{folder} holds a project already.", "Use it as it is, or choose another folder."
+                f"{folder} already contains a project.", "Use it, or choose another folder."
             )
         if folder.exists() and not folder.is_dir():
             raise ProjectError(f"{folder} is a file.", "Choose another folder.")
@@ -213,7 +213,7 @@ class Workspace:
                     (folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ProjectError(
-                f"{folder} cannot be made ({error.strerror}).", "Choose another folder."
+                f"{folder} cannot be created ({error.strerror}).", "Choose another folder."
             ) from error
         files.write_bytes(folder / MARKER, template().encode())
         return cls.open(folder)
@@ -223,28 +223,28 @@ class Workspace:
         """Open the project in `folder`.
 
         Raises:
-            ProjectError: there is none.
-            SettingsError: its `project.toml` is wrong.
+            ProjectError: the folder is not a project.
+            SettingsError: its `project.toml` is not valid.
         """
         folder = folder.absolute()
         if not (folder / MARKER).is_file():
             raise ProjectError(
-                f"{folder} is not a project: it holds no {MARKER}.",
-                f"Make one with: understudy init {folder}",
+                f"{folder} is not a project: it has no {MARKER}.",
+                f"Create one: understudy init {folder}",
             )
         return cls(folder, load(folder / MARKER))
 
     @classmethod
     def find(cls, start: Path) -> Self:
-        """Open the project that `start` lies in. Raises ProjectError, SettingsError."""
+        """Open the project that contains `start`. Raises ProjectError, SettingsError."""
         start = start.absolute()
         for folder in (start, *start.parents):
             if (folder / MARKER).is_file():
                 return cls.open(folder)
         raise ProjectError(
-            f"There is no project in {start} or above it.",
+            f"There is no project in {start} or its parent folders.",
             "Go into a project folder, name one with --project DIR, "
-            "or make one with: understudy init DIR",
+            "or create one: understudy init DIR",
         )
 
     @property
@@ -261,7 +261,7 @@ class Workspace:
 
     @property
     def revoked_folder(self) -> Path:
-        """Consents that were taken back, a folder for each."""
+        """Withdrawn consents, one folder for each."""
         return self.folder / "revoked"
 
     @property
@@ -315,7 +315,7 @@ class Workspace:
 
     @property
     def removed(self) -> dict[str, Removal]:
-        """Everybody who was removed, by name. Raises ProjectError when the file is damaged."""
+        """Everyone who was removed, by name. Raises ProjectError when the file is damaged."""
         return removed.read(self.removed_file)
 
     def check_not_removed(self, name: str) -> None:
@@ -323,13 +323,13 @@ class Workspace:
         removal = self.removed.get(name)
         if removal is not None and not removal.finished:
             raise UnknownPerson(
-                f"{name} is being removed from this project, which was cut short.",
-                f"Complete it: understudy person remove {name}",
+                f"The removal of {name} from this project was interrupted.",
+                f"Finish it: understudy person remove {name}",
             )
         if removal is not None and name not in self.people:
             raise UnknownPerson(
                 f"{name} was removed from this project on {removal.at:%Y-%m-%d}.",
-                f"Leave {name} out. Only with a new consent: understudy add {name} FILES...",
+                f"Do not use {name}, or give a new consent: understudy add {name} FILES...",
             )
 
     @property
@@ -338,34 +338,34 @@ class Workspace:
         return [name for name in self.people if self.place_of(name).has_faces]
 
     def place_of(self, name: str) -> Person:
-        """Where the person `name` lives or would live. Raises ProjectError for a bad name."""
+        """Place of the person `name`, who may not exist. Raises ProjectError for a bad name."""
         folder = self.people_folder / check_name(name, "person")
         if name in _OF_TRACKS and not folder.exists():
             raise ProjectError(
-                f"`{name}` has a meaning of its own in tracks files and cannot name a person.",
+                f"`{name}` is a reserved word in tracks files and cannot name a person.",
                 "Choose another name.",
             )
         return Person(name, folder)
 
     def person(self, name: str) -> Person:
-        """A person who was added. Raises UnknownPerson (with near names)."""
+        """A person who was added. Raises UnknownPerson (with similar names)."""
         self.check_not_removed(name)
         if name in self.people:
             return self.place_of(name)
         raise UnknownPerson(
             f"There is no person `{name}` in {self.folder}.",
-            _choices(name, self.people, "Add somebody first: understudy add NAME FILES..."),
+            _choices(name, self.people, "Add a person first: understudy add NAME FILES..."),
         )
 
     def model_folder(self, name: str) -> Path:
-        """Where the model `name` lives or would live. Raises ProjectError for a bad name."""
+        """Folder of the model `name`, which may not exist. Raises ProjectError for a bad name."""
         return self.models_folder / check_name(name, "model")
 
     def model(self, name: str | None = None) -> str:
-        """Name of a model that exists; without a name the only one.
+        """Name of an existing model; without a name the only one.
 
         Raises:
-            UnknownModel: with near names, or because a choice is needed.
+            UnknownModel: with similar names, or because one must be chosen.
         """
         models = self.models
         if name is None and len(models) == 1:
@@ -386,7 +386,7 @@ class Workspace:
 
 
 def _folders(folder: Path) -> list[str]:
-    """Names of the people or models in `folder`, sorted; other things are passed over."""
+    """Names of the people or models in `folder`, sorted; other files are skipped."""
     if not folder.is_dir():
         return []
     return sorted(
@@ -395,7 +395,7 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _choices(name: str, known: Sequence[str], otherwise: str) -> str:
-    """A remedy for an unknown name: near names, else all of them, else `otherwise`."""
+    """A remedy for an unknown name: similar names, else all names, else `otherwise`."""
     if near := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
         return f"Did you mean {' or '.join(f'`{one}`' for one in near)}?"
     return f"Known here: {', '.join(known)}." if known else otherwise

@@ -56,7 +56,7 @@ def test_whether_films_can_be_signed(home: Path) -> None:
     (check,) = doctor._ledger()
     assert (check.level, check.text.split(", in ")[0]) == (
         "ok",
-        "begins with the first consent or film",
+        "starts with the first consent or film",
     )
     with Ledger.open(Home(home)) as log:
         log.append("render", {"record": 1})

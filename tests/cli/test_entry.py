@@ -133,7 +133,7 @@ def test_wrong_use_is_told_in_two_lines(
     assert out == ""
     assert first.startswith("error: ")
     assert problem in first
-    assert second.startswith("do:    See: understudy")
+    assert second.startswith("hint:  See: understudy")
     assert remedy in second
 
 
@@ -145,7 +145,7 @@ def test_an_error_is_told_in_two_lines_with_its_exit_code(
     assert out == ""
     assert lines(err) == [
         f"error: There is no person `adda` in {project.folder}.",
-        "do:    Did you mean `ada`?",
+        "hint:  Did you mean `ada`?",
     ]
 
 
@@ -171,7 +171,7 @@ def test_from_nothing_to_footage(
     assert main(["add", "ada", str(film), str(tmp_path / "bad.mp4")]) == MediaError.exit_code
     out, err = capsys.readouterr()
     assert "bad.mp4" in err
-    assert lines(out)[0] == "Added 0 files of ada (self), 1 there already, 1 refused, see above."
+    assert lines(out)[0] == "Added 0 files of ada (self), 1 already there, 1 refused, see above."
     assert Project.open(tmp_path / "work").person("ada").footage[0].name == "a.mp4"
 
 
@@ -270,7 +270,7 @@ def test_ctrl_c_is_no_error_of_ours(
 ) -> None:
     in_place_of(monkeypatch, "understudy.facesets.extract", "extract", Spy(KeyboardInterrupt()))
     assert main(["extract", "ada"]) == STOPPED == 130
-    assert lines(capsys.readouterr().err)[-1].startswith("do:    What is finished is kept")
+    assert lines(capsys.readouterr().err)[-1].startswith("hint:  Finished work is kept")
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -290,7 +290,7 @@ def test_a_fault_leaves_a_log_and_no_traceback(
         words += ["--project", str(project.folder)]
     assert main(words) == 70
     first, second = lines(capsys.readouterr().err)[-2:]
-    assert first == "error: understudy itself failed (ZeroDivisionError: by chance)."
+    assert first == "error: Internal error in understudy (ZeroDivisionError: by chance)."
     (log,) = project.cache_folder.glob("fault-*.log")
     assert second.endswith(str(log))
     text = log.read_text()
@@ -322,7 +322,7 @@ def test_times_are_exact(hours: int, minutes: int, whole: int, thousandths: int)
     "text", ["", "x", "1:2:3:4", "1:-2", "1/2", "nan", "inf", "1::2", "1e400", "9" * 5000]
 )
 def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time"):
+    with pytest.raises(ValueError, match="is not a valid time"):
         _time(text)
 
 
@@ -331,4 +331,4 @@ def test_help_says_which_command_takes_an_exported_model(
     command: str, takes: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([command, "--help"]) == 0
-    assert ("exported file" in " ".join(capsys.readouterr().out.split())) is takes
+    assert ("exported .dfm" in " ".join(capsys.readouterr().out.split())) is takes

@@ -235,8 +235,8 @@ def test_sound_is_copied_packet_for_packet(here: Stage) -> None:
         "The film is unscanned: the content guard, an optional extra, is not"
     )
     assert report.notes[1:] == (
-        f"{report.output.name} carries no invisible mark: pictures under {10**6} pixels on the "
-        "shorter side cannot hold it. Its record says so.",
+        f"{report.output.name} has no invisible watermark: pictures under {10**6} pixels on the "
+        "shorter side are too small for it. Its record says so.",
     )
 
 
@@ -337,7 +337,7 @@ def test_an_interrupted_conversion_comes_out_the_same(
         assert segments == (after - 1) // SEGMENT
         assert len(list(work.glob(".segment-*"))) == 0
     if kind is KeyboardInterrupt:
-        assert any("same command goes on" in note for note in notes)
+        assert any("same command again to continue" in note for note in notes)
     frames_done.clear()
     report = convert(here.project, here.clip, progress=stopper(FRAMES + 1), **BESIDES)
     assert frames_done[0] == (at[-1] - 1) // SEGMENT * SEGMENT + 1, "finished ones are kept"
@@ -406,7 +406,7 @@ def expect(error: type[UnderstudyError], here: Stage, match: str, **given: Any) 
 
 def test_wrong_people_are_refused(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     expect(UnknownPerson, here, "redd", replace="redd")
-    expect(SettingsError, here, "cannot take the place", replace="red", with_="red")
+    expect(SettingsError, here, "cannot replace", replace="red", with_="red")
     expect(ProjectError, here, "has no faceset", replace="green", with_="red")
     here.project.person("red").consent_file.unlink()
     expect(ConsentError, here, "red has no consent", replace="red")
@@ -447,7 +447,7 @@ def test_bad_films_and_outputs_are_refused(here: Stage, tmp_path: Path) -> None:
     expect(StorageError, here, "would be overwritten", output=tmp_path / "out.mp4")
     assert theirs.read_text() == "{}"
     expect(SettingsError, here, "negative", start=Fraction(-1))
-    expect(SettingsError, here, "does not come after", start=Fraction(1), end=Fraction(1))
+    expect(SettingsError, here, "is not after", start=Fraction(1), end=Fraction(1))
     expect(MediaError, here, "libx265x", codec="libx265x")
 
 
@@ -456,7 +456,7 @@ def test_a_full_disk_is_seen_beforehand(here: Stage, monkeypatch: pytest.MonkeyP
         free: int
 
     monkeypatch.setattr("shutil.disk_usage", lambda path: Usage(1000))
-    expect(StorageError, here, "GB left")
+    expect(StorageError, here, "GB free")
 
 
 @pytest.mark.slow
@@ -473,7 +473,7 @@ def test_a_disk_that_fills_up_loses_nothing(here: Stage, uninterrupted: dict[str
     )
     assert done.returncode != 0
     assert "StorageError" in done.stderr
-    assert "no room left" in done.stderr
+    assert "disk is full" in done.stderr
     assert not contents(here.project)
     convert(here.project, here.clip, **BESIDES)
     assert essence(here.project.renders_folder) == uninterrupted

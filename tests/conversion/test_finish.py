@@ -363,9 +363,9 @@ def test_a_film_too_small_for_the_mark_is_sealed_without(here: Here, tmp_path: P
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     report = convert(here.project, small, plain=False)
-    why = "pictures under 64 pixels on the shorter side cannot hold it"
+    why = "pictures under 64 pixels on the shorter side are too small for it"
     name = report.output.name
-    assert f"{name} carries no invisible mark: {why}. Its record says so." in report.notes
+    assert f"{name} has no invisible watermark: {why}. Its record says so." in report.notes
     found = credentials.read(report.output, trusted=anchors(Home.from_environment()))
     assert found.state == "trusted"
     assert found.facts is not None

@@ -122,8 +122,8 @@ def test_what_is_too_small_says_so_and_is_sealed_without(
     run.still(path, np.ascontiguousarray(picture()[:40, :40]))
     (told,) = run.told()["outputs"].values()
     assert (told["mark"], told["credentials"]) == ("none", "embedded")
-    why = "pictures under 64 pixels on the shorter side cannot hold it"
-    assert f"small.png carries no invisible mark: {why}. Its record says so." in run.notes
+    why = "pictures under 64 pixels on the shorter side are too small for it"
+    assert f"small.png has no invisible watermark: {why}. Its record says so." in run.notes
     (record,) = records.find(Home(home), int(told["number"], 16))
     assert record.facts.mark is not None
     assert (record.facts.mark.state, record.facts.mark.reason) == ("none", why)

@@ -137,7 +137,7 @@ def test_the_artist_says_who_can_come_and_out_of_what() -> None:
     assert isinstance(drawer, GalleryDrawer)
     assert isinstance(drawer.detailer, Detailer)
     assert drawer.detailer.strength == 1
-    with pytest.raises(SettingsError, match="no pictures of ben here, only of ada"):
+    with pytest.raises(SettingsError, match="no gallery pictures of ben, only of ada"):
         artist.drawer("chen", "ben")
     less = artist.with_settings(ConvertSettings(detail=0))
     assert less.facts() == facts

@@ -82,13 +82,14 @@ def test_what_is_missing_is_said_in_words() -> None:
     )
     found = lacks(gallery(YAWS), film)
     assert [(one.what, one.frames, one.first) for one in found] == [
-        ("no shut eyes", 3, 0.1),
-        ("no head turned 40 degrees to image right", 1, 0.2),
-        ("no mouth so wide open", 1, 0.4),
-        ("no mouth of that shape at that turn of the head", 1, 0.5),
+        ("no picture with closed eyes", 3, 0.1),
+        ("no picture with the head turned 40 degrees to image right", 1, 0.2),
+        ("no picture with mouth open as wide", 1, 0.4),
+        ("no picture with mouth of this shape at this head pose", 1, 0.5),
     ]
     assert found[0].sentence("scene.mp4") == (
-        "no shut eyes: 3 frames of scene.mp4 fall back to the drawn face (first at 0.1 s)"
+        "no picture with closed eyes: 3 frames of scene.mp4 fall back to the drawn face "
+        "(first at 0.1 s)"
     )
     assert "1 frame of scene.mp4 falls back" in found[1].sentence("scene.mp4")
     assert lacks(gallery(YAWS), played((shut(0), (0.6, 1.0)))) == []
@@ -100,7 +101,7 @@ def test_shut_eyes_at_another_turn_are_none_at_this_one() -> None:
     barely = shut(0)
     barely[:, 1] += 0.1 * (mesh(0) - barely)[:, 1]
     (found,) = lacks(own, played((barely, (0.0, 1.0))))
-    assert found.what == "no shut eyes at that turn of the head"
+    assert found.what == "no picture with closed eyes at this head pose"
 
 
 def test_pictures_are_counted_by_part_and_the_nearest_leads() -> None:

@@ -185,7 +185,7 @@ def test_what_the_user_wrote_is_kept(here: Stage) -> None:
 def test_a_part_of_the_film(here: Stage) -> None:
     report = here.project.tracks(here.clip, {"any": "green"}, start=Fraction(1, 5))
     assert [one.order.start for one in report.tracks] == [0.2, 0.2]
-    with pytest.raises(SettingsError, match=r"part of clip\.mp4 only"):
+    with pytest.raises(SettingsError, match=r"only the tracks of a part of clip\.mp4"):
         convert(here, report.file)
     done = convert(here, report.file, start=Fraction(2, 5), end=Fraction(4, 5))
     assert (done.frames, done.swapped) == (10, 10)
@@ -194,20 +194,20 @@ def test_a_part_of_the_film(here: Stage) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "match"),
     [
-        ('person = "green"', 'person = "gren"', "nobody here is called so.*`green`"),
+        ('person = "green"', 'person = "gren"', "source `gren` .* not exist.*`green`"),
         ('person = "green"', "person = green", "cannot be read as a tracks file"),
         ('person = "green"', "person = 3", "person"),
         ('person = "green"', 'persn = "green"', "Unknown setting"),
-        ('person = "green"', 'person = "none"', "gives no track to anybody"),
-        ("number = 0", "number = 7", "order for track 7, which clip.mp4 does not have"),
-        ("number = 0", "number = 1", "two orders for track 1"),
+        ('person = "green"', 'person = "none"', "names no source for any track"),
+        ("number = 0", "number = 7", "entry for track 7, which clip.mp4 does not have"),
+        ("number = 0", "number = 1", "two entries for track 1"),
         ("number = 0", "number = -1", "number"),
         ("found = ", 'found = "x" #', "found with other settings"),
         ("sha256 = ", 'sha256 = "x" #', "tracks of another film"),
         ("schema_version = 1", "schema_version = 9", "schema_version"),
-        ('start = ""', 'start = "soon"', "is no time"),
+        ('start = ""', 'start = "soon"', "is not a valid time"),
         ("frames = 30", "frames = 30\n[[track.part]]\nstart=1\nend=1\nperson='none'", "ends at"),
-        ("frames = 30", "frames = 30\n[[track.part]]\nstart=7\nend=8\nperson='none'", "in view"),
+        ("frames = 30", "frames = 30\n[[track.part]]\nstart=7\nend=8\nperson='none'", "visible"),
         (
             "frames = 30",
             "frames = 30\n[[track.part]]\nstart=0\nend=1\nperson='none'\n"
@@ -241,7 +241,7 @@ def test_files_that_are_none_are_refused(here: Stage, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no film"):
         convert(Stage(here.project, tmp_path / "no film.mp4"), listed.file)
     picture = listed.sheet
-    with pytest.raises(SettingsError, match="has no tracks"):
+    with pytest.raises(SettingsError, match="only for films"):
         here.project.convert(picture, model="duo", tracks=tmp_path / "missing.toml")
     empty = film(tmp_path / "empty.mp4", 5, [])
     with pytest.raises(FacesError, match="No face"):

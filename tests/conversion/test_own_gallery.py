@@ -59,7 +59,7 @@ def test_whoever_has_no_faces_has_no_gallery(project: Project) -> None:
     with pytest.raises(FacesError, match="There are no faces"):
         gallery_from_faceset(project, "eva", silent())
     write_faceset(project.place_of("eva").faces_folder, [])
-    with pytest.raises(FacesError, match="has no face that a gallery can be made of"):
+    with pytest.raises(FacesError, match="has no face suitable for a gallery"):
         gallery_from_faceset(project, "eva", silent())
 
 

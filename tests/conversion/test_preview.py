@@ -60,12 +60,12 @@ WORDS = (
     "--color none",
     "--feather 0.16  (softer edge)",
     "--feather 0.04  (harder edge)",
-    "--widen 0  (within the mask drawn)  (the same as the default)",
+    "--widen 0  (within the network's mask)  (the same as the default)",
     "--blend feather  (the same as the default)",
     "--blend bands",
     "--sharpen 0.5  (sharper)",
     "--grain 0  (no noise)",
-    "--no-occlusion  (over what is in front)  (the same as the default)",
+    "--no-occlusion  (covers objects in front)  (the same as the default)",
 )
 
 
@@ -278,7 +278,7 @@ def test_a_tracks_file_is_obeyed(here: Here) -> None:
     report = preview(here, "any", None, tracks=listed.file)
     assert report.output.name == "clip-green-for-tracks-preview.png"
     assert {int(middle(tile).argmax()) for tile in tiles(report)["the film"]} == {2}
-    with pytest.raises(FacesError, match="in view in this part"):
+    with pytest.raises(FacesError, match="visible in this part"):
         preview(here, "any", None, tracks=listed.file, end=Fraction(4, 25))
 
 
@@ -307,7 +307,7 @@ def test_what_cannot_be_asked_for(here: Here, tmp_path: Path) -> None:
 def test_a_preview_is_no_film_to_be_measured(here: Here) -> None:
     preview(here)
     ask = (here.project, "duo", Inverter(PEOPLE), here.clip, None, "red", "green")
-    with pytest.raises(MediaError, match="holds no film"):
+    with pytest.raises(MediaError, match="contains no film"):
         inputs.choose(*ask)
     done = conversion_project.convert(here.project, here.clip)
     preview(here)

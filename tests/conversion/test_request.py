@@ -31,14 +31,14 @@ def test_words_say_who_goes_and_who_comes() -> None:
 @pytest.mark.parametrize(
     ("words", "with_", "match"),
     [
-        (["ben"], None, "Nobody is named to take the place of ben"),
-        (["ben=ada", "ben=eva"], None, "replaced twice, by ada and by eva"),
-        (["ben="], None, "does not say who by whom"),
-        (["=ada"], None, "does not say who by whom"),
-        (["ben=ada"], "eva", "goes with no --replace"),
-        (["ben=ben"], None, "cannot take the place"),
-        (["ben=any"], None, "cannot take the place"),
-        ([], None, "Nobody is to be replaced"),
+        (["ben"], None, "No source is named for the target ben"),
+        (["ben=ada", "ben=eva"], None, "has two sources, ada and eva"),
+        (["ben="], None, "is not TARGET=SOURCE"),
+        (["=ada"], None, "is not TARGET=SOURCE"),
+        (["ben=ada"], "eva", "so --with eva is not used"),
+        (["ben=ben"], None, "cannot (replace|be the source)"),
+        (["ben=any"], None, "cannot (replace|be the source)"),
+        ([], None, "--replace is missing"),
     ],
 )
 def test_words_that_do_not_are_refused(words: list[str], with_: str | None, match: str) -> None:
@@ -51,10 +51,10 @@ def test_words_that_do_not_are_refused(words: list[str], with_: str | None, matc
 def test_pairs_are_checked_as_words_are() -> None:
     assert parse_swaps({"ben": "ada", "any": "chen"}, None) == {"ben": "ada", "any": "chen"}
     for pairs, with_, match in (
-        ({"ben": "ben"}, None, "cannot take the place"),
-        ({"": "ada"}, None, "`=ada` does not say who by whom"),
-        ({"ben": "ada"}, "eva", "goes with no --replace"),
-        ({}, None, "Nobody is to be replaced"),
+        ({"ben": "ben"}, None, "cannot (replace|be the source)"),
+        ({"": "ada"}, None, "`=ada` is not TARGET=SOURCE"),
+        ({"ben": "ada"}, "eva", "so --with eva is not used"),
+        ({}, None, "--replace is missing"),
     ):
         with pytest.raises(SettingsError, match=match):
             parse_swaps(pairs, with_)

@@ -335,7 +335,7 @@ def test_strangers_change_places_on_a_stated_footing_only(tmp_path: Path, two: P
     project = Project.create(tmp_path / "empty")
     with pytest.raises(ConsentError, match="face at the left"):
         project.swap_faces(two)
-    with pytest.raises(ConsentError, match="without a statement"):
+    with pytest.raises(ConsentError, match="there is no statement"):
         project.swap_faces(two, consent="granted")
     assert not list(project.renders_folder.iterdir())
     report = project.swap_faces(two, consent="synthetic")
@@ -386,13 +386,13 @@ def test_what_cannot_be_is_refused(project: Project, red: Path, two: Path, tmp_p
             {"face": red},
         ),
         (MediaError, "is the film", (two, "blue", "red", None, two), {"face": red}),
-        (SettingsError, "without a model", (two, "blue", "red", "duo"), {"face": red}),
-        (SettingsError, "none of green", (two, "blue", "green", "warp"), {}),
+        (SettingsError, "cannot be combined", (two, "blue", "red", "duo"), {"face": red}),
+        (SettingsError, "neither for green", (two, "blue", "green", "warp"), {}),
         (SettingsError, "one person", (two, {"blue": "red", "red": "blue"}), {"face": red}),
         (SettingsError, "no photo", (two, "blue", "red", "warp"), {"consent": "self"}),
-        (SettingsError, "no part", (two, "blue", "red", None, None, 1), {"face": red}),
+        (SettingsError, "only for films", (two, "blue", "red", None, None, 1), {"face": red}),
         (UnknownPerson, "eva", (two, "eva", "red"), {"face": red}),
-        (ConsentError, "footing the face of eva", (two, "blue", "eva"), {"face": red}),
+        (ConsentError, "basis on which the face of eva", (two, "blue", "eva"), {"face": red}),
     ):
         with pytest.raises(kind, match=match):
             convert(project, *words, **given)
@@ -412,7 +412,7 @@ def test_the_command_line_takes_photos_and_pictures(
     assert "scene-red-for-blue" in said
     assert "Next: understudy verify" in said
     assert main([*to, "--swap-faces"]) == 0
-    assert "two faces changed places" in capsys.readouterr().out
+    assert "two faces exchanged" in capsys.readouterr().out
     assert main([*to, "--face", f"{two}#1", "--with", "eva"]) == ConsentError.exit_code
     assert "--consent" in capsys.readouterr().err
     assert main([*to, "--swap-faces", "--with", "red"]) == SettingsError.exit_code

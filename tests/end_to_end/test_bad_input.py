@@ -55,7 +55,7 @@ def refused(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
 def told_plainly(said: str) -> None:
     """One problem and one remedy, no traceback."""
     assert said.count("error: ") == 1
-    assert said.count("do:    ") == 1
+    assert said.count("hint: ") == 1
     assert "Traceback" not in said
 
 
@@ -207,7 +207,7 @@ def test_a_full_disk(limit: int, words: tuple[str, ...], folder: Path, project: 
     code, said = process(project, limit, *words)
     assert code == StorageError.exit_code, said
     told_plainly(said)
-    assert "no room" in said
+    assert "is full" in said
     after = results(project)
     assert {name: data for name, data in after.items() if name in before} == before
     assert not (faces / "faces.parquet").exists() or words[0] != "extract"
@@ -238,7 +238,7 @@ def test_a_read_only_project(words: tuple[str, ...], folder: Path, project: Path
         code, said = process(project, -1, *words)
     assert code == StorageError.exit_code, said
     told_plainly(said)
-    assert "may not be written" in said
+    assert "is not writable" in said
     assert results(project) == before
 
 
@@ -256,7 +256,7 @@ def test_a_read_only_home(begun: bool, folder: Path, project: Path, home: Path) 
         code, said = process(project, -1, *words)
     assert code == StorageError.exit_code, said
     told_plainly(said)
-    assert "may not be written" in said
+    assert "is not writable" in said
     assert str(home) in said
     assert results(project) == before
 

@@ -146,10 +146,10 @@ def test_all_pages_of_a_tiff(tmp_path: Path) -> None:
     assert off(images[1], PICTURE // 2) == 0
     assert images[2].shape == PICTURE.shape
     assert damage == [
-        "p.tif: 1 of 3 pictures have another size and were brought to 100x90, that of the first."
+        "p.tif: 1 of 3 pictures have another size and were resized to 100x90, as the first."
     ]
     assert not is_still(path)
-    with pytest.raises(MediaError, match="holds 3 pictures, and one is needed"):
+    with pytest.raises(MediaError, match="contains 3 pictures, but exactly one is needed"):
         read_still(path)
 
 
@@ -187,7 +187,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a.jxl": (lambda path: path.write_bytes(b"\xff\x0a\xfa\x0f"), "JPEG XL", "Save it as"),
     "a.psd": (lambda path: path.write_bytes(b"8BPS\0\1" + bytes(40)), "Photoshop", "Save it as"),
     "a.mp3": (lambda path: path.write_bytes(b"ID3\3" + bytes(40)), "no pictures", "Name a film"),
-    "a.png": (lambda path: path.write_bytes(b"nothing"), "not an image", "Copy or download"),
+    "a.png": (lambda path: path.write_bytes(b"nothing"), "cannot be decoded", "Copy or download"),
 }
 
 
@@ -232,11 +232,11 @@ def test_a_folder_of_everything(tmp_path: Path) -> None:
     assert {entry.file: entry.facts.get("pictures") for entry in report.added}["pages.tif"] == 2
     assert [one.path.name for one in report.refused] == ["half.heic"]
     assert report.passed_over == {
-        "a camera's raw data (NEF): export it as JPEG or TIFF first": 2,
-        "sound without pictures": 1,
-        "no film or picture (.aae)": 1,
-        "no film or picture": 1,
-        "a link to a folder": 1,
+        "raw camera file (NEF): export it as JPEG or TIFF first": 2,
+        "sound file without pictures": 1,
+        "not a video or image (.aae)": 1,
+        "not a video or image": 1,
+        "link to a folder": 1,
     }
 
 

@@ -94,7 +94,7 @@ def test_a_name_that_no_disk_takes_is_told_before_the_work(
     words = ("convert", folder / "scene.mp4", *CONVERT, "--output", output)
     assert command(folder / "project", *words) == StorageError.exit_code
     said = capsys.readouterr().err
-    assert "bytes, and this disk allows" in said
+    assert "bytes; this disk allows" in said
     assert "frames" not in said
 
 

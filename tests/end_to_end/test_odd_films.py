@@ -150,7 +150,7 @@ def test_a_film_that_grows_is_converted_in_its_first_size(here: Stage, growing: 
         assert np.abs(swap.astype(int) - source)[alpha > 0.9].mean() > 30
         x, y = 90 + 6 * np.sin(index / 5), SIZE / 2 + 5 * np.cos(index / 7)
         assert middle(alpha) == pytest.approx((x, y), abs=9)
-    (told,) = (note for note in here.told if growing.name in note and "brought to" in note)
+    (told,) = (note for note in here.told if growing.name in note and "resized to" in note)
     assert f"{HALF} frames, the first at 0.480 s, are {LARGE}x{LARGE}" in told
     assert f"{SIZE}x{SIZE}, the size of the film's first frame" in told
 
@@ -202,7 +202,7 @@ def test_faces_are_extracted_from_both_sizes(here: Stage, growing: Path) -> None
     (source,) = (each for each in report.sources if each.name == growing.name)
     assert source.frames == FRAMES
     assert len(Faceset.open(here.project.person("red").faces_folder)) > len(before)
-    assert any(f"are {LARGE}x{LARGE} and were brought to" in note for note in report.notes)
+    assert any(f"are {LARGE}x{LARGE} and were resized to" in note for note in report.notes)
 
 
 def test_who_turns_the_phone_keeps_their_shape(here: Stage, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_of_two_who_look_alike_one_is_taken_throughout(
     if order is None:
         done = here.convert(clip, "red", "green", tracker=Twins)
         assert {match.doubt for match in done.matches} == {None, "taken"}
-        assert any("looks like red, who is in view elsewhere" in note for note in here.told)
+        assert any("looks like red, who is elsewhere in the picture" in note for note in here.told)
     else:
         with following(Twins):
             listed = here.project.tracks(clip, {"red": "green"})

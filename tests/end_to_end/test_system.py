@@ -53,8 +53,8 @@ def failing(path: Path) -> None:
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "dead link": (lambda path: path.symlink_to("/nowhere/at.mp4"), "link to /nowhere/at.mp4"),
-    "circle": (lambda path: path.symlink_to(path), "leads in a circle"),
-    "pipe": (os.mkfifo, "not an ordinary file"),
+    "circle": (lambda path: path.symlink_to(path), "forms a loop"),
+    "pipe": (os.mkfifo, "not a regular file"),
     "failing disk": (failing, "failed while reading"),
     "empty": (Path.touch, "is empty"),
     "nonsense": (lambda path: path.write_bytes(b"nonsense"), "not a video"),
@@ -138,14 +138,14 @@ def test_footage_that_cannot_be_read_any_more_keeps_its_faces(
     assert command(project.folder, "extract", "red") == 0
     after = set(Faceset.open(place.faces_folder).names)
     assert before < after
-    assert "red.mp4 was left out" in capsys.readouterr().err
+    assert "red.mp4 was skipped" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("number", "words"),
     [
         (errno.ENAMETOOLONG, "too long"),
-        (errno.ELOOP, "circle"),
+        (errno.ELOOP, "loop"),
         (errno.ESTALE, "failed"),
         (errno.EINVAL, "does not allow such a name"),
     ],
@@ -172,7 +172,7 @@ def test_the_system_s_faults_are_none_of_ours(
     assert main(words) == StorageError.exit_code
     said = capsys.readouterr().err
     assert os.strerror(number) in said
-    assert "understudy itself failed" not in said
+    assert "Internal error in understudy" not in said
 
 
 def run(home: Path, words: list[str], **how: object) -> int:

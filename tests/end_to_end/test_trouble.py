@@ -90,9 +90,9 @@ def ledger_edited(folder: Path) -> None:
         (clock_behind, "this computer's clock says", "Set the clock right"),
         (certificate_missing, "No certificate can be read", "restore it from a copy"),
         (key_missing, "cannot be read", "estore it from a copy"),
-        (key_for_everybody, "Others than you may read", "chmod 600"),
+        (key_for_everybody, "Other users can read", "chmod 600"),
         (operator_key_lost, "was last signed by the key", "checkpoint --new-key"),
-        (ledger_edited, "no checkpoint that can be read", "ledger audit"),
+        (ledger_edited, "not a readable checkpoint", "ledger audit"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -107,8 +107,8 @@ def test_it_is_said_and_nothing_is_begun(
     assert convert(folder) == TrustError.exit_code
     said = capsys.readouterr().err
     assert said.count("error: ") == 1
-    assert problem in said.partition("do: ")[0]
-    assert remedy in said.partition("do: ")[2]
+    assert problem in said.partition("hint: ")[0]
+    assert remedy in said.partition("hint: ")[2]
     assert "convert scene.mp4" not in said, "it is said before the work"
     assert films(folder) == []
 
@@ -150,7 +150,7 @@ def test_a_full_disk_under_the_signature(folder: Path, capsys: pytest.CaptureFix
         check=False,
     )
     assert full.returncode == StorageError.exit_code, full.stderr
-    assert "no room" in full.stderr
+    assert "is full" in full.stderr
     assert "read back" in full.stderr, "the film was there, unsigned"
     assert films(folder) == []
     assert convert(folder, *BEST) == 0

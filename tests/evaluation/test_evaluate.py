@@ -167,8 +167,8 @@ def test_a_model_alone_is_measured_on_faces_it_never_saw(project: Project) -> No
     assert values["swap"] is None
     assert values["people"]["red"]["ssim"] == red.ssim
     text = " ".join(sentence for _, sentence in report.verdict)
-    assert "The faces of green have changed since the training" in text
-    assert "The faces of red" not in text
+    assert "The faceset of green has changed since the training" in text
+    assert "The faceset of red" not in text
     assert "Held-out SSIM while training" in report.html.read_text()
 
 
@@ -207,7 +207,7 @@ def test_a_swap_is_measured_against_film_and_truth(
     texts = [one["text"] for one in values["verdict"]]
     decibels = [" dB" in text for text in texts]
     assert decibels == sorted(decibels), "figures in dB come last"
-    assert any("Nearer to the truth than the untouched film" in text for text in texts)
+    assert any("Closer to the truth than the unchanged film" in text for text in texts)
     seen = values["swap"]["seen"]
     assert seen["detail"]["face"]["detail"] == pytest.approx([1, 1, 1])
     assert seen["detail"]["face"]["found"] == pytest.approx([1, 1, 1])
@@ -224,7 +224,7 @@ def test_a_swap_is_measured_against_film_and_truth(
     page = (tmp_path / "film.red.report.html").read_text()
     for heading in ("In words", "In numbers", "Frames", "Held-out faces", "Over time", "Worst"):
         assert f"<h2>{heading}" in page
-    assert "Detail, beside the true swap" in page
+    assert "Detail, compared with the true swap" in page
     assert "What a viewer sees" in page
     assert page.count("data:image/webp") >= 16
     assert "Numbers:" in str(report)
@@ -251,12 +251,12 @@ def test_a_swap_is_held_against_another_one(
     )
     assert report.values["baseline"]["file"] == str(plain)
     assert report.values["baseline"]["truth"] == report.values["swap"]["untouched"]
-    first = next(one for one in report.verdict if "Nearer to the truth than film: " in one[1])
+    first = next(one for one in report.verdict if "Closer to the truth than film:  " in one[1])
     second = next(one for one in report.verdict if "than film does" in one[1])
     assert first[0] == second[0] == "good"
     assert report.values["baseline"]["seen"]["detail"] == report.values["swap"]["seen"]["untouched"]
     assert "Looks more like red than film does" in second[1]
-    with pytest.raises(SettingsError, match="only beside its film"):
+    with pytest.raises(SettingsError, match="only together with its film"):
         evaluate(project, "duo", baseline=plain)
 
 
@@ -290,7 +290,7 @@ def test_the_record_beside_the_swap_says_who_is_who(
     project: Project, films: tuple[Path, Path], tmp_path: Path
 ) -> None:
     plain, swap = films
-    with pytest.raises(MediaError, match="holds no film that duo made of film") as caught:
+    with pytest.raises(MediaError, match="contains no film that duo made from film") as caught:
         evaluate(project, "duo", plain)
     assert "--swap" in caught.value.remedy
     record = {
@@ -315,7 +315,7 @@ def test_the_record_beside_the_swap_says_who_is_who(
         report = evaluate(project, "duo", plain, replace="green", output=tmp_path)
         assert (report.values["replace"], report.values["with"]) == ("green", "red")
         other = painted_film(project, tmp_path / "other.mp4", [Act("green", 0, FRAMES, 80)])
-        with pytest.raises(MediaError, match=r"was made of film\.mp4, not of other\.mp4"):
+        with pytest.raises(MediaError, match=r"was made from film\.mp4, not from other\.mp4"):
             evaluate(project, "duo", other, swap)
     finally:
         beside.unlink()
@@ -325,13 +325,13 @@ def test_what_makes_no_sense_is_refused_with_a_remedy(
     project: Project, films: tuple[Path, Path], tmp_path: Path
 ) -> None:
     plain, swap = films
-    with pytest.raises(SettingsError, match="only beside its film"):
+    with pytest.raises(SettingsError, match="only together with its film"):
         evaluate(project, "duo", swap=swap)
-    with pytest.raises(SettingsError, match="comparing with the truth"):
+    with pytest.raises(SettingsError, match="only with --truth"):
         evaluate(project, "duo", plain, swap, "green", "red", truth_mask=plain)
-    with pytest.raises(SettingsError, match="who in film"):
+    with pytest.raises(SettingsError, match="the faces of film"):
         evaluate(project, "duo", plain, swap)
-    with pytest.raises(SettingsError, match="cannot take the place"):
+    with pytest.raises(SettingsError, match="cannot replace"):
         evaluate(project, "duo", plain, swap, "red", "red")
     with pytest.raises(UnknownPerson, match="rod"):
         evaluate(project, "duo", plain, swap, "green", "rod")

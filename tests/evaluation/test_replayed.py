@@ -26,7 +26,7 @@ def test_the_sentence_says_how_much_of_the_detail_is_left(share: float, tone: st
     ((found, text),) = own_footage({"ada": detail(share), "ben": None})
     assert found == tone
     assert text == (
-        f"ada's own pictures that were kept aside, drawn again the whole way, keep "
+        f"Held-out pictures of ada, drawn again through the whole pipeline, keep "
         f"{str(share).lstrip('0'):0<3} of their detail; .60 of it is in the right place."
     )
 

@@ -85,7 +85,7 @@ def test_nothing_measured_is_none_and_not_nan() -> None:
     assert scores.truth is None
     assert (scores.frames, scores.faces, scores.both) == (2, 0, 0)
     said = verdict(scores, {}, "ada", "chen")
-    assert said == [("bad", "The face to replace was not found in any measured frame.")]
+    assert said == [("bad", "The target's face was not found in any measured frame.")]
 
 
 def test_everybody_replaced_has_nobody_to_be_nearer_to() -> None:
@@ -98,11 +98,11 @@ def test_everybody_replaced_has_nobody_to_be_nearer_to() -> None:
 @pytest.mark.parametrize(
     ("swap", "tone", "words"),
     [
-        (Nearness(22.0, 0.75), "good", "Nearer to the truth than the untouched film: 22.0 dB"),
-        (Nearness(19.0, 0.60), "bad", "Further from the truth"),
-        (Nearness(20.1, 0.703), "note", "About as near"),
-        (Nearness(19.0, 0.75), "note", "by SSIM only"),
-        (Nearness(22.0, 0.60), "note", "by PSNR only"),
+        (Nearness(22.0, 0.75), "good", "Closer to the truth than the unchanged film: 22.0 dB"),
+        (Nearness(19.0, 0.60), "bad", "Farther from the truth"),
+        (Nearness(20.1, 0.703), "note", "About as close"),
+        (Nearness(19.0, 0.75), "note", "only by SSIM"),
+        (Nearness(22.0, 0.60), "note", "only by PSNR"),
     ],
 )
 def test_the_truth_comes_first(swap: Nearness, tone: str, words: str) -> None:
@@ -120,11 +120,11 @@ def test_a_good_swap_is_called_good() -> None:
         "chen",
     )
     text = "\n".join(f"{tone} {words}" for tone, words in said)
-    assert "good The swap is nearer to ada than to chen in 100% of 10 frames looked at." in text
+    assert "good The swap is closer to ada than to chen in 100% of 10 measured frames." in text
     assert "good The opening of the mouth follows the film (correlation 1.00)." in text
     assert "good The pose of the head follows the film (to 0.0" in text
-    assert "note The swap is a little less steady than the film (1.50" in text
-    assert "ada is redrawn with SSIM 0.900 and 30.0 dB on 48 faces" in text
+    assert "note The swap is slightly less steady than the film (1.50" in text
+    assert "ada is redrawn with SSIM 0.900 and 30.0 dB on 48 held-out faces" in text
     assert "No face of chen was held out" in text
     assert "bad" not in text
 
@@ -149,11 +149,11 @@ def test_a_lost_expression_and_lost_faces_are_called_bad() -> None:
 @pytest.mark.parametrize(
     ("truth", "looks", "said"),
     [
-        (Nearness(20.0, 0.6), 0.5, [("good", "Nearer to the truth than w"), ("good", "more like")]),
+        (Nearness(20.0, 0.6), 0.5, [("good", "Closer to the truth than w"), ("good", "more like")]),
         (
             Nearness(25.0, 0.9),
             0.95,
-            [("bad", "Further from the truth than w"), ("bad", "less like")],
+            [("bad", "Farther from the truth than w"), ("bad", "less like")],
         ),
         (None, 0.5, [("good", "Looks more like ada than w does")]),
         (None, None, []),

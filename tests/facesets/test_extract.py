@@ -402,7 +402,7 @@ def test_broken_film_is_left_out_and_said_so(clips: Path, tmp_path: Path) -> Non
     place = home(tmp_path / "home", clips / "a.mp4", broken)
     report = run(place)
     assert report.faces == FRAMES
-    assert any("broken.mp4 was left out" in note for note in report.notes)
+    assert any("broken.mp4 was skipped" in note for note in report.notes)
     with pytest.raises(MediaError, match="None of red's footage"):
         run(home(tmp_path / "alone", broken))
 
@@ -422,7 +422,7 @@ def test_full_disk(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     with monkeypatch.context() as patched:
         patched.setattr("understudy.facesets.writer._write", full)
-        with pytest.raises(StorageError, match="no room"):
+        with pytest.raises(StorageError, match="is full"):
             run(place)
     assert not place.faces_folder.joinpath("faces.parquet").exists()
     assert run(place).faces == FRAMES

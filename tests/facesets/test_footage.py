@@ -104,7 +104,7 @@ def test_folders_are_walked(project: Project, source: Path) -> None:
         ("b.mkv", "video"),
         ("a.png", "picture"),
     ]
-    assert report.passed_over == {"no film or picture (.txt)": 1}
+    assert report.passed_over == {"not a video or image (.txt)": 1}
     assert report.added[1].facts == {
         "container": "images",
         "codec": "png",
@@ -326,7 +326,7 @@ def test_a_full_disk_keeps_what_was_there(project: Project, source: Path) -> Non
         check=False,
     )
     assert done.returncode == StorageError.exit_code, done.stderr
-    assert "no room" in done.stdout
+    assert "is full" in done.stdout
     place = project.person("ada")
     assert names(place.footage_folder) == ["first.mp4", "small.mp4"]
     assert [path.name for path in place.footage] == ["first.mp4", "small.mp4"]
@@ -345,7 +345,7 @@ def test_a_read_only_project_is_said_to_be_one(project: Project, source: Path) -
         check=False,
     )
     assert done.returncode == StorageError.exit_code, done.stderr
-    assert "may not be written" in done.stdout
+    assert "is not writable" in done.stdout
     assert sorted(project.folder.rglob("*")) == before
 
 

@@ -119,14 +119,14 @@ def test_a_part_has_its_own_chapters_and_time_code(tmp_path: Path) -> None:
 def test_a_container_without_time_code_says_so(tmp_path: Path) -> None:
     source = film(tmp_path / "film.mov")
     _, told = copied(source, tmp_path / "out.webm", codec="libvpx-vp9", crf=40)
-    assert any("time code, 01:02:03:04 at its beginning" in sentence for sentence in told)
+    assert any("time code (01:02:03:04 at the start)" in sentence for sentence in told)
 
 
 def test_other_tracks_of_pictures_are_told(tmp_path: Path) -> None:
     source = film(tmp_path / "film.mkv", timecode="", tracks=2)
     notes = extras_of(source, probe(source), place=False).notes
-    (told,) = [sentence for sentence in notes if "tracks of pictures" in sentence]
-    assert f"2 tracks of pictures; this is track 1, {WIDTH}x{HEIGHT}" in told
+    (told,) = [sentence for sentence in notes if "video tracks" in sentence]
+    assert f"2 video tracks; this is track 1, {WIDTH}x{HEIGHT}" in told
     assert f"{WIDTH - 16}x{HEIGHT}" in told
 
 
@@ -159,7 +159,7 @@ def test_what_is_transparent_is_white_and_told(pixel_format: str, tmp_path: Path
     assert frame.image[:, :14].min() >= 252
     assert np.abs(frame.image[:, 18:].astype(int) - painting(3)[:, 18:]).mean() < 4
     notes = extras_of(path, probe(path), place=False).notes
-    assert any("transparent parts; they are laid over white" in sentence for sentence in notes)
+    assert any("transparent parts; they are shown on white" in sentence for sentence in notes)
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_it_is_told_and_written_as_whole_pictures(tmp_path: Path) -> None:
             out.write(frame)
     made = tmp_path / "out.mp4"
     told = join([tmp_path / "0.nut"], made, path, None, None, EncodeSettings(**how))
-    assert any("is interlaced; each of its fields became a picture, 50" in each for each in told)
+    assert any("is interlaced; each of its fields became one picture, 50" in each for each in told)
     info = probe(made)
     assert info.fields == ""
     assert info.rate == 50

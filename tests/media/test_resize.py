@@ -52,8 +52,8 @@ def test_every_frame_comes_once_in_the_size_of_the_first(
     (told,) = reader.damage
     width, height = parts[1]
     assert f"{name}: 8 frames, the first at 0.320 s, are {width}x{height}" in told
-    assert f"brought to {parts[0][0]}x{parts[0][1]}" in told
-    assert "Cut the film there" in told
+    assert f"resized to {parts[0][0]}x{parts[0][1]}" in told
+    assert "cut the film there" in told
 
 
 def test_a_part_tells_only_of_its_own_frames(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_only_a_few_of_many_sizes_are_named(tmp_path: Path) -> None:
         assert len(list(reader)) == 48
     (told,) = reader.damage
     assert "40 frames" in told
-    assert "80x48, 96x48, 112x48, ... and were brought" in told
+    assert "80x48, 96x48, 112x48, ... and were resized" in told
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv444p"])
@@ -131,7 +131,7 @@ def test_pixels_that_change_shape_alone_are_brought_to_the_first_shape(tmp_path:
     narrow = cv2.resize(painting(15, 64, 48), (32, 48), interpolation=cv2.INTER_AREA)
     assert np.abs(last.image[:, 18:46].astype(int) - narrow[:, 2:30]).mean() < 8
     (told,) = reader.damage
-    assert "are 64x48 with pixels 1:2 and were brought to 64x48" in told
+    assert "are 64x48 with pixels 1:2 and were resized to 64x48" in told
 
 
 def test_colours_stay_when_a_larger_part_uses_another_matrix(tmp_path: Path) -> None:

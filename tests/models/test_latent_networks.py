@@ -46,7 +46,7 @@ def test_the_autoencoder_draws_alike_whoever_it_is_asked_for() -> None:
 
 
 def test_the_autoencoder_says_that_it_cannot_swap() -> None:
-    with pytest.raises(SettingsError, match="redraws, it does not swap"):
+    with pytest.raises(SettingsError, match="but not swap them"):
         network("autoencoder").check_swaps()
     network("vae").check_swaps()
     assert network("autoencoder").recipe.augmentation.doubles == 0

@@ -74,7 +74,7 @@ def test_what_cannot_be_built_is_said_clearly(original: Original) -> None:
         build("orignal", 64, ("ada", "chen"))
     with pytest.raises(SettingsError, match="128 pixels"):
         build("original", 128, ("ada", "chen"))
-    with pytest.raises(SettingsError, match="distinct"):
+    with pytest.raises(SettingsError, match="different names"):
         build("original", 64, ("ada", "ada"))
     with pytest.raises(SettingsError, match="not trained on eve"):
         original.decoder("eve")

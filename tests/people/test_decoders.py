@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_refused(here: Project, there: Project, tmp_path: P
 def test_one_decoder_for_everybody_is_nobodys_to_export(here: Project) -> None:
     model = base.network_class("autoencoder")(96, ("ada", "chen", "eva"))
     save(here.model_folder("plain"), 1, Snapshot(model, copy.deepcopy(model), {}, {}, {}))
-    with pytest.raises(SettingsError, match="one decoder for everybody"):
+    with pytest.raises(SettingsError, match="one decoder for all people"):
         here.export_person("ada", "plain")
 
 
@@ -133,10 +133,10 @@ def relabelled(file: Path, target: Path, **changes: object) -> Path:
         ({"schema_version": 2, "gallery_sha256": "0" * 64}, "missing"),
         ({"kind": "encoder"}, "not a person's decoder"),
         ({"size": 96}, "at 96 px"),
-        ({"network": "original"}, "of original"),
+        ({"network": "original"}, "for original"),
         ({"weights_sha256": "0" * 64}, "damaged"),
-        ({"consent": {"person": "eva"}}, "cannot be: consent"),
-        ({"more": 1}, "cannot be: more"),
+        ({"consent": {"person": "eva"}}, "not valid: consent"),
+        ({"more": 1}, "not valid: more"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(
@@ -165,7 +165,7 @@ def test_damaged_and_foreign_files_are_refused(
     label = json.loads(read(here.export_person("eva").file)[0].model_dump_json(exclude_none=True))
     text = json.dumps(label | {"weights_sha256": digest(weights)})
     safetensors.torch.save_file(weights, bad, {"understudy": text})
-    refused(there, bad, CheckpointError, "do not fit")
+    refused(there, bad, CheckpointError, "are incompatible")
 
 
 def test_the_name_in_a_file_cannot_lead_elsewhere(
@@ -183,7 +183,7 @@ def test_the_consent_comes_along_and_must_hold(
     record = consent_gate.state("eva", "granted", agreement)
     consent_gate.write(here.person("eva").consent_file, record)
     file = here.export_person("eva").file
-    refused(there, file, ConsentError, "the agreement is not here")
+    refused(there, file, ConsentError, "the agreement is missing")
     other = tmp_path / "other.txt"
     other.write_text("no")
     with pytest.raises(ConsentError, match="not the agreement"):
@@ -191,7 +191,7 @@ def test_the_consent_comes_along_and_must_hold(
     revoked = json.loads(record.model_dump_json(exclude_none=True))
     revoked["revoked_at"] = "2020-01-01T00:00:00Z"
     refused(
-        there, relabelled(file, tmp_path / "revoked", consent=revoked), ConsentError, "took the"
+        there, relabelled(file, tmp_path / "revoked", consent=revoked), ConsentError, "withdrew the"
     )
     theirs = {**json.loads(record.model_dump_json(exclude_none=True)), "person": "ada"}
     refused(
@@ -231,7 +231,7 @@ def test_a_copy_of_what_was_deleted_here_is_refused(
     copied = tmp_path / "copy.safetensors"
     copied.write_bytes(here.export_person("eva").file.read_bytes())
     here.remove_person("eva")
-    refused(there, copied, ConsentError, "copy.safetensors was made with somebody who was removed")
+    refused(there, copied, ConsentError, "copy.safetensors was made with a person who was removed")
     assert not there.place_of("eva").folder.exists()
 
 
@@ -279,7 +279,7 @@ class TestGallery:
         report = here.export_person("eva", progress=Progress(told.append))
         assert report.label.schema_version == 1
         assert [event.text for event in told if event.kind == "note"] == [
-            "The model trio has no gallery of eva, so the file holds none."
+            "The model trio has no gallery of eva, so the file contains none."
         ]
         told.clear()
         here.export_person("eva", progress=Progress(told.append), gallery=False)
@@ -315,11 +315,11 @@ class TestGallery:
         bad, values = tmp_path / "bad", label.model_dump()
         old = {**values, "schema_version": 1, "gallery_sha256": None}
         write(bad, Label.model_validate(old), weights, gallery)
-        refused(there, bad, CheckpointError, "holds a gallery that it does not name")
+        refused(there, bad, CheckpointError, "contains a gallery that it does not name")
         write(bad, label, weights, galleries.made(seed=9))
-        refused(there, bad, CheckpointError, "its gallery is not the one that was written")
+        refused(there, bad, CheckpointError, "its gallery was changed")
         write(bad, label, {**weights, "gallery.more": torch.zeros(1)}, gallery)
-        refused(there, bad, CheckpointError, "its gallery is not the one that was written")
+        refused(there, bad, CheckpointError, "its gallery was changed")
         write(bad, label, weights)
         refused(there, bad, CheckpointError, "is missing")
 
@@ -360,10 +360,10 @@ class TestGallery:
         galleries.keep(here, "trio", "eva")
         at = ["--project", str(here.folder)]
         assert main(["person", "export", "eva", *at]) == 0
-        assert "The file holds a gallery of 3 pictures of eva." in capsys.readouterr().out
+        assert "The file contains a gallery of 3 pictures of eva." in capsys.readouterr().out
         file = str(here.exports_folder / "trio-eva.decoder.safetensors")
         assert main(["person", "import", file, "--project", str(there.folder)]) == 0
-        assert "With them came a gallery of 3 pictures of eva." in capsys.readouterr().out
+        assert "Imported with it: a gallery of 3 pictures of eva." in capsys.readouterr().out
         assert main(["person", "export", "eva", "--no-gallery", *at]) == 0
         assert "gallery" not in capsys.readouterr().out
         assert read(Path(file)).gallery is None

@@ -207,7 +207,7 @@ def test_without_faces_of_who_comes_a_file_draws_as_it_is_and_says_so(
     words = ("convert", folder / "scene.mp4", "--model", project / "exports/duo-blue.onnx")
     assert command(project, *words, *CONVERT) == 0
     said = " ".join(capsys.readouterr().err.split())
-    assert "The project has no faces of blue: what comes out is as soft as duo-blue.onnx" in said
+    assert "The project has no faces of blue: the swap is as soft as duo-blue.onnx" in said
     record = json.loads((project / "renders/scene-blue-for-red.json").read_text())
     assert record["model"]["galleries"] == {}
     assert not cached_path(project / "cache", "blue").exists()
@@ -225,7 +225,7 @@ def test_a_strangers_file_is_told_and_needs_consent(
     onnx.save(proto, str(folder / "strange.dfm"))
     words = ("convert", folder / "scene.mp4", "--model", folder / "strange.dfm")
     assert command(project, *words, *CONVERT) == 0
-    assert "does not say whose face it draws" in capsys.readouterr().err
+    assert "does not name the person it draws" in capsys.readouterr().err
     record = json.loads((project / "renders/scene-blue-for-red.json").read_text())
     assert list(record["model"]["galleries"]) == ["blue"]
     said = refused(UnknownPerson, *words, "--replace", "red", "--with", "stranger")
@@ -248,11 +248,11 @@ def test_consent_that_ended_stops_export_and_file(
     assert blue.consent is not None
     ended = blue.consent.model_copy(update={"revoked_at": datetime(2020, 1, 1, tzinfo=UTC)})
     consent_gate.write(blue.consent_file, ended)
-    assert "took the consent back" in refused(ConsentError, "export", "blue")
-    assert "took the consent back" in refused(ConsentError, "export", "red", "--replace", "blue")
+    assert "withdrew the consent" in refused(ConsentError, "export", "blue")
+    assert "withdrew the consent" in refused(ConsentError, "export", "red", "--replace", "blue")
     model = project / "exports/duo-blue.dfm"
     said = refused(ConsentError, "convert", folder / "scene.mp4", "--model", model, *CONVERT)
-    assert "took the consent back" in said
+    assert "withdrew the consent" in said
 
 
 @pytest.mark.slow
@@ -263,7 +263,7 @@ def test_another_consent_on_file_is_told(
     consent_gate.write(blue.consent_file, consent_gate.state("blue", "self"))
     model = project / "exports/duo-blue.dfm"
     assert command(project, "convert", folder / "scene.mp4", "--model", model, *CONVERT) == 0
-    assert "on another consent of blue" in capsys.readouterr().err
+    assert "under another consent of blue" in capsys.readouterr().err
 
 
 def test_a_file_that_differs_is_not_left(
@@ -285,7 +285,7 @@ def test_whoever_is_not_in_the_model_cannot_be_exported(
     assert "no person `nobody`" in refused(UnknownPerson, "export", "nobody")
     opened = Project.open(project)
     shutil.copytree(opened.person("red").folder, opened.people_folder / "eva")
-    assert "is that of red" in refused(ConsentError, "export", "eva")
+    assert "belongs to red" in refused(ConsentError, "export", "eva")
     record = consent_gate.state("eva", "synthetic")
     consent_gate.write(opened.person("eva").consent_file, record)
     assert "not trained on eva" in refused(SettingsError, "export", "eva")
@@ -327,5 +327,5 @@ def test_a_copy_of_what_was_deleted_here_draws_nothing(
     words = ("convert", folder / "scene.mp4", "--model", away, *CONVERT)
     assert command(folder / "second", *words) == ConsentError.exit_code
     said = capsys.readouterr().err
-    assert "away.dfm was made with somebody who was removed here on" in said
+    assert "away.dfm was made with a person who was removed here on" in said
     assert not list((folder / "second" / "renders").glob("*"))

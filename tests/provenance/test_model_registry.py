@@ -109,7 +109,7 @@ def test_every_file_of_a_checkpoint_leads_to_it(project: Project, home: Path, na
     assert consent is not None
     said = {text: tone for tone, text in found.findings}
     assert said[f"Consent record {consent.id} was on file."] == "proved"
-    assert said["It had 20 steps of training then."] == "proved"
+    assert said["It had 20 training steps at that time."] == "proved"
 
 
 def test_a_gallery_leads_to_its_model(project: Project, home: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_film_s_model_is_known_by_its_weights(project: Project, home: Path) ->
     weights = weights_hash(load_model(project.model_folder("trio")))
     said = model_lookup.drew(Home(home), weights)
     assert said is not None
-    assert said.startswith("The model that drew it is trio, which this installation trained until")
+    assert said.startswith("It was drawn by the model trio, which this installation trained until")
     assert model_lookup.drew(Home(home), "ab" * 32) is None
     (path,) = home.glob("records/models/*.json")
     path.write_text("{" + weights)
@@ -188,7 +188,7 @@ def test_what_was_deleted_is_said_of_every_copy(project: Project, home: Path) ->
         found = model_lookup.search(Home(home), hashes[path])
         assert found is not None
         assert not found.holds
-        assert found.summary.startswith("Do not use it: somebody whose face it draws took back")
+        assert found.summary.startswith("Do not use it: a person whose face it draws withdrew")
         assert found.findings[-1][0] == "broken"
     found = model_lookup.search(Home(home), hashes[kept])
     assert found is not None
@@ -206,7 +206,7 @@ def test_a_removal_goes_on_without_a_ledger(project: Project, home: Path) -> Non
     notes: list[str] = []
     project.remove_person("eva", notes_into(notes))
     assert "eva" not in project.people
-    assert any("The ledger does not hold what is removed of trio" in note for note in notes)
+    assert any("The removal from trio could not be recorded" in note for note in notes)
 
 
 def test_a_record_that_was_changed_is_not_believed(project: Project, home: Path) -> None:
@@ -214,23 +214,23 @@ def test_a_record_that_was_changed_is_not_believed(project: Project, home: Path)
     (path,) = home.glob("records/models/*.json")
     whole = json.loads(path.read_text())
     for change, words in (
-        ({"steps": 21}, "something else of its steps"),
-        ({"weights_sha256": "ab" * 32}, "something else of its weights"),
-        ({"consents": []}, "something else of its consents"),
-        ({"made_at": "2020-01-01T00:00:00Z"}, "something else of its time"),
-        ({"model": "other"}, "something else of its kind, name or consent records"),
-        ({"kind": "import"}, "something else of its kind, name or consent records"),
+        ({"steps": 21}, "another value for its steps"),
+        ({"weights_sha256": "ab" * 32}, "another value for its weights"),
+        ({"consents": []}, "another value for its consents"),
+        ({"made_at": "2020-01-01T00:00:00Z"}, "another value for its time"),
+        ({"model": "other"}, "another value for its kind, name or consent records"),
+        ({"kind": "import"}, "another value for its kind, name or consent records"),
         (
             {"consents": [one | {"id": str(UUID(int=7))} for one in whole["consents"]]},
-            "something else of its kind, name or consent records",
+            "another value for its kind, name or consent records",
         ),
-        ({"ledger": {"index": 5, "hash": "ab" * 32}}, "something else of its place"),
+        ({"ledger": {"index": 5, "hash": "ab" * 32}}, "another value for its place"),
     ):
         path.write_text(json.dumps({**whole, **change}))
         found = model_lookup.search(Home(home), digest)
         assert found is not None
         assert not found.holds
-        assert found.summary.startswith("Do not rely on it: by its record, it is part of")
+        assert found.summary.startswith("Do not rely on it: according to its record, it is part of")
         assert any(words in text for tone, text in found.findings if tone == "broken")
     path.write_text(json.dumps({**whole, "kind": "odd"}))
     with pytest.raises(TrustError, match="cannot be read"):

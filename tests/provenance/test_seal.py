@@ -114,12 +114,12 @@ def test_a_time_stamp_that_was_not_to_be_had(origin: Origin, still: Path, tmp_pa
     nobody = "http://127.0.0.1:9/"
     strict = TrustSettings(time_stamps=nobody)
     finished = tmp_path / "finished.png"
-    with pytest.raises(TrustError, match="gave no time-stamp"):
+    with pytest.raises(TrustError, match="sent no time-stamp"):
         seal(still, finished, "x.png", origin, strict, marked=True)
     assert not finished.exists()
     lax = TrustSettings(time_stamps=nobody, without_time_stamp=True)
     sealed = seal(still, finished, "x.png", origin, lax, marked=True)
-    assert sealed.notes == (f"{nobody} gave no time-stamp; it was signed without one.",)
+    assert sealed.notes == (f"{nobody} sent no time-stamp; signed without one.",)
 
 
 @pytest.fixture
@@ -191,9 +191,9 @@ def test_credentials_beside_a_film_come_and_go_with_it(origin: Origin, tmp_path:
     assert (sealed.mark, facts_of(sealed)["credentials"]) == ("none", "sidecar")
     assert sealed.notes == ()
     (alone,) = together({"matte.mkv": sealed})
-    assert alone.startswith("matte.mkv.c2pa holds")
+    assert alone.startswith("matte.mkv.c2pa has")
     (both,) = together({"film.mkv": sealed, "matte.mkv": sealed})
-    assert both.startswith("film.mkv, matte.mkv cannot hold their credentials")
+    assert both.startswith("film.mkv, matte.mkv cannot contain their credentials")
     assert records.read(sealed.record).kind == "matte"
     assert sorted(path.name for path in target.parent.iterdir()) == ["matte.mkv", "matte.mkv.c2pa"]
     assert credentials.read(target).intact

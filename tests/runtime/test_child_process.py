@@ -60,7 +60,7 @@ def test_memory_of_this_process_does_not_count() -> None:
     [
         ("error", FacesError, "no face"),
         ("fault", RuntimeError, "ZeroDivisionError: by chance"),
-        ("die", ProjectError, "The process for a test was ended by signal 9"),
+        ("die", ProjectError, "The process for a test ended by signal 9"),
     ],
 )
 def test_how_it_fails_is_told(kind: str, error: type[Exception], words: str) -> None:

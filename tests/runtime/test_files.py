@@ -66,7 +66,7 @@ def test_a_full_disk_is_a_storage_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(errno.ENOSPC, "no room"), (errno.EROFS, "may not be written"), (errno.EIO, "failed")],
+    [(errno.ENOSPC, "is full"), (errno.EROFS, "is not writable"), (errno.EIO, "failed")],
 )
 def test_what_the_system_says_becomes_a_storage_error(
     number: int, words: str, tmp_path: Path

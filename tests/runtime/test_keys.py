@@ -69,13 +69,13 @@ def test_a_public_key_that_is_none_is_refused() -> None:
 
 def test_no_folder_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="in the way"):
+    with pytest.raises(StorageError, match="name of a needed folder"):
         signing.operator_key(Home(tmp_path / "file" / "home"))
 
 
 def test_a_home_that_cannot_be_made_is_told_by_its_name() -> None:
     for folder in ("/proc/nowhere/home", f"/tmp/{'long' * 99}", "~nobody-of-that-name/home"):
-        with pytest.raises(StorageError, match=f"cannot be kept in {folder}: ") as caught:
+        with pytest.raises(StorageError, match=f"cannot be stored in {folder}: ") as caught:
             signing.operator_key(Home.from_environment({"UNDERSTUDY_HOME": folder}))
         assert "UNDERSTUDY_HOME" in caught.value.remedy
 

@@ -207,9 +207,9 @@ def _about(file: Path, **changed: object) -> bytes:
         (lambda file: b"not a base", "damaged"),
         (lambda file: safetensors.torch.save({"a": torch.zeros(1)}), "no base"),
         (lambda file: _about(file, schema_version=2), "schema 2"),
-        (lambda file: _about(file, size=128), "does not fit"),
-        (lambda file: _about(file, network="original"), "no base|schema"),
-        (lambda file: _about(file, size="large"), "does not fit"),
+        (lambda file: _about(file, size=128), "incompatible"),
+        (lambda file: _about(file, network="original"), "not a base|schema"),
+        (lambda file: _about(file, size="large"), "incompatible"),
     ],
 )
 def test_what_is_no_base_is_refused(file: Path, tmp_path: Path, harm, words: str) -> None:  # type: ignore[no-untyped-def]

@@ -45,7 +45,7 @@ def test_a_rising_curve_is_followed_into_the_future(curve: object, noise: float)
 def test_a_flat_curve_is_said_to_be_over(noise: float) -> None:
     found = outlook(history(30, lambda t: 0.8 - 0.3 * math.exp(-t), noise), 5)
     assert found.improving is False
-    assert found.text.startswith("Hardly improving")
+    assert found.text.startswith("It hardly improves")
 
 
 def test_a_falling_curve_is_said_to_get_worse() -> None:

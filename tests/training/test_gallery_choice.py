@@ -102,7 +102,7 @@ def test_blurred_pictures_are_left_out_while_enough_are_left(tmp_path: Path) -> 
 
 
 def test_no_face_and_lost_pictures_are_said(tmp_path: Path) -> None:
-    with pytest.raises(FacesError, match="has no face that a gallery can be made of") as caught:
+    with pytest.raises(FacesError, match="has no face suitable for a gallery") as caught:
         gallery_of(faceset(tmp_path / "none", []))
     assert "understudy extract" in caught.value.remedy
     faces = faceset(tmp_path / "some", (0, 10, 20))

@@ -72,8 +72,8 @@ def test_a_model_of_an_earlier_version_draws_as_before_and_says_so(
     record = convert(project)
     assert record["model"]["galleries"] == {}
     said = " ".join(capsys.readouterr().err.split())
-    assert "The model duo has no gallery of blue: the face comes out as soft as" in said
-    assert "To make one: understudy train --name duo --size 64" in said
+    assert "The model duo has no gallery of blue: the swap is as soft as" in said
+    assert "To create one: understudy train --name duo --size 64" in said
     assert command(project, *TRAIN, "--steps", "3") == 0
     assert [path.name for path in kept_in(model(project))] == [
         "gallery-blue.safetensors",
@@ -91,7 +91,7 @@ def test_without_galleries_they_go_and_come_again(
     assert kept_in(model(project)) == []
     said = " ".join(capsys.readouterr().err.split())
     for name in ("red", "blue"):
-        assert f"The gallery of {name} was removed, as --no-gallery says." in said
+        assert f"The gallery of {name} was removed because of --no-gallery." in said
     assert command(project, *TRAIN, "--steps", "5", "--no-gallery") == 0
     assert "was removed" not in capsys.readouterr().err
     assert command(project, *TRAIN, "--steps", "6") == 0

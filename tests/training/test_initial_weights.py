@@ -30,7 +30,7 @@ def known_for(base: Base, faces: Tensor) -> Base:
 def test_who_is_unfamiliar_is_named(shipped: Base) -> None:
     sentences = strangers(shipped, {"ada": noise(8)})
     assert len(sentences) == 1
-    assert "faces of ada are unlike those that the base knows" in sentences[0]
+    assert "ada's faces are far from those the base" in sentences[0]
     assert strangers(known_for(shipped, noise(60)), {"ada": noise(8)}) == []
 
 
@@ -65,6 +65,6 @@ def test_what_is_missing_is_named(
     monkeypatch.setattr(type(readings), "read", lambda self, seen: read)
     base = known_for(shipped, noise(60))
     sentences = lacks(base, {"ada": noise(40)})
-    told = f"The footage of ada hardly shows {', '.join(missing)}; more footage"
+    told = f"The footage of ada hardly shows {', '.join(missing)}; more such footage"
     assert len(sentences) == (1 if missing else 0)
     assert not missing or sentences[0].startswith(told)

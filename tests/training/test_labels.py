@@ -37,14 +37,14 @@ def test_labels_are_read(tmp_path: Path) -> None:
     ("change", "words"),
     [
         ({"schema_version": 2}, "schema 2"),
-        ({"names": []}, "name of its own"),
-        ({"names": ["open", "open"]}, "name of its own"),
+        ({"names": []}, "needs a different name"),
+        ({"names": ["open", "open"]}, "needs a different name"),
         ({"people": {"ada": [[0.1]]}}, "frame 0 of ada"),
         ({"people": {"ada": [[0.1, 0.2], [0.1, "x"]]}}, "people.ada"),
         ({"people": {"ada": [[0.1, float("nan")]]}}, "frame 0 of ada"),
         ({"faces": 1}, "faces"),
         ({"turning": ["wide"]}, "`turning` names wide"),
-        ({"names": [str(number) for number in range(MOST + 1)], "people": {}}, "64 are the most"),
+        ({"names": [str(number) for number in range(MOST + 1)], "people": {}}, "at most 64"),
     ],
 )
 def test_bad_labels_are_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:

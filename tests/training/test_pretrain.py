@@ -102,7 +102,7 @@ def test_with_strangers_the_bases_encoder_learns_as_quickly_as_the_rest(
         monkeypatch.setattr(initial_weights, "UNFAMILIAR", limit)
         listener = Listener()
         project.train(("ada", "chen"), name, listener.progress, base=str(file), **FEW)
-        said = any("unlike those that the base knows" in note for note in listener.notes)
+        said = any("far from those the base" in note for note in listener.notes)
         assert said == (name == "strange")
         state = json.loads((_last(project, name) / "state.json").read_text())
         assert state["shared"] == (1.0 if said else 0.05)
@@ -197,9 +197,9 @@ def test_everybody_is_learned_from_in_turns(project: Project, tmp_path: Path) ->
 
 
 def test_too_few_people_are_refused(project: Project, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="8 people at least"):
+    with pytest.raises(SettingsError, match="at least 8 people"):
         project.pretrain(CROWD[:8], "crowd", tmp_path / "base", aside=1, **FEW)
-    with pytest.raises(SettingsError, match="8 people at least"):
+    with pytest.raises(SettingsError, match="at least 8 people"):
         project.pretrain(CROWD, "crowd", tmp_path / "base", aside=-1, **FEW)
     with pytest.raises(SettingsError, match="20 aside"):
         project.pretrain(CROWD, "crowd", tmp_path / "base", aside=20, **FEW)

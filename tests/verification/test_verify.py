@@ -57,7 +57,7 @@ def test_a_film_as_it_was_made_is_intact(made: Made, tmp_path: Path) -> None:
     assert found.mark == "c0ffee42"
     assert found.facts == made.record.facts
     assert not found.told("broken")
-    assert "ledger on this machine holds exactly this file" in said(found)
+    assert "ledger on this machine has an entry for this file" in said(found)
     value = json.loads(json.dumps(found.as_json()))
     assert (value["outcome"], value["record"]["record"]) == ("intact", "c0ffee42")
 
@@ -87,13 +87,13 @@ def brighter(frames: Frames) -> list[Image]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda frames: frames, "encoded anew."),
+        (lambda frames: frames, "encoded again."),
         (cropped, "cropped to about 90 x 90 %"),
         (smaller, "scaled to 75 %"),
-        (brighter, "encoded anew"),
+        (brighter, "encoded again"),
         (lambda frames: [one[:, ::-1] for one in frames], "mirrored"),
         (lambda frames: frames[10:30], "cut to 0.9 of its"),
-        (lambda frames: [*scene(5), *frames], "put into a longer film, 2.0 s after"),
+        (lambda frames: [*scene(5), *frames], "inserted into a longer film, 2.0 s after"),
     ],
 )
 def test_a_changed_copy_is_found_again_and_never_intact(
@@ -115,7 +115,7 @@ def test_a_pure_copy_into_another_container_is_not_called_encoded(
         found = verify(remuxed(made.path, tmp_path / name), made.home)
         assert found.outcome == "altered"
         assert found.distance == 0
-        assert "packed anew" in found.summary
+        assert "stored in another container" in found.summary
 
 
 def test_a_frame_that_the_record_does_not_hold_is_no_forgery(made: Made, tmp_path: Path) -> None:
@@ -155,20 +155,20 @@ def test_a_mark_on_another_film_is_refused(made: Made, tmp_path: Path) -> None:
     other = film(tmp_path / "other.mp4", marked(scene(9), NUMBER, STRENGTH), crf=16)
     found = verify(other, made.home)
     assert (found.outcome, found.mark, found.facts) == ("broken", "c0ffee42", None)
-    assert "its invisible mark belongs to a film that shows something else" in found.summary
+    assert "its invisible watermark belongs to a film that shows something else" in found.summary
 
 
 def test_a_mark_on_the_original_footage_proves_no_swap(made: Made, tmp_path: Path) -> None:
     forged = film(tmp_path / "forged.mp4", marked(decoded(made.source), NUMBER, STRENGTH), crf=16)
     found = verify(forged, made.home)
     assert (found.outcome, found.facts) == ("unknown", None)
-    assert "or the mark was put into the original" in found.summary
+    assert "or the mark was added to the original" in found.summary
 
 
 def test_the_original_footage_is_not_called_genuine(made: Made) -> None:
     found = verify(made.source, made.home)
     assert (found.outcome, found.facts, found.mark) == ("unknown", None, None)
-    assert found.summary.endswith("That does not make it genuine.")
+    assert found.summary.endswith("This does not make it genuine.")
 
 
 def test_a_film_that_lost_its_mark_is_unknown_but_leads_to_its_record(
@@ -178,13 +178,13 @@ def test_a_film_that_lost_its_mark_is_unknown_but_leads_to_its_record(
     blurred = [np.asarray(cv2.GaussianBlur(one, (0, 0), 4), np.uint8) for one in frames]
     found = verify(film(tmp_path / "copy.mp4", blurred, crf=30), made.home)
     assert (found.outcome, found.mark, found.record) == ("unknown", None, None)
-    assert "It is that film with its mark lost, or the footage" in found.summary
+    assert "It is that film without its watermark, or the footage" in found.summary
 
 
 def test_an_unmarked_film_is_unknown(made: Made, tmp_path: Path) -> None:
     found = verify(film(tmp_path / "other.mp4", scene(9)), made.home)
     assert (found.outcome, found.exit_code) == ("unknown", EXIT_CODES["unknown"])
-    assert found.summary == "Nothing is known of it. That does not make it genuine."
+    assert found.summary == "Nothing is known about it. This does not make it genuine."
     assert not found.told("proved")
 
 
@@ -211,7 +211,7 @@ def test_files_of_models_are_known_by_their_hash(elsewhere: Home, tmp_path: Path
     path.write_bytes(b"weights")
     found = verify(path, elsewhere)
     assert (found.outcome, found.findings) == ("unknown", ())
-    assert found.summary.startswith("It is a model, or a part of one. Nothing is known")
+    assert found.summary.startswith("It is a model, or a part of one, and unknown")
     model_records.enter("training", "duo", [files.sha256(path)], {}, home=elsewhere)
     assert "part of the model duo" in verify(path, elsewhere).summary
     assert verify(path, elsewhere).outcome == "intact"
@@ -251,7 +251,7 @@ def test_a_picture_that_never_carried_a_mark_says_why(made: Made, tmp_path: Path
     sealed(home, unsigned, path, None, Mark(algorithm=ALGORITHM, state="none", reason=reason))
     found = verify(path, home)
     assert found.outcome == "intact"
-    assert f"it never carried a mark: {reason}." in " ".join(found.told("proved"))
+    assert f"it never had a watermark: {reason}." in " ".join(found.told("proved"))
 
 
 def still(made: Made, folder: Path, suffix: str) -> Path:
@@ -274,7 +274,7 @@ def test_pictures_too(made: Made, tmp_path: Path) -> None:
     assert verify(jpeg, home).outcome == "altered"
     stripped = verify(tmp_path / "unsigned.png", home)
     assert stripped.outcome == "altered"
-    assert "Its credentials were removed; all else is as it was, byte for byte." in stripped.summary
+    assert "Its credentials were removed; the rest is unchanged, byte for byte." in stripped.summary
 
 
 def test_credentials_beside_a_film(made: Made, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_credentials_beside_a_film(made: Made, tmp_path: Path) -> None:
     shutil.copy(aside, sidecar_of(other))
     found = verify(other, home)
     assert found.outcome == "broken"
-    assert "not the file that the credentials beside it were made for" in found.summary
+    assert "not the file that the credentials next to it were made for" in found.summary
     aside.unlink()
     assert verify(path, home).outcome == "intact"
     assert verify(path, Home(tmp_path / "nobody")).outcome == "unknown"
@@ -320,7 +320,7 @@ def test_a_record_that_is_handed_over(made: Made, elsewhere: Home, tmp_path: Pat
     assert RenderRecord.model_validate_json(record.read_bytes()).file == "film.mp4"
     found = verify(copy, elsewhere, handed=[record])
     assert found.outcome == "unknown signer"
-    assert "says a record of somebody whom nobody here knows" in found.summary
+    assert "says a record of a signer who is not on the trusted list" in found.summary
     write_trust(made.home, pem)
     found = verify(copy, elsewhere, [pem], [record])
     assert (found.outcome, found.facts) == ("altered", made.record.facts)
@@ -431,5 +431,5 @@ def test_what_is_given_has_to_be_readable(made: Made, elsewhere: Home, tmp_path:
             verify(made.path, elsewhere, trusted=[given])
         with pytest.raises(TrustError):
             verify(made.path, elsewhere, handed=[given])
-    with pytest.raises(TrustError, match="never signed"):
+    with pytest.raises(TrustError, match="not signed anything"):
         write_trust(elsewhere, tmp_path / "ours.pem")

@@ -1,7 +1,7 @@
-"""What this machine offers and what it lacks: `understudy doctor`.
+"""Check what this machine offers and what is missing: `understudy doctor`.
 
-Every check looks at one thing and says it in a line; a library that cannot be imported is a
-finding here, not a failure of the doctor.
+Each check examines one thing and reports it in one line. A library that cannot be imported is a
+finding, not an error of this command.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Check:
     """One finding.
 
     Attributes:
-        name: what was looked at.
-        level: ok, warn (works, but) or fail (something needed is missing).
+        name: what was checked.
+        level: ok, warn (works with a limitation) or fail (something required is missing).
         text: what was found.
-        remedy: what to do about it; empty when all is well.
+        remedy: what to do about it; empty if nothing is wrong.
     """
 
     name: str
@@ -51,7 +51,7 @@ class DoctorReport:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing that is needed is missing."""
+        """Whether everything required is present."""
         return all(check.level != "fail" for check in self.checks)
 
     def as_json(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class DoctorReport:
 
 
 def doctor(folder: Path) -> DoctorReport:
-    """Look at everything; `folder` is where films and models would be written."""
+    """Run all checks; `folder` is where films and models would be written."""
     looks: tuple[Callable[[], Iterable[Check]], ...] = (
         _python,
         _torch,
@@ -88,7 +88,7 @@ def _broken(name: str, library: str, why: str) -> Check:
         name,
         "fail",
         f"{library} cannot be imported ({why})",
-        "Install the package again: make setup, or pip install --force-reinstall understudy.",
+        "Reinstall the package: make setup, or pip install --force-reinstall understudy.",
     )
 
 
@@ -99,7 +99,7 @@ def _python() -> Iterator[Check]:
         yield Check("understudy", "ok", metadata.version("understudy"))
     except metadata.PackageNotFoundError:
         yield Check(
-            "understudy", "warn", "runs from a folder, not installed", "Run: pip install -e ."
+            "understudy", "warn", "run from a folder, not installed", "Run: pip install -e ."
         )
 
 
@@ -121,9 +121,9 @@ def _torch() -> Iterator[Check]:
     else:
         built = torch.version.cuda or torch.version.hip
         reason = (
-            f"torch is built for {built}, but no GPU answers"
+            f"torch is built for {built}, but found no GPU"
             if built
-            else "this build of torch is for processors only"
+            else "this build of torch supports only the CPU"
         )
         yield Check("device", "ok", f"cpu: {reason}")
         yield _bf16(torch, "cpu")
@@ -135,8 +135,8 @@ def _bf16(torch: Any, device: str) -> Check:
     if bfloat16_pays(torch.device(device)):
         able = torch.cpu.get_capabilities() if device == "cpu" else {}
         by = [name for name in ("avx512_bf16", "amx_bf16", "arm_bf16") if able.get(name)]
-        return Check("bfloat16", "ok", f"computed by the {device} itself {' '.join(by)}".rstrip())
-    return Check("bfloat16", "ok", f"not computed by the {device} itself; float32 is used")
+        return Check("bfloat16", "ok", f"supported by the {device} {' '.join(by)}".rstrip())
+    return Check("bfloat16", "ok", f"not supported by the {device}; float32 is used")
 
 
 def _threads() -> Iterator[Check]:
@@ -176,7 +176,7 @@ def _opencv() -> Iterator[Check]:
         yield Check(
             "OpenCV",
             "warn",
-            f"{cv2.__version__}, but {len(owners)} packages bring cv2: {', '.join(owners)}",
+            f"{cv2.__version__}, but {len(owners)} packages contain cv2: {', '.join(owners)}",
             f"They overwrite each other: pip uninstall {' '.join(owners)}; pip install {keep}.",
         )
     else:
@@ -194,21 +194,21 @@ def _weights() -> Iterator[Check]:
             "weights",
             "fail",
             f"damaged: {', '.join(f'{state.name} ({state.path})' for state in damaged)}",
-            "Remove the file, or replace it with a whole copy.",
+            "Delete the file, or replace it with a complete copy.",
         )
     elif missing:
         yield Check(
             "weights",
             "warn",
-            f"{len(missing)} of {len(states)} are not here yet: {', '.join(missing)}",
-            "They are fetched when first needed; fetch them now with: understudy weights",
+            f"{len(missing)} of {len(states)} are not downloaded yet: {', '.join(missing)}",
+            "They are downloaded when first needed; to download them now: understudy weights",
         )
     else:
-        yield Check("weights", "ok", f"all {len(states)} are here")
+        yield Check("weights", "ok", f"all {len(states)} are present")
 
 
 def _ledger() -> Iterator[Check]:
-    """Whether films can be signed and entered here."""
+    """Whether films can be signed and recorded in the ledger."""
     from understudy.provenance.ledger.ledger import Ledger
     from understudy.runtime.installation import VARIABLE, Home
 
@@ -217,11 +217,11 @@ def _ledger() -> Iterator[Check]:
         yield Check(
             "ledger",
             "warn",
-            f"{home.folder} may not be written, so that no film can be signed",
-            f"Name a folder of yours in {VARIABLE}.",
+            f"{home.folder} is not writable, so no film can be signed",
+            f"Set {VARIABLE} to a folder in which you can write.",
         )
     elif not home.ledger.exists():
-        yield Check("ledger", "ok", f"begins with the first consent or film, in {home.folder}")
+        yield Check("ledger", "ok", f"starts with the first consent or film, in {home.folder}")
     else:
         try:
             with Ledger.open(home, write=False) as ledger:
@@ -241,12 +241,12 @@ def _guard() -> Iterator[Check]:
         yield Check("guard", "fail", error.problem, error.remedy)
         return
     if found is None:
-        found = 'none, and films are called unscanned; it is an extra: pip install ".[guard]"'
+        found = 'not installed; films are marked as unscanned. Optional: pip install ".[guard]"'
     yield Check("guard", "ok", found)
 
 
 def _there(path: Path) -> Path:
-    """The nearest file or folder around `path` that exists."""
+    """`path`, or the nearest parent of it that exists."""
     path = path.absolute()
     while not path.exists():
         path = path.parent
@@ -258,10 +258,10 @@ def _disk(folder: Path) -> Iterator[Check]:
     free = shutil.disk_usage(folder).free
     text = f"{free / GIB:.1f} GiB free in {folder}"
     if not os.access(folder, os.W_OK):
-        yield Check("disk", "warn", f"{folder} may not be written", "Work in a folder of yours.")
+        yield Check("disk", "warn", f"{folder} is not writable", "Use a folder you can write to.")
     elif free < LOW_DISK:
         yield Check(
-            "disk", "warn", text, "Make room: films, models and the cache soon need more than that."
+            "disk", "warn", text, "Free disk space: films, models and the cache need more than this"
         )
     else:
         yield Check("disk", "ok", text)
@@ -277,7 +277,7 @@ def _memory() -> Iterator[Check]:
     limit, used = _cgroup_bytes("memory.max"), _cgroup_bytes("memory.current")
     bound = ""
     if limit is not None and limit < total:
-        total, bound = limit, ", as a cgroup allows"
+        total, bound = limit, ", limited by a cgroup"
         available = min(available, max(0, limit - (used or 0)))
     text = f"{available / GIB:.1f} of {total / GIB:.1f} GiB free{bound}"
     if available < LOW_MEMORY:

@@ -5,9 +5,9 @@
     understudy extract && understudy train --minutes 20
     understudy convert scene.mp4 --replace chen --with ada
 
-Here words become settings, settings go to the stage of the same name, and what the stage
-reports becomes words again. Exit codes: 0 done, 2 wrong use, 70 a fault of this program, 130
-stopped with Ctrl-C, 141 nobody reads the output any more; the others are listed in `errors.py`.
+This module turns arguments into settings, passes them to the stage of the same name, and prints
+what the stage reports. Exit codes: 0 done, 2 wrong use, 70 a fault of this program, 130 stopped
+with Ctrl-C, 141 the reader of the output closed it; the others are listed in `errors.py`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _launch(
 ) -> int:
     """
     Args:
-        project: Project folder; the one around the current folder when not given.
+        project: Project folder. Default: the project that contains the current folder.
     """
     command, bound, ignored = app.parse_args(words, exit_on_error=False, print_error=False)
     if "session" in ignored:
@@ -49,10 +49,10 @@ def _launch(
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code; no error leaves as a traceback.
+    """Run one command line and return its exit code. No error becomes a traceback.
 
     Args:
-        words: what follows `understudy`; those of this process when not given.
+        words: the arguments after `understudy`; those of this process when None.
     """
     words = list(sys.argv[1:] if words is None else words)
     prepare_streams()
@@ -69,14 +69,14 @@ def main(words: Sequence[str] | None = None) -> int:
         tell(error.problem, error.remedy)
         return error.exit_code
     except KeyboardInterrupt:
-        tell("Stopped.", "What is finished is kept; run the same command to go on.")
+        tell("Stopped.", "Finished work is kept; run the same command to continue.")
         return STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
     except Exception as error:
         if _interrupted(error):
-            tell("Stopped.", "What is finished is kept; run the same command to go on.")
+            tell("Stopped.", "Finished work is kept; run the same command to continue.")
             return STOPPED
         if isinstance(error, OSError) and (trouble := from_system(error)) is not None:
             tell(trouble.problem, trouble.remedy)
@@ -84,15 +84,15 @@ def main(words: Sequence[str] | None = None) -> int:
         with fault_log(words) as (log, path):
             log.exception("understudy %s: %s", metadata.version("understudy"), " ".join(words))
         tell(
-            f"understudy itself failed ({type(error).__name__}: {error}).",
-            f"Nothing finished is lost. Please report it with the file {path}",
+            f"Internal error in understudy ({type(error).__name__}: {error}).",
+            f"Finished work is kept. Please report this error and attach the file {path}",
         )
         return FAULT
 
 
 def _interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error: libraries that are just being loaded turn it into
-    errors of their own."""
+    """Whether Ctrl-C caused an error: libraries that are being imported turn it into errors of
+    their own."""
     seen = 0
     while error is not None and seen < 50:
         if isinstance(error, KeyboardInterrupt):

@@ -1,7 +1,7 @@
-"""Standard output and standard error as the commands write to them.
+"""Standard output and standard error, as the commands write to them.
 
-Whoever reads may stop reading (`| head`), and then the work goes on and ends as it would have
-ended. What is shown may come from files, so nothing in it may control the terminal.
+The reader may close the pipe early (`| head`); the work then continues to its normal end. Printed
+text may come from files, so control characters are removed from it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from understudy.runtime.filenames import plain
 
 
 class Output(Console):
-    """A console that outlives its reader.
+    """A console that keeps working when its reader is gone.
 
     Args:
-        errors: write to standard error; there, what cannot be written is not missed.
+        errors: write to standard error, where a failed write is ignored.
     """
 
     def __init__(self, *, errors: bool = False) -> None:
@@ -44,14 +44,14 @@ class Output(Console):
             if not self._errors:
                 raise StorageError(
                     f"Standard output cannot be written ({error.strerror or error}).",
-                    "Free some space or send it elsewhere, and run the same command again.",
+                    "Free some disk space or redirect the output, and run the command again.",
                 ) from error
 
     def on_broken_pipe(self) -> None:
         self._close()
 
     def _close(self) -> None:
-        """Write no more. What is still held back must not fail when Python ends."""
+        """Stop writing. Text still in the buffer must not cause an error when Python exits."""
         self.quiet = True
         stream = sys.stderr if self._errors else sys.stdout
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -62,7 +62,7 @@ class Output(Console):
 
 
 def prepare_streams() -> None:
-    """Make up for streams that the caller closed, and for an encoding that lacks letters."""
+    """Replace streams that the caller closed; escape letters that the encoding lacks."""
     for name in ("stdout", "stderr"):
         stream: Any = getattr(sys, name)
         if stream is None:

@@ -1,6 +1,6 @@
-"""Progress on a terminal: a bar with rate and time left, notes above it.
+"""Progress on a terminal: a bar with rate and time left, and notes above it.
 
-Where the output is no terminal (a log, a pipe, CI) it is plain lines, few of them.
+If the output is not a terminal (a log, a pipe, CI), it prints a few plain lines instead.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LINE_EVERY = 5.0
 
 
 def clock(seconds: float) -> str:
-    """Seconds as people read them: `7 s`, `3:07`, `1:02:05`."""
+    """Seconds as readable text: `7 s`, `3:07`, `1:02:05`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -43,7 +43,7 @@ def clock(seconds: float) -> str:
 
 
 def figures(event: Event) -> str:
-    """`1200/3000 frames, 96.2 frames/s, 19 s left`, as far as it is known."""
+    """`1200/3000 frames, 96.2 frames/s, 19 s left`, with the parts that are known."""
     count = f"{event.done:,.0f}" if event.total is None else f"{event.done:,.0f}/{event.total:,.0f}"
     parts = [f"{count} {_unit(event, event.done if event.total is None else event.total)}"]
     parts += _rate(event)
@@ -55,19 +55,19 @@ def figures(event: Event) -> str:
 
 
 def summary(event: Event) -> str:
-    """What a finished task leaves to read."""
+    """The line that stays when a task is finished."""
     rate = "".join(f" ({text})" for text in _rate(event))
     done = f"{event.done:,.0f} {_unit(event, event.done)}"
     return f"{event.task}: {done} in {clock(event.seconds)}{rate}"
 
 
 def _unit(event: Event, count: float) -> str:
-    """`1 frame`, `2 frames`: of what is counted here the plural ends in s."""
+    """`1 frame`, `2 frames`: every unit used here has a plural in s."""
     return event.unit.removesuffix("s") if count == 1 else event.unit
 
 
 def _rate(event: Event) -> list[str]:
-    """The rate, when there has been time to know it and it means something."""
+    """The rate, if it has been measured long enough and has a meaning."""
     if event.rate <= 0 or event.seconds < 1 or event.unit == "seconds":
         return []
     return [f"{event.rate:,.1f} {event.unit}/s"]
@@ -79,7 +79,7 @@ class _Figures(ProgressColumn):
 
 
 class Terminal(AbstractContextManager["Terminal"]):
-    """Shows progress on `console` while it is open; give `progress` to the stages."""
+    """Shows progress on `console` while open; pass `progress` to the stages."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

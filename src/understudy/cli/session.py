@@ -1,4 +1,4 @@
-"""Between the command line and the stages: the session, times in words, errors in two lines."""
+"""What the commands share: the session, parsing of times, and errors printed in two lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{0,12})?|\.[0-9]{1,12}")
 
 @dataclass
 class Session:
-    """What the commands share within one call of `main`."""
+    """State shared by the commands within one call of `main`."""
 
     folder: Path | None
     out: Output = field(default_factory=Output)
@@ -41,14 +41,14 @@ class Session:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """Show what a stage tells, on standard error, while the block runs."""
+        """Show the progress of a stage on standard error while the block runs."""
         from understudy.cli.progress_bar import Terminal
 
         with Terminal(Output(errors=True)) as terminal:
             yield terminal.progress
 
     def say(self, *lines: str) -> None:
-        """Write lines to standard output; none of them may hold a line break."""
+        """Write lines to standard output; no line may contain a line break."""
         for line in lines:
             self.out.tell(line)
 
@@ -59,24 +59,24 @@ def seconds(kind: Any, tokens: Sequence[Token]) -> Fraction:
     pieces = text.split(":")
     parts = [Fraction(piece) for piece in pieces if _SECONDS.fullmatch(piece)]
     if not 1 <= len(parts) <= 3 or len(parts) < len(pieces):
-        raise ValueError(f"`{text}` is no time; write seconds (12.5), 1:02.5 or 1:02:03")
+        raise ValueError(f"`{text}` is not a valid time; use 12.5, 1:02.5 or 1:02:03")
     return sum((part * 60**power for power, part in enumerate(reversed(parts))), Fraction(0))
 
 
 def tell(problem: str, remedy: str) -> None:
-    """Two lines: what is wrong, what to do."""
+    """Print two lines: what is wrong, and a hint what to do."""
     console = Output(errors=True)
     console.tell("error:", style="bold red", end=" ")
     console.tell(problem)
-    console.tell(f"{'do:':<6} {remedy}")
+    console.tell(f"{'hint:':<6} {remedy}")
 
 
 def wrong_use(error: CycloptsError, command: str, words: Sequence[str]) -> SettingsError:
-    """What cyclopts says about the words given, as one of our errors."""
+    """Turn an error of cyclopts about the arguments into one of our errors."""
     remedy = f"See: understudy {command} --help" if command else "See: understudy --help"
     dashed = [one for one in words if one.startswith("-") and os.path.lexists(one)]
     if dashed:
-        remedy = f"Name the file so that it is not taken for an option: {word(dashed[0])}"
+        remedy = f"Write the file name so that it is not read as an option: {word(dashed[0])}"
     cause = error.__cause__
     if isinstance(cause, ValidationError):
         first = cause.errors()[0]
@@ -88,7 +88,7 @@ def wrong_use(error: CycloptsError, command: str, words: Sequence[str]) -> Setti
 
 @contextmanager
 def fault_log(words: Sequence[str]) -> Iterator[tuple[logging.Logger, Path]]:
-    """A log that writes to a new file: in the project's cache, else in the temporary folder."""
+    """Open a log in a new file: in the project's cache folder, or else in the temporary folder."""
     try:
         named = [text for flag, text in pairwise(words) if flag == "--project"]
         folder = Project.find(Path(named[0]) if named else Path.cwd()).cache_folder

@@ -1,1 +1,1 @@
-"""Model and film in, film with the other face out."""
+"""From a model and a film to a film with swapped faces."""

@@ -1,4 +1,4 @@
-"""Stage 5: a film and a model in, the film with the other face out.
+"""Stage 5: swap faces in a film with a model.
 
     understudy convert FILM --replace B --with A
     understudy convert FILM --replace ben=ada --replace eva=chen
@@ -7,11 +7,11 @@
 
 Two passes: the film is scanned for faces (cached), then rendered segment by segment. Decoding,
 the network and encoding overlap; memory does not grow with the film. A stopped or killed
-conversion goes on after its last finished segment when the same command is given again, and
-comes out the same to the byte, but for the signature and its time.
+conversion continues after its last finished segment when the same command is given again, and
+gives the same bytes, except for the signature and its time.
 
     renders/FILM-A-for-B.mp4          the film (FILM-A-for-B-and-C-for-D.mp4, ...)
-    renders/FILM-A-for-B.json         what went into it
+    renders/FILM-A-for-B.json         its inputs and settings
     renders/.work/KEY/                finished segments, until the film is joined
 """
 
@@ -44,13 +44,13 @@ class ConvertReport:
 
     Attributes:
         output: the film; `side_by_side` and `matte` when they were asked for.
-        record: JSON file with what went into the film.
+        record: JSON file with the film's inputs and settings.
         frames: in the film; `swapped` of these were changed.
-        seconds: that this run took, everything included.
+        seconds: duration of this run, everything included.
         frames_per_second: of the frames that this run rendered, with decoding and encoding and
             without the scan; 0 when nothing was left to render.
-        matches: what every track of the film was taken for.
-        notes: what the user should know, for example that sound was encoded anew.
+        matches: the person recognised in every track of the film.
+        notes: what the user should know, for example that sound was encoded again.
     """
 
     output: Path
@@ -70,18 +70,18 @@ def convert(
     request: ConversionRequest,
     progress: Progress,
 ) -> ConvertReport:
-    """Put other faces in the place of people's faces in a film.
+    """Swap faces in a film.
 
     Args:
         request: which film, who goes and who comes, and the film to write.
 
     Raises:
         UnknownPerson, UnknownModel, ProjectError: no such person or model.
-        ConsentError: somebody who goes or comes may not be used.
+        ConsentError: a source or target may not be used.
         CheckpointError: the model is damaged or has no checkpoint.
-        SettingsError: the model was not trained on who comes, or settings contradict each other.
+        SettingsError: the model was not trained on the source, or settings contradict each other.
         MediaError: the film cannot be read, or the output cannot be what its name says.
-        FacesError: somebody who goes was not found in the film, or the portrait does not show
+        FacesError: a target was not found in the film, or the portrait does not show
             one face.
         ProjectLocked: another process makes the same film.
         StorageError: the output cannot be written or the disk is too small.

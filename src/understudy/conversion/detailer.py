@@ -1,4 +1,4 @@
-"""A person's gallery at work on the faces of a film.
+"""Apply a person's gallery to the faces of a film.
 
 gallery + the tracks' meshes -> which pictures, frame by frame -> detail over the drawn face
 """
@@ -31,36 +31,36 @@ class Galleries:
     """The galleries that an artist draws with.
 
     Attributes:
-        own: of people who come, by name.
-        shapes: mean meshes of people who go, as `Gallery.mean`, by name, where they are known.
+        own: of the sources, by name.
+        shapes: mean meshes of the targets, as `Gallery.mean`, by name, where they are known.
     """
 
     own: Mapping[str, Gallery] = field(default_factory=dict)
     shapes: Mapping[str, Floats] = field(default_factory=dict)
 
     def detailer(self, replace: str, with_: str, strength: float) -> Detailer | None:
-        """What lays the detail of `with_` over faces of `replace`; None where there is none."""
+        """The detailer that adds detail of `with_` to faces of `replace`; None if there is none."""
         gallery = self.own.get(with_)
         if gallery is None or strength <= 0:
             return None
         return Detailer(gallery, self.shapes.get(replace), strength)
 
     def facts(self) -> dict[str, str]:
-        """What a record says of them: SHA-256 by name."""
+        """Entries for a record: SHA-256 by name."""
         return {name: gallery.sha256 for name, gallery in sorted(self.own.items())}
 
 
 NO_GALLERIES = Galleries()
 
 KNOWN = 60
-"""Frames of a track whose mean mesh counts half of what the mean of all of a person's would."""
+"""Frames of a track at which its mean mesh gets half weight."""
 
 
 class Detailed:
-    """Whatever draws a face and may have a gallery to take its detail from.
+    """Something that draws a face and may have a gallery to take detail from.
 
     Attributes:
-        detailer: lays that detail over the drawn face; None for none.
+        detailer: adds that detail to the drawn face; or None.
     """
 
     detailer: Detailer | None = None
@@ -72,13 +72,13 @@ def share_mesh(landmarks: Floats) -> Floats:
 
 
 class Detailer:
-    """Lays the detail of one person's pictures over faces drawn in the place of another's.
+    """Adds the detail of the source's pictures to faces drawn over the target's.
 
     Args:
-        gallery: of the person who comes.
-        replaced: float32 (468, 2), the mean mesh of the person who goes, as `Gallery.mean`; None
-            where it is not known. Then the film itself tells it, as far as it can.
-        strength: 0..1, how much of the detail is laid over.
+        gallery: of the source.
+        replaced: float32 (468, 2), the mean mesh of the target, as `Gallery.mean`; None
+            where it is not known. Then it is estimated from the film.
+        strength: 0..1, how much of the detail is added.
     """
 
     def __init__(self, gallery: Gallery, replaced: Floats | None, strength: float) -> None:
@@ -96,7 +96,7 @@ class Detailer:
 
         Args:
             faces: all faces of the film with the index of their frame, in order.
-            tracks: those in whose place the person comes.
+            tracks: those of the target.
         """
         frames: dict[int, list[int]] = {track: [] for track in tracks}
         meshes: dict[int, list[Floats]] = {track: [] for track in tracks}
@@ -119,18 +119,18 @@ class Detailer:
 
     @property
     def used(self) -> Mapping[tuple[int, int], FramePicks]:
-        """All that was chosen, by frame and track."""
+        """All chosen pictures, by frame and track."""
         return self._picks
 
     def _difference(self, meshes: Floats) -> Floats:
-        """What lies between the two people's shapes: float32 (468, 2), to be added to the film's.
+        """The difference of the two people's shapes: float32 (468, 2), to be added to the film's.
 
         Args:
             meshes: float32 (T, 468, 2), of the film.
         """
         if self._replaced is not None:
             return np.asarray(self.gallery.mean - self._replaced, np.float32)
-        # Expression and pose of a short track are no shape of a face: it counts by its length.
+        # A short track shows expression and pose rather than shape: weight it by its length.
         share = len(meshes) / (len(meshes) + KNOWN)
         return np.asarray(share * (self.gallery.mean - meshes.mean(0)), np.float32)
 

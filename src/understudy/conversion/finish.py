@@ -1,8 +1,8 @@
-"""From matched tracks to a finished film: render, mark, join, seal.
+"""From matched tracks to a finished film: render, watermark, join, seal.
 
-    segments -> joined film -> mark read back (else again, more strongly) -> sealed film
+    segments -> joined film -> watermark read back (or applied more strongly) -> sealed film
 
-Segments carry the invisible mark and the visible label already, because both go into the
+Segments already have the invisible watermark and the visible label, because both are drawn into the
 pictures before they are encoded.
 """
 
@@ -40,7 +40,7 @@ from understudy.tracks.scan_store import Scan
 from understudy.tracks.smoothing import Steady
 
 SEEN = (FILM, SIDE)
-"""Outputs that show the face, and carry mark and label."""
+"""Outputs that show the face and get watermark and label."""
 
 
 def marking(what: str = "Face replaced") -> dict[str, str]:
@@ -50,15 +50,15 @@ def marking(what: str = "Face replaced") -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Work:
-    """A film to be made.
+    """A film to produce.
 
     Attributes:
         folder: of its segments.
         film, info: what it is made from.
-        found: the scan; `cast` says who is drawn over which of its tracks.
+        found: the scan; `cast` names the source for each of its tracks.
         start, end: part of the film in seconds, end excluded.
-        target: where everything goes.
-        origin: what goes into the records.
+        target: all output paths.
+        origin: facts for the records.
     """
 
     folder: Path
@@ -76,7 +76,7 @@ class Work:
 
     @cached_property
     def times(self) -> list[Fraction]:
-        """When each of its frames is shown; the scan may reach beyond its part of the film."""
+        """Times of its frames; the scan may extend beyond this part of the film."""
         return [time for time in self.found.times if self._wanted(time)]
 
     def _wanted(self, time: Fraction) -> bool:
@@ -85,7 +85,7 @@ class Work:
 
     @property
     def label(self) -> Label | None:
-        """What everybody can see; None when there is to be none."""
+        """The visible label; None for no label."""
         if self.settings.label == "none":
             return None
         times = self.times
@@ -105,11 +105,11 @@ class Work:
 
     @property
     def unmarked(self) -> str | None:
-        """Why the film cannot hold the mark; None where it can."""
+        """Why the film cannot get a watermark; None if it can."""
         return unmarkable(self.target.film, self.info.width, self.info.height)
 
     def laid(self, label: Label | None, strength: float) -> Laid:
-        """Label and mark at this strength."""
+        """Label and watermark of this strength."""
         marks: dict[str, Callable[[av.VideoFrame], av.VideoFrame]] = {}
         if self.unmarked is None:
             height, number = self.info.height, self.origin.number
@@ -136,11 +136,11 @@ class Finished:
 def finish(
     work: Work, record: Mapping[str, Any], notes: Sequence[str], progress: Progress
 ) -> Finished:
-    """Bring a film to its end, from wherever it was stopped.
+    """Finish a film, from the point where it was stopped.
 
     Args:
-        record: what the JSON file beside the film is to say, besides what is found out here.
-        notes: what is to be said already.
+        record: contents of the JSON file next to the film, except what is measured here.
+        notes: earlier notes.
 
     Raises:
         MediaError, StorageError, TrustError, ContentError: see `render.write_segments` and
@@ -150,7 +150,7 @@ def finish(
     label = work.label
     told = list(notes)
     if label is not None and not label.large_enough:
-        told.append("The film is too small for a label of the size that some rules ask for.")
+        told.append("The film is too small for a label of the size that some laws require.")
     rendered = 0
     strength = work.origin.strength
     for attempt in range(TRIES):
@@ -169,8 +169,8 @@ def finish(
             break
         strength -= STRONGER
         progress.note(
-            "The invisible mark could not be read back from the finished film; making it again "
-            f"with a stronger one ({strength:g} dB)."
+            "The invisible watermark could not be read back from the finished film; applying it "
+            f"again more strongly ({strength:g} dB)."
         )
     told += of_sound
     told += _publish(work, segments, joined, seen, record=record, told=told)
@@ -178,12 +178,12 @@ def finish(
 
 
 def _render(work: Work, segments: Segments, laid: Laid, progress: Progress) -> None:
-    """Bring the segments to completion."""
+    """Render the missing segments."""
     if segments.complete:
         return
     found, film, frames = work.found, work.film, len(work.times)
     if segments.frames:
-        progress.note(f"Going on after {segments.frames} of {frames} frames.")
+        progress.note(f"Continuing after {segments.frames} of {frames} frames.")
     with (
         progress.task(f"convert {film.name}", "frames", frames) as task,
         VideoReader(film, lead(work.times, segments.next) or work.start, work.end) as reader,
@@ -207,8 +207,8 @@ def _render(work: Work, segments: Segments, laid: Laid, progress: Progress) -> N
                 task.note(sentence)
         except KeyboardInterrupt:
             task.note(
-                f"Stopped. {segments.frames} of {frames} frames are finished and kept; "
-                "the same command goes on after them."
+                f"Stopped. {segments.frames} of {frames} frames are finished and kept; run "
+                "the same command again to continue."
             )
             raise
 
@@ -216,7 +216,7 @@ def _render(work: Work, segments: Segments, laid: Laid, progress: Progress) -> N
 def _joined(
     work: Work, segments: Segments, folder: Path
 ) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Everything that shows the face, joined in `folder` by name, and what is to be said of the
+    """All outputs that show the face, joined in `folder`, by name; and notes about the
     film's sound."""
     joined, told = {}, []
     for name in SEEN:
@@ -228,7 +228,7 @@ def _joined(
 
 
 def _join(work: Work, segments: Segments, name: str, path: Path) -> list[str]:
-    """One output out of its segments; not sealed yet."""
+    """Join one output from its segments; not sealed yet."""
     matte = name == MATTE
     tag = aigc.text(records.number_text(work.origin.number), work.origin.source_sha256)
     return join(
@@ -250,9 +250,9 @@ def _publish(
     record: Mapping[str, Any],
     told: Sequence[str],
 ) -> list[str]:
-    """Seal every output, the film last, and write the record beside it; returns new notes.
+    """Seal every output, the film last, and write the record next to it; returns new notes.
 
-    That record comes before the film, so that a film that is there always has its own.
+    The record is written before the film, so that an existing film always has one.
     """
     origin = work.origin
     sealed: dict[str, Sealed] = {}
@@ -295,10 +295,10 @@ def _publish(
 
 
 def source_notes(film: Path) -> list[str]:
-    """What is to be said of the credentials of a film before it is changed.
+    """Notes about the credentials of a film before it is changed.
 
-    Broken ones are told and not refused, because any cut by another program breaks them; what
-    is made from the film says that they were broken.
+    Broken ones are reported and not refused, because any cut by another program breaks them; the
+    output records that they were broken.
 
     Raises:
         TrustError: it cannot be read.
@@ -306,8 +306,5 @@ def source_notes(film: Path) -> list[str]:
     found = credentials.check_source(film, anchors(Home.from_environment()))
     if found.state in ("tampered", "damaged"):
         because = f" ({found.reasons[0].rstrip('.')})" if found.reasons else ""
-        return [
-            f"{film.name} was changed after it was signed{because}. What is made from it carries "
-            "that along."
-        ]
+        return [f"{film.name} was changed after it was signed{because}. The output records this."]
     return []

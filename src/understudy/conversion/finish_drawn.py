@@ -1,9 +1,9 @@
-"""What a command draws out of a model, finished as converted films are: sheets and short films.
+"""Finish sheets and short films that a command drew, in the same way as converted films.
 
-    pictures -> visible label -> invisible mark, read back -> sealed file -> its line in `told`
+    pictures -> visible label -> invisible watermark, read back -> sealed file -> its line in `told`
 
 `imagine`, `explain` and `compare` write every picture of a made face through a `Finisher`, so
-that `understudy verify` knows it. What shows no face, as a heat map, is written plainly.
+that `understudy verify` knows it. Pictures without a face, such as heat maps, are written plainly.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class Finisher:
 
     Args:
         trust: how they are signed.
-        job: what they are made from, as JSON; equal exactly when they show the same.
-        words: what was done, for their metadata: "Faces imagined".
-        consents: of everybody who is shown or replaced, by name.
-        model_sha256: hash of the weights that drew, where these are of one network.
+        job: their inputs, as JSON; equal exactly when they show the same.
+        words: description for their metadata: "Faces imagined".
+        consents: of everyone who is shown or replaced, by name.
+        model_sha256: hash of the weights, if one network drew.
         source: the film in which faces were replaced; None where a network drew all of it.
         earlier: `outputs` of what an earlier run told; a file that is still as it was then, and
             would show the same, stays.
@@ -90,7 +90,7 @@ class Finisher:
         """Write a picture, RGB uint8 (h, w, 3), with a label above it.
 
         Args:
-            people: who is in it; everybody of `consents` when None.
+            people: shown in it; everyone in `consents` when None.
             quality: of WebP and JPEG, 1..100.
 
         Raises: as `provenance.seal.seal`.
@@ -115,7 +115,7 @@ class Finisher:
         """Write a film with a label above its pictures.
 
         Args:
-            pictures: gives them from the first on whenever it is called; RGB uint8 of one size.
+            pictures: returns them from the first on at every call; RGB uint8 of one size.
             people: as for `still`.
 
         Raises: as `provenance.seal.seal`.
@@ -142,7 +142,7 @@ class Finisher:
             self._seal(unsigned, path, origin, why, seen)
 
     def told(self) -> dict[str, Any]:
-        """What the JSON file beside the outputs says of them: `consents` by name, `outputs` by
+        """Contents of the JSON file next to the outputs: `consents` by name, `outputs` by
         file with number, people, hash, mark and where the credentials are, and `notes`."""
         return {
             "consents": {
@@ -171,7 +171,7 @@ class Finisher:
         )
 
     def _stays(self, path: Path, origin: Origin) -> bool:
-        """Whether the file is there, as an earlier run of the same made it."""
+        """Whether an earlier run already made the same file."""
         known = self._earlier.get(path.name)
         if not isinstance(known, dict) or not path.is_file():
             return False
@@ -182,7 +182,7 @@ class Finisher:
         return True
 
     def _labelled(self, pictures: Callable[[], Iterable[Image]]) -> Iterator[Image]:
-        """Pictures with room above and the label in it, their sides even."""
+        """Pictures with the label in a strip above, with even sides."""
         label = None
         for number, picture in enumerate(pictures()):
             page = with_headroom(picture)
@@ -223,7 +223,7 @@ class Finisher:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """Name of the unsigned file, in a folder of its own beside the finished one."""
+    """Name of the unsigned file, in a separate folder next to the finished one."""
     clear_leftovers(path)
     pattern = re.compile(rf"\.{re.escape(files.temporary_stem(path))}\.[a-z0-9_]{{8}}")
     with files.storage_errors(path):

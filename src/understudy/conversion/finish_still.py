@@ -1,4 +1,4 @@
-"""A changed picture to a finished one: label, mark, seal; see `finish`, which does films."""
+"""Finish a changed picture: label, watermark, seal; see `finish` for films."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ from understudy.types import Face, Frame, Image, Patch
 from understudy.workspace import Workspace
 
 PICTURES = (".png", ".webp", ".jpg", ".jpeg")
-"""What a result can be written as; a picture of another kind becomes a PNG."""
+"""Formats of the result; a picture of another format becomes a PNG."""
 
 HEADROOM = 0.18
-"""Height of the strip above a sheet that is left to the label, as a share of the sheet's short
+"""Height of the strip for the label above a sheet, as a share of the sheet's short
 side: letters of 5 %, their plate and the margins around it."""
 
 
 @dataclass(frozen=True)
 class Changed:
-    """What is changed in a picture.
+    """The changes in a picture.
 
     Attributes:
         patches: what is laid over it.
         faces: in it, all of them; replaced: those that the patches are laid over.
-        consents: of everybody who is shown or replaced, by name.
-        model_sha256: hash of the weights that drew, if a network did.
+        consents: of everyone who is shown or replaced, by name.
+        model_sha256: hash of the weights, if a network drew.
     """
 
     patches: tuple[Patch, ...]
@@ -95,7 +95,7 @@ def publish_still(
     began: float,
     matches: Sequence[Match],
 ) -> ConvertReport:
-    """Write a picture, what goes beside it, and their records.
+    """Write a picture, its other outputs, and their records.
 
     Raises: as `provenance.seal.seal`.
     """
@@ -165,7 +165,7 @@ def labelled(
     """A picture with patches and the visible label laid over it, RGB, and what is to be said.
 
     Args:
-        faces: that the label keeps clear of as far as it can.
+        faces: which the label avoids if possible.
     """
     laid, told = list(patches), []
     if settings.label != "none":
@@ -173,7 +173,7 @@ def labelled(
         label = Label(settings.label, Ground(width, height, end=Fraction(0), faces=faces))
         laid += label.patches(Fraction(0))
         if not label.large_enough:
-            told.append("The picture is too small for a label of the size that some rules ask for.")
+            told.append("The picture is too small for a label of the size that some laws require.")
     return np.asarray(lay(frame.picture, laid).to_ndarray(format="rgb24"), np.uint8), told
 
 
@@ -185,15 +185,15 @@ def publish(
     record: Mapping[str, Any],
     notes: Sequence[str],
 ) -> list[str]:
-    """Mark and seal pictures, write them and the record beside them.
+    """Watermark and seal pictures, write them and the record next to them.
 
     Args:
-        target: which of `images` are to be written, and where.
-        record: what the record says besides what is found out here; its `key` is there.
-        notes: what is to be said already.
+        target: which of `images` to write, and their paths.
+        record: contents of the record, except what is measured here; it contains `key`.
+        notes: earlier notes.
 
     Returns:
-        All that is to be said.
+        All notes.
 
     Raises: as `provenance.seal.seal`.
     """
@@ -247,13 +247,13 @@ def write_marked(
     marked: bool = True,
     quality: int = 95,
 ) -> None:
-    """Write a picture that is not sealed yet, with the mark as strong as it has to be to be read
+    """Write an unsealed picture, with the watermark strong enough to be read
     back, and with what its metadata say.
 
     Args:
         image: RGB uint8 (h, w, 3).
         words: its description.
-        marked: whether it is to carry the mark.
+        marked: whether to add the watermark.
         quality: of WebP and JPEG, 1..100.
 
     Raises:

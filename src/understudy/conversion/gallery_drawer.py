@@ -1,12 +1,12 @@
-"""A face drawn out of a person's own pictures: the warp of a whole faceset, without a network.
+"""Draw a face from a person's own pictures: the warp of a whole faceset, without a network.
 
-The pictures that fit the film's face best are bent to where the person's mesh is to be, and laid on
-one another. Eyes and mouth come from pictures of their own, so that lids, gaze and teeth are the
-person's. What comes out is a core crop with a mask, as a network draws it; so it goes into the film
-as any drawn face does, and finer detail is laid over it as over any.
+The pictures that fit the film's face best are warped to the wanted mesh, and laid on
+one another. Eyes and mouth come from separate pictures, so that lids, gaze and teeth are the
+person's. The result is a core crop with a mask, as from a network; so it is blended into the film
+like any drawn face, and gets finer detail like any.
 
-There is no learning in it, so it shows what the pictures alone are worth: a preview within seconds,
-and what a network has to beat.
+It is not trained, so it shows what the pictures alone can do: a preview within seconds,
+and a baseline for networks.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ QUIET = 4.0
 """Squared code values below which a picture has nothing to compare by."""
 
 ALIKE = 0.1
-"""A picture that correlates this much better with the film counts e times as much."""
+"""Gain in correlation with the film that multiplies a picture's weight by e."""
 
 LIGHT = 0.12
 """Standard deviation of what counts as light when eyes and mouth are laid into a face, as a share
@@ -51,15 +51,15 @@ DARK = 8.0
 """Added to code values before pictures are divided by one another, so that black stays black."""
 
 MOST_GAIN = 4.0
-"""Eyes and mouth are made brighter or darker by no more than this, for each channel."""
+"""Largest gain and attenuation of eyes and mouth, for each channel."""
 
 
 class GalleryDrawer(Drawer):
-    """Draws a person out of their gallery.
+    """Draws a person from their gallery.
 
     Args:
         detailer: chooses the pictures, and lays finer detail over what is drawn.
-        device: where to look for where faces show.
+        device: to detect visible faces on.
     """
 
     size = GRID
@@ -91,16 +91,16 @@ class GalleryDrawer(Drawer):
         below = np.stack(
             [own if one is None else one for one, own in zip(seen, inner, strict=True)]
         )
-        # The pictures show the face as far as it goes, but here it ends where the film's ends: a
+        # The pictures show the whole face, but here it ends where the film's face ends: a
         # haze of skin over hair is worse than a face that is a little too small.
         return images, np.minimum(masks, below), below
 
 
 class GalleryWarp:
-    """Galleries as an artist: everyone who has one can come.
+    """Galleries as an artist: everyone who has one can be a source.
 
     Args:
-        galleries: of everybody who comes; with the shapes of those who go, where they are known.
+        galleries: of every source; with the face shapes of the targets, where they are known.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class GalleryWarp:
         return sorted(self.galleries.own)
 
     def facts(self) -> dict[str, Any]:
-        """What a record says of it, as JSON: equal exactly when it draws the same."""
+        """Entry for a record, as JSON: equal exactly when it draws the same."""
         return {
             "name": WARP,
             "people": list(self.people),
@@ -123,11 +123,11 @@ class GalleryWarp:
         }
 
     def drawer(self, replace: str, with_: str) -> GalleryDrawer:
-        """What draws `with_`. Raises SettingsError when there is no gallery of them."""
+        """The drawer of `with_`. Raises SettingsError when there is no gallery of them."""
         gallery = self.galleries.own.get(with_)
         if gallery is None:
             raise SettingsError(
-                f"There are no pictures of {with_} here, only of {' and '.join(self.people)}.",
+                f"There are no gallery pictures of {with_}, only of {' and '.join(self.people)}.",
                 f"Run: understudy extract {with_}, or give a photo with --face.",
             )
         shape = self.galleries.shapes.get(replace)
@@ -140,7 +140,7 @@ class GalleryWarp:
 
 
 def draw(gallery: Gallery, picks: FramePicks, mesh: Floats, crop: Image) -> tuple[Floats, Floats]:
-    """A person's face in a wanted shape, out of pictures.
+    """A person's face in a wanted shape, from pictures.
 
     Args:
         picks: which pictures; at least one of the part "whole".
@@ -178,7 +178,7 @@ def draw(gallery: Gallery, picks: FramePicks, mesh: Floats, crop: Image) -> tupl
 
 
 def _lines(picture: Floats) -> Floats:
-    """What can be compared of two people's faces: luma between two blurs, float32 (GRID, GRID)."""
+    """The comparable part of two people's faces: luma between two blurs, float32 (GRID, GRID)."""
     luma = np.asarray(cv2.transform(picture, np.array([[0.299, 0.587, 0.114]])), np.float32)
     fine, coarse = (cv2.GaussianBlur(luma, (0, 0), deviation) for deviation in (FINE, COARSE))
     return np.asarray(fine - coarse, np.float32)

@@ -1,4 +1,4 @@
-"""What a gallery holds, what a film takes out of it, and what the film needs that it lacks."""
+"""What a gallery contains, what a film uses of it, and what the film needs but it lacks."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ SHUT, OPEN = 0.75, 0.3
 lids apart that are not; a mouth is open from this height over its width."""
 
 FITS = 0.5
-"""Share of eyes or mouth below which they are said to come from the drawn face."""
+"""Share of eyes or mouth below which they are reported as taken from the drawn face."""
 
 NEAR = 12.0
-"""Degrees within which two heads are turned alike."""
+"""Degrees within which two head poses count as equal."""
 
 FEW = 3
 """Pictures turned alike, at least, for the film's eyes and mouth to be compared with them."""
@@ -41,7 +41,7 @@ FEW = 3
 
 @dataclass(frozen=True)
 class Traits:
-    """What pictures or frames show; all (N,).
+    """Measures of pictures or frames; all (N,).
 
     Attributes:
         yaw, pitch: degrees; yaw above 0 is turned to image right, pitch above 0 looks up.
@@ -73,7 +73,7 @@ def traits_of(meshes: Floats, poses: Floats | None = None) -> Traits:
 
 
 def told(gallery: Gallery) -> dict[str, Any]:
-    """What is in a gallery, as JSON."""
+    """Contents of a gallery, as JSON."""
     found = traits_of(gallery.meshes)
     return {
         "sha256": gallery.sha256,
@@ -105,11 +105,11 @@ def chart(person: str, gallery: Gallery) -> Image:
 
 @dataclass(frozen=True)
 class Lack:
-    """What a film needs and a gallery does not have.
+    """Something that a film needs and a gallery lacks.
 
     Attributes:
-        what: in words: "no shut eyes".
-        frames: how many fall back to the drawn face for it.
+        what: in words: "no picture with closed eyes".
+        frames: how many fall back to the drawn face because of it.
         first: time of the first of them, seconds.
     """
 
@@ -118,7 +118,7 @@ class Lack:
     first: float
 
     def sentence(self, film: str) -> str:
-        """The whole of it in words."""
+        """The full sentence."""
         frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
         verb = "falls" if self.frames == 1 else "fall"
         return (
@@ -129,7 +129,7 @@ class Lack:
 
 @dataclass(frozen=True)
 class Played:
-    """The faces in a film over which a person comes; T of them, in order.
+    """The target's faces in a film; T of them, in order.
 
     Attributes:
         times: seconds.
@@ -168,17 +168,17 @@ def _lacking(part: str, own: Traits, film: Traits, place: int) -> str:
         turn = yaw if aside else pitch
         side = sides[int(turn > 0)]
         where = f"to image {side}" if aside else side
-        return f"no head turned {round(abs(turn) / 5) * 5} degrees {where}"
+        return f"no picture with the head turned {round(abs(turn) / 5) * 5} degrees {where}"
     values, value = (own.eyes, film.eyes) if part == "eyes" else (own.mouth, film.mouth)
     for words, least in (
-        ("no shut {}", value[place] - values),
-        ("no {} so wide open", values - value[place]),
+        ("no picture with closed {}", value[place] - values),
+        ("no picture with {} open as wide", values - value[place]),
     ):
         if (least < 0).all():
             return words.format(part)
         if (least[near] < 0).all():
-            return f"{words.format(part)} at that turn of the head"
-    return f"no {part} of that shape at that turn of the head"
+            return f"{words.format(part)} at this head pose"
+    return f"no picture with {part} of this shape at this head pose"
 
 
 def leading(gallery: Gallery, played: Played) -> list[dict[str, int]]:
@@ -230,7 +230,7 @@ def parts_sheet(gallery: Gallery, moments: Mapping[str, tuple[Image, Mapping[str
     for part in PARTS:
         pictures = [gallery.near(leads[part], faces[0].shape[0]) for _, leads in moments.values()]
         words = "the whole face" if part == "whole" else part
-        rows.append(Row(f"the picture that counts most for {words}", pictures))
+        rows.append(Row(f"picture with the largest weight for {words}", pictures))
     return sheet(rows)
 
 

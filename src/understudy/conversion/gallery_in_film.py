@@ -1,4 +1,4 @@
-"""What a film would take out of a model's galleries: looked up, and nothing drawn."""
+"""What a film would use of a model's galleries: only computed, nothing is drawn."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from understudy.workspace import Workspace
 
 MOMENTS = 8
-"""Of a film on a sheet, evenly spread."""
+"""Number of moments of a film on a sheet, evenly spread."""
 
 SIDE = 128
 """Side of the film's faces on it, pixels."""
@@ -46,10 +46,10 @@ SIDE = 128
 
 @dataclass(frozen=True)
 class InFilm:
-    """How one person's gallery serves for another person's faces in a film.
+    """How well one person's gallery fits another person's faces in a film.
 
     Attributes:
-        comes, goes: whose gallery, over whose faces.
+        comes, goes: source (the gallery) and target (the faces).
         facts: as JSON: how many frames, how well eyes and mouth fit, what is missing, which
             pictures are used.
         sentences: what is missing, in words.
@@ -66,8 +66,8 @@ class InFilm:
 def look_up(
     project: Workspace, film: Path, galleries: Mapping[str, Gallery], progress: Progress
 ) -> tuple[str, list[InFilm]]:
-    """What a film takes out of galleries, for everybody of the project who is seen in it and
-    everybody else who has a gallery.
+    """What a film uses of galleries, for each person of the project who is seen in it and
+    each other person who has a gallery.
 
     Args:
         galleries: by person, at least one.
@@ -77,8 +77,8 @@ def look_up(
 
     Raises:
         MediaError, TrustError, ContentError: the film cannot be read, or may not be shown.
-        FacesError: nobody of the project whom somebody could replace is in it.
-        ConsentError: somebody in it may not be replaced.
+        FacesError: it shows no person of the project who could be a target.
+        ConsentError: a person in it may not be replaced.
     """
     require(guarded(film, "film"), film.name)
     own, people = project.settings, project.people_with_faces
@@ -92,9 +92,9 @@ def look_up(
     pairs = [(comes, name) for comes in galleries for name in goes if comes != name]
     if not pairs:
         raise FacesError(
-            f"Nobody of the project in whose place {' or '.join(galleries)} could come was found "
+            f"No person of the project whom {' or '.join(galleries)} could replace was found "
             f"in {film.name}.",
-            "Give a film of somebody whose faceset is here, or leave --film out.",
+            "Give a film of another person with a faceset in this project, or remove --film.",
         )
     for _, name in pairs:
         permit(project, name, "convert", "replaced")
@@ -131,7 +131,7 @@ def _pair(
     about = f"{own} for {name}"
     sentences = tuple(f"{about}: {lack.sentence(film.name)}." for lack in missing)
     if not sentences:
-        sentences = (f"{about}: there are fitting pictures for all of {film.name}.",)
+        sentences = (f"{about}: it has matching pictures for all of {film.name}.",)
     places = np.unique(np.linspace(0, len(seen) - 1, min(MOMENTS, len(seen))).astype(int))
     shown = {seen[place][0]: (seen[place][1], leads[place]) for place in places}
     moments = {

@@ -21,7 +21,7 @@ from understudy.models.gallery import Gallery
 from understudy.types import Floats
 
 PARTS = {"whole": 5, "eyes": 3, "mouth": 3}
-"""What has pictures of its own, and how many at a time."""
+"""Parts that have separate pictures, and how many at a time."""
 
 CHANGE = {"whole": 1.0, "eyes": 0.8, "mouth": 0.6}
 """Price of a change, in medians of how badly pictures fit."""
@@ -61,7 +61,7 @@ SHUT, AWAKE = 0.8, 0.95
 """Share of open eyes at which the mesh calls eyes shut, and from which they surely are not."""
 
 AT_ONCE = 2048
-"""Frames that are compared with the gallery together."""
+"""Number of frames compared with the gallery at once."""
 
 _EYES = np.concatenate(EYES_AND_BROWS)
 _LIDS = np.concatenate(EYES_AND_BROWS[:2])
@@ -90,7 +90,7 @@ class FramePicks:
 
     Attributes:
         shares: how far the pictures of eyes and mouth fit, 0..1 each.
-        awake: how sure it is that the eyes are open, 0..1.
+        awake: likelihood that the eyes are open, 0..1.
     """
 
     picks: tuple[Pick, ...]
@@ -156,7 +156,7 @@ def _path(costs: NDArray[np.floating], change: float) -> NDArray[np.intp]:
 
 
 def _fading(reach: int) -> NDArray[np.float64]:
-    """How much each of the frames around one counts in it; they sum up to 1."""
+    """Weights of the frames around a frame; they sum up to 1."""
     at = np.clip((np.arange(2 * reach + 2) - 0.5) / (2 * reach), 0, 1)
     return np.diff(at * at * (3 - 2 * at))
 
@@ -164,7 +164,7 @@ def _fading(reach: int) -> NDArray[np.float64]:
 def _faded(path: NDArray[np.intp], reach: int) -> list[dict[int, float]]:
     """For every frame of a path the pictures with their weights, which sum up to 1.
 
-    Changes that follow quickly upon one another go together: no weight ever jumps.
+    Changes that follow each other quickly are merged: no weight ever jumps.
     """
     shares = _fading(reach).tolist()
     wide = np.pad(path, reach, mode="edge").tolist()
@@ -182,7 +182,7 @@ def _faded(path: NDArray[np.intp], reach: int) -> list[dict[int, float]]:
 
 
 def calm(values: Floats) -> Floats:
-    """The median of every value and its neighbours: what trembles for one frame is no blink."""
+    """The median of every value and its neighbours: a change of a single frame is not a blink."""
     wide = np.pad(values, 1, mode="edge")
     return np.asarray(np.median([wide[:-2], wide[1:-1], wide[2:]], axis=0), np.float32)
 

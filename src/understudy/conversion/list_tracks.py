@@ -1,12 +1,12 @@
-"""List the tracks of a film, for the user to see and to correct.
+"""List the tracks of a film, for the user to check and correct.
 
     understudy tracks FILM
     understudy tracks FILM --replace ben --with ada
 
-    renders/FILM.tracks.toml     who comes in each track; `convert --tracks` obeys it
+    renders/FILM.tracks.toml     the source for each track; `convert --tracks` uses it
     renders/FILM.tracks.png      pictures of each track
 
-What the user wrote into a tracks file is kept when the file is made again.
+The user's changes in a tracks file are kept when the file is written again.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SHOWN = 6
 """Pictures of each track."""
 
 ROWS = 150
-"""Tracks on the sheet, at most: those seen longest."""
+"""Largest number of tracks on the sheet: those seen longest."""
 
 ROOM = 1.5
 """Side of a picture, in sides of the face."""
@@ -56,11 +56,11 @@ ROOM = 1.5
 
 @dataclass(frozen=True)
 class Listed:
-    """A track as the user sees it.
+    """A track as shown to the user.
 
     Attributes:
         order: its lines in the tracks file.
-        match: whom it was taken for.
+        match: the person recognised in it.
     """
 
     order: TrackOrder
@@ -78,14 +78,14 @@ class Listed:
 
 @dataclass(frozen=True)
 class TracksReport:
-    """What `list_tracks` made.
+    """Result of `list_tracks`.
 
     Attributes:
         file, sheet: the TOML file and the picture.
         shots: in the film.
         tracks: every track, in order of its number.
-        kept: how many orders of an earlier file were kept.
-        notes: what could not be read of the film, full sentences.
+        kept: how many choices of an earlier file were kept.
+        notes: parts of the film that could not be read, full sentences.
     """
 
     file: Path
@@ -109,10 +109,10 @@ def list_tracks(
             None.
 
     Raises:
-        UnknownPerson, ProjectError: no such person, or one without a faceset goes.
-        SettingsError: `output` is no .toml, or is there and no tracks file of these tracks.
+        UnknownPerson, ProjectError: no such person, or a target has no faceset.
+        SettingsError: `output` is not a .toml file, or exists and is not a file of these tracks.
         MediaError: the film cannot be read.
-        FacesError: there is no face in it.
+        FacesError: the film shows no face.
         StorageError: a file cannot be written.
     """
     film, swaps, settings = request.film, request.swaps, request.scan
@@ -126,7 +126,7 @@ def list_tracks(
     folder = project.renders_folder
     file = request.output or folder / f"{files.fitting(safe_stem(film), ENDING, folder)}{ENDING}"
     if file.suffix.lower() != ".toml":
-        raise SettingsError(f"{file} is no name for a tracks file.", "Let it end in .toml.")
+        raise SettingsError(f"A tracks file must end in .toml: {file}", "Change --output.")
     search = Search(project.cache_folder, settings, same_person, start=start, end=end)
     seen = identify(film, identities, replace=swaps, search=search, progress=progress)
     found = seen.scan
@@ -156,14 +156,14 @@ def list_tracks(
 
 
 def _with_earlier(file: Path, orders: Orders) -> tuple[Orders, int]:
-    """The orders of an earlier file in those of the new one, and how many there were."""
+    """Copy the choices of an earlier file to the new one; returns how many there were."""
     if not file.exists():
         return orders, 0
     earlier = load_orders(file)
     if (earlier.sha256, earlier.found) != (orders.sha256, orders.found):
         raise SettingsError(
-            f"{file} is there and lists other tracks ({earlier.film}, or found in another way).",
-            "Move it away, or give another name with --output.",
+            f"{file} exists and lists other tracks ({earlier.film}, or found with other settings).",
+            "Move the file, or choose another name with --output.",
         )
     own = {order.number: order for order in earlier.track}
     kept = 0
@@ -204,17 +204,17 @@ def _order(
 
 
 def in_words(match: Match, same_person: float) -> tuple[str, str]:
-    """Whom a track seems to show, and how sure that is."""
+    """The person that a track seems to show, and how certain that is."""
     if match.person is None or match.distance is None:
-        who, sure = "somebody", "not measured" if match.distance is None else "nobody is known"
+        who, sure = "someone", "not measured" if match.distance is None else "not recognised"
     elif match.distance > same_person:
         who, sure = "nobody known", f"nearest {match.person}"
     elif match.doubt == "close":
         who, sure = f"{match.person} or {match.second}", "uncertain"
     elif match.doubt == "taken":
-        who, sure = f"like {match.person}", "uncertain: they are in view elsewhere"
+        who, sure = f"like {match.person}", "uncertain: this person is elsewhere in the picture"
     elif match.doubt == "unlike":
-        who, sure = f"like {match.person}", "uncertain: other tracks are far more like them"
+        who, sure = f"like {match.person}", "uncertain: other tracks are much more similar"
     else:
         sure = "sure" if same_person - match.distance > 2 * CLOSE else "likely"
         who = match.person
@@ -222,7 +222,7 @@ def in_words(match: Match, same_person: float) -> tuple[str, str]:
 
 
 def _spread(found: MendedScan, track: Track, count: int) -> list[int]:
-    """Frames, `count` at most, evenly over a track, in which its face was truly seen."""
+    """At most `count` frames, evenly over a track, in which its face was detected."""
     places = [found.place(track.first), found.place(track.last)]
     first, last = (place for place in places if place is not None)
     steps = np.linspace(first, last, 2 * count + 1)[1::2].round().astype(int)
@@ -245,7 +245,7 @@ def _seen(found: MendedScan, track: Track, place: int) -> int:
 
 
 def draw(film: Path, found: MendedScan, listed: Sequence[Listed], progress: Progress) -> Image:
-    """A sheet with a line for each track: what is said of it, and pictures of its face.
+    """A sheet with a line for each track: its description, and pictures of its face.
 
     Raises:
         MediaError: the film cannot be read.
@@ -265,7 +265,7 @@ def draw(film: Path, found: MendedScan, listed: Sequence[Listed], progress: Prog
                 pictures[number].append(cut_square(frame.image, box, ROOM))
             task.step()
     if not any(pictures.values()):
-        raise MediaError(f"{film} could not be read again.", "Run the same command again.")
+        raise MediaError(f"{film} could not be read a second time.", "Run the same command again.")
     blank = np.full((TILE, TILE, 3), PAPER, np.uint8)
     rows = [
         Row(str(one), [*own, *[blank] * (SHOWN - len(own))])

@@ -1,4 +1,4 @@
-"""A film's faces drawn by an exported model: ours, or somebody's DFM.
+"""Draw a film's faces with an exported model: ours, or a foreign DFM.
 
 understudy convert FILM --model ada.dfm --replace chen --with ada
 """
@@ -28,14 +28,14 @@ from understudy.types import Floats, Image
 class ExportedArtist:
     """An exported model as an artist.
 
-    Our own files say whose face they draw, and draw nobody else. A file from elsewhere does not:
-    whom it draws is what the user says, with the consent that the project holds for them. No file
-    brings pictures along: detail comes from galleries of the project's own (`with_galleries`).
+    Our own files name the person they draw, and draw no other. A foreign file does not:
+    the user names the person, who needs a consent in the project. No file
+    contains pictures: detail comes from galleries of the project (`with_galleries`).
 
     Raises:
         MediaError: the file cannot be read or may not be run.
         SettingsError: a library is missing.
-        ConsentError: it is a copy of a file that was deleted here when somebody was removed.
+        ConsentError: it is a copy of a file that was deleted here when someone was removed.
         TrustError: a record of it is damaged.
     """
 
@@ -62,11 +62,11 @@ class ExportedArtist:
         }
 
     def check(self, swaps: Mapping[str, str], consents: Mapping[str, Consent]) -> list[str]:
-        """What the user should know before anybody is drawn, full sentences.
+        """What the user should know before drawing starts, full sentences.
 
         Args:
-            swaps: who goes: who comes.
-            consents: on file in the project, of who comes at least.
+            swaps: target: source.
+            consents: on file in the project, at least that of the source.
 
         Raises:
             SettingsError: the file cannot draw what is asked for.
@@ -75,21 +75,21 @@ class ExportedArtist:
         name, card = self.model.path.name, self.model.contract.card
         if len(comes) > 1:
             raise SettingsError(
-                f"{name} draws one person, but {' and '.join(comes)} are to come.",
-                "Convert the film once for each.",
+                f"{name} draws one person, but {' and '.join(comes)} are named as sources.",
+                "Convert the film once for each source.",
             )
         for goes in swaps:
             self.drawer(goes, comes[0])
         if card is None:
             return [
-                f"{name} does not say whose face it draws. It is taken for {comes[0]}'s, on the "
-                "consent that is on file here."
+                f"{name} does not name the person it draws. It is used as {comes[0]}, with the "
+                "consent on file in this project."
             ]
         stood = card.consents.get(card.person)
         if stood is not None and stood == grant(consents[card.person]):
             return []
         return [
-            f"{name} was exported on another consent of {card.person} than the one on file here."
+            f"{name} was exported under another consent of {card.person} than the one on file here."
         ]
 
     def drawer(self, replace: str, with_: str) -> Draws:
@@ -97,14 +97,14 @@ class ExportedArtist:
         if card is not None and with_ != card.person:
             raise SettingsError(
                 f"{self.model.path.name} draws {card.person}, not {with_}.",
-                f"Say --with {card.person}, or take another file.",
+                f"Use --with {card.person}, or another file.",
             )
         drawer = ExportedDrawer(self.model, replace, self.settings)
         drawer.detailer = self.galleries.detailer(replace, with_, self.settings.detail)
         return drawer
 
     def with_galleries(self, galleries: Galleries) -> ExportedArtist:
-        """The same, with pictures of who comes, from which their detail is taken."""
+        """The same, with pictures of the source, from which their detail is taken."""
         other = copy(self)
         other.galleries = galleries
         return other
@@ -118,9 +118,9 @@ class ExportedArtist:
 class ExportedDrawer(Drawer):
     """Draws with an exported model over the faces of `replaced`.
 
-    As with a trained model, a swap of ours ends near where the face below shows: the file tells if
+    As with a trained model, our swap ends near the edge of the target's face: the file tells if
     that face is of the person whom it was made to replace, and otherwise it is looked for if the
-    file draws our own crop. Files from elsewhere were made to replace anybody, and tell always.
+    file draws our own crop. Files from elsewhere were made to replace anyone, and tell always.
     """
 
     def __init__(self, model: Exported, replaced: str, settings: ConvertSettings) -> None:
@@ -128,7 +128,7 @@ class ExportedDrawer(Drawer):
         self.model, self.settings, self.size = model, settings, model.side
         self.learned = card is None or card.learned
         self.bounded = card is None or (card.learned and card.replaced == replaced)
-        # Files of ours in our own crop are laid over frames just as the model itself is.
+        # Our own files in our own crop are blended into frames in the same way as the model itself.
         self.looks = card is not None and card.size == self.size
         self.alike = self.bounded and self.looks
         reach = 2 * round(PAST * (self.size if card is None else card.size)) + 1

@@ -1,4 +1,4 @@
-"""Where a conversion's files go, and whether they can."""
+"""Paths of a conversion's outputs, and checks that they can be written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from understudy.runtime.filenames import safe_stem
 from understudy.settings import ConvertSettings, EncodeSettings
 
 LONGEST = 120
-"""Of the people's part of a film's name, in characters; more people than that are counted."""
+"""Longest list of people in a film's name, in characters; a longer list becomes a number."""
 
 _LONGEST_ENDING = "-side-by-side.webm"
 
@@ -32,7 +32,7 @@ BYTES_PER_PIXEL = 0.025
 
 @dataclass(frozen=True)
 class Target:
-    """The files to make.
+    """The files to write.
 
     Attributes:
         outputs: path by name of the output (see `render`); the film is always there.
@@ -42,7 +42,7 @@ class Target:
 
     @classmethod
     def of(cls, film: Path, settings: ConvertSettings) -> Self:
-        """The film and what goes beside it."""
+        """The film and its other outputs."""
         outputs = {FILM: film}
         if settings.side_by_side:
             outputs[SIDE] = film.with_name(f"{film.stem}-side-by-side{film.suffix}")
@@ -60,15 +60,15 @@ class Target:
         settings: ConvertSettings,
         encode: EncodeSettings,
     ) -> Self:
-        """What was asked for, or in `folder` under a name made of film and people.
+        """The path given, or one in `folder` named after film and people.
 
         Args:
-            swaps: who goes: who comes.
+            swaps: target: source.
 
         The container is the source's where it can hold the codec, else .mp4, else .mkv.
 
         Raises:
-            MediaError: no container holds what the encoder makes, or there is no such encoder.
+            MediaError: no container can store the encoder's output, or there is no such encoder.
         """
         if output is not None:
             check_destination(output, encode)
@@ -90,11 +90,11 @@ class Target:
 
     @property
     def record(self) -> Path:
-        """JSON file with what went into the film."""
+        """JSON file with the film's inputs and settings."""
         return self.film.with_suffix(".json")
 
     def key(self) -> str | None:
-        """What the record beside the film says that it was made from; None without a record."""
+        """The inputs named by the record next to the film; None without a record."""
         try:
             record = files.read_json(self.record)
         except ProjectError:
@@ -112,15 +112,15 @@ class Target:
 
 
 def stem_of(folder: Path, film: Path, swaps: Mapping[str, str]) -> str:
-    """What a file in `folder` made of a film is called, without its suffix; `swaps` is who goes:
-    who comes."""
+    """File name, without suffix, of an output in `folder` made from a film; `swaps` is target:
+    source."""
     people = "-and-".join(f"{comes}-for-{goes}" for goes, comes in swaps.items())
     return named_after(folder, film, people if len(people) <= LONGEST else f"{len(swaps)}-people")
 
 
 def named_after(folder: Path, source: Path, what: str) -> str:
     """The stem of a new file in `folder` made of `source`: text that can be printed and stored,
-    and short enough for what lies beside the file."""
+    and short enough for the files next to it."""
     return f"{files.fitting(safe_stem(source), f'-{what}{_LONGEST_ENDING}', folder)}-{what}"
 
 
@@ -140,18 +140,16 @@ def choose(target: Target, key: str, given: bool) -> Target:
 
 
 def check(target: Target, film: Path) -> None:
-    """Say before any work whether the files can be written.
+    """Check before any work that the files can be written.
 
     Raises:
-        MediaError: one of them is the source.
+        MediaError: one of them is the input film.
         StorageError: the folder cannot be written, or the record's name is taken.
     """
     _check_lengths(target)
     for path in target.outputs.values():
         if path.exists() and film.exists() and path.samefile(film):
-            raise MediaError(
-                f"{path} is the film that is to be converted.", "Choose another --output."
-            )
+            raise MediaError(f"{path} is the film to convert.", "Choose another --output.")
         if path.is_dir():
             raise MediaError(f"{path} is a folder.", "Add a file name to --output.")
     if target.record.exists() and target.key() is None:
@@ -166,7 +164,7 @@ def check(target: Target, film: Path) -> None:
 
 
 def _check_lengths(target: Target) -> None:
-    """Raises StorageError when a name is longer than the disk takes."""
+    """Raises StorageError when a name is longer than the disk allows."""
     folder = target.film.parent
     for path in (*target.outputs.values(), target.record):
         beside = () if path == target.record or embeds(path) else (sidecar_of(path),)
@@ -174,23 +172,23 @@ def _check_lengths(target: Target) -> None:
             size, most = len(os.fsencode(one.name)), files.longest_name(folder)
             if size > most:
                 raise StorageError(
-                    f"The name {one.name} takes {size} bytes, and this disk allows {most}.",
+                    f"The name {one.name} has {size} bytes; this disk allows {most}.",
                     "Choose a shorter --output.",
                 )
 
 
 def check_part(start: Fraction | None, end: Fraction | None) -> None:
-    """Raises SettingsError when nothing can lie between `start` and `end` (seconds)."""
+    """Raises SettingsError when the part from `start` to `end` (seconds) is empty."""
     if start is not None and start < 0:
-        raise SettingsError(f"The start, {float(start):g} s, is negative.", "Begin at 0 or later.")
+        raise SettingsError(f"--start {float(start):g} s is negative.", "Start at 0 or later.")
     if end is not None and end <= (start or 0):
         raise SettingsError(
-            f"The end, {float(end):g} s, does not come after the start.", "Choose a later end."
+            f"--end {float(end):g} s is not after the start.", "Choose a later --end."
         )
 
 
 def space(target: Target, info: MediaInfo, start: Fraction | None, end: Fraction | None) -> int:
-    """Bytes that the conversion is likely to take at most: segments, what they are joined to, and
+    """Largest likely size of the conversion in bytes: segments, the film joined from them, and
     that once more, signed."""
     share = Fraction(1)
     if info.duration:
@@ -210,7 +208,7 @@ def check_space(
         free = shutil.disk_usage(folder).free
         if free < need:
             raise StorageError(
-                f"The conversion may take {need / 1e9:.1f} GB, but {folder} has "
-                f"{free / 1e9:.1f} GB left.",
-                "Free some disk space, or convert the film part by part with --start and --end.",
+                f"The conversion may need {need / 1e9:.1f} GB, but {folder} has "
+                f"{free / 1e9:.1f} GB free.",
+                "Free some disk space, or convert the film in parts with --start and --end.",
             )

@@ -1,8 +1,8 @@
-"""A gallery straight from the project's own faceset, for faces that no model of the project draws.
+"""A gallery from the project's own faceset, for faces that no model of the project draws.
 
-An exported model (ours or somebody's DFM) and the warp of a photo bring no gallery along. When the
-person who comes has a faceset here, their pictures can lend the detail all the same. The gallery is
-kept in the cache and is made again when the faceset has changed:
+An exported model (ours or a foreign DFM) and the warp of a photo have no gallery. If the
+source has a faceset here, its pictures can provide the detail. The gallery is
+stored in the cache and created again when the faceset has changed:
 
     cache/galleries/gallery-NAME.safetensors
 """
@@ -50,7 +50,7 @@ def gallery_from_faceset(project: Workspace, person: str, progress: Progress) ->
         try:
             return read(path)
         except CheckpointError as error:
-            progress.note(f"{error.problem} It is made again.")
+            progress.note(f"{error.problem} Creating it again.")
     count = min(LOOKED_AT, len(faceset))
     with progress.task(f"gallery of {person}", "pictures", count) as task:
         gallery = gallery_of(faceset, tell=task.step)
@@ -74,10 +74,10 @@ def shapes_of(project: Workspace, people: Iterable[str]) -> dict[str, Floats]:
 
 
 def own_galleries(project: Workspace, swaps: Mapping[str, str], progress: Progress) -> Galleries:
-    """Galleries of everybody who comes and has faces here, and the shapes of those who go.
+    """Galleries of every source that has faces here, and the face shapes of the targets.
 
     Args:
-        swaps: who goes: who comes.
+        swaps: target: source.
 
     Raises:
         as `gallery_from_faceset`.

@@ -1,8 +1,8 @@
-"""Who plays whom in a film: what comes before anything is drawn.
+"""The plan of a conversion: sources, targets and models, before anything is drawn.
 
-    orders and people -> who draws, by whose consent -> the film's faces -> who is over which track
+    request -> sources, targets, consents -> the film's faces -> the source for each track
 
-`convert` and `preview` both begin so, and therefore refuse the same things.
+`convert` and `preview` both start with it, and therefore refuse the same requests.
 """
 
 from __future__ import annotations
@@ -54,21 +54,21 @@ from understudy.types import Floats
 from understudy.workspace import Workspace
 
 SCHEMA_VERSION = 2
-"""Of the records beside films and pictures."""
+"""Of the records next to films and pictures."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Who plays whom, all of it allowed; nobody was looked for in the film yet.
+    """Sources and targets, all allowed; the film has not been searched yet.
 
     Attributes:
         request: what was wanted.
         info: of the film.
-        swaps: who goes: who comes, with those of a tracks file; sorted.
-        artist: who draws; `drawers` are the artist's, by who goes.
-        consents: of everybody who goes or comes, by name.
-        identities: mean embedding of everybody with a faceset, by name.
-        reason: why there is no visible label, where there is none.
+        swaps: target: source, with those of a tracks file; sorted.
+        artist: who draws; `drawers` are the artist's, by the target.
+        consents: of every source and target, by name.
+        identities: mean embedding of everyone with a faceset, by name.
+        reason: why there is no visible label, if there is none.
         orders: of the tracks file, if there is one.
     """
 
@@ -85,13 +85,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Seen:
-    """The film's faces, and whom each track was taken for.
+    """The film's faces, and the person recognised in each track.
 
     Attributes:
         found: the scan.
         matches: one for each track.
-        consents: those of the plan, and of people who were recognised and are replaced unnamed.
-        notes: what the user should know of the film, told already.
+        consents: those of the plan, and of recognised people replaced by `any`.
+        notes: what the user should know about the film; already shown.
     """
 
     found: MendedScan
@@ -103,7 +103,7 @@ class Seen:
 def plan(project: Workspace, request: ConversionRequest, progress: Progress) -> Plan:
     """Settle who plays whom, before the film is looked through.
 
-    Raises: as `convert.convert`, but for what comes of the film's faces and of writing.
+    Raises: as `convert.convert`, except for the film's faces and for writing.
     """
     swaps, film, portrait = request.swaps, request.film, request.portrait
     check_part(request.start, request.end)
@@ -145,13 +145,13 @@ def plan(project: Workspace, request: ConversionRequest, progress: Progress) -> 
 
 
 def look_for(project: Workspace, planned: Plan, progress: Progress) -> Seen:
-    """Find everybody who is planned for in the film.
+    """Find every target of the plan in the film.
 
     Raises:
         MediaError, TrustError: the film cannot be read, or the content guard failed.
         ContentError: the content guard refuses it.
-        FacesError: somebody who goes was not found.
-        ConsentError: somebody who was recognised may not be replaced.
+        FacesError: a target was not found.
+        ConsentError: a recognised person may not be replaced.
     """
     request, orders = planned.request, planned.orders
     part = (request.start, request.end) if orders is None else orders.part
@@ -203,14 +203,14 @@ def record_of(project: Workspace, planned: Plan, seen: Seen) -> dict[str, Any]:
 
 
 def drawers_of(artist: Artist, swaps: Mapping[str, str]) -> dict[str, Draws]:
-    """Who draws, by who goes. Raises SettingsError when the artist cannot draw who comes."""
+    """The drawers by target. Raises SettingsError when the artist cannot draw a source."""
     return {goes: artist.drawer(goes, comes) for goes, comes in swaps.items()}
 
 
 def cast_of(
     drawers: Mapping[str, Draws], matches: Sequence[Match], found: MendedScan | None = None
 ) -> Cast:
-    """Everybody over the tracks that were taken for whom they replace.
+    """The sources, each with the tracks of its target.
 
     Args:
         found: the film's faces; with them detail is chosen for whole tracks, which is steadier than
@@ -232,7 +232,7 @@ def choose_artist(
     swaps: Mapping[str, str],
     progress: Progress,
 ) -> tuple[Artist, dict[str, Consent]]:
-    """Who draws, and the consent of everybody who goes or comes.
+    """The artist, and the consent of every source and target.
 
     Args:
         swaps: who goes: who comes, those of a tracks file too.
@@ -245,7 +245,7 @@ def choose_artist(
     stills = []
     if portrait is not None:
         check_warp(model, swaps)
-        # The face networks take seconds to import; films that were scanned need none of them.
+        # The face networks take seconds to import; scanned films do not need them.
         from understudy.faces.analyser import FaceAnalyser
 
         comes = next(iter(swaps.values()))
@@ -268,7 +268,7 @@ def choose_artist(
     for name, consent in consents.items():
         if "publish" not in consent.purposes:
             progress.note(
-                f"The consent of {name} does not cover publishing: keep what is made to yourself."
+                f"The consent of {name} does not cover publishing: do not share the output."
             )
     if stills:
         return Warp(stills, settings), consents
@@ -283,7 +283,7 @@ def choose_artist(
             exported = exported.with_galleries(own_galleries(project, swaps, progress))
             if lacking := _lacking(swaps, exported.galleries):
                 progress.note(
-                    f"The project has no faces of {lacking}: what comes out is as soft as "
+                    f"The project has no faces of {lacking}: the swap is as soft as "
                     f"{Path(model).name} draws it. For finer detail, add footage and run: "
                     "understudy extract"
                 )
@@ -293,15 +293,15 @@ def choose_artist(
     galleries = galleries_of(project, name, swaps) if settings.detail > 0 else NO_GALLERIES
     if settings.detail > 0 and (lacking := _lacking(swaps, galleries)):
         progress.note(
-            f"The model {name} has no gallery of {lacking}: the face comes out as "
-            f"soft as the network draws it. To make one: {_again(project, name, network)}"
+            f"The model {name} has no gallery of {lacking}: the swap is as "
+            f"soft as the network draws it. To create one: {_again(project, name, network)}"
         )
     device = choose_device(settings.device)
     return Trained(name, network, settings, device, galleries), consents
 
 
 def galleries_of(project: Workspace, model: str, swaps: Mapping[str, str]) -> Galleries:
-    """The galleries of everybody who comes, and the shapes of those who go, where there are any.
+    """The galleries of every source, and the face shapes of the targets, where there are any.
 
     Raises:
         CheckpointError: a gallery is damaged.
@@ -314,7 +314,7 @@ def galleries_of(project: Workspace, model: str, swaps: Mapping[str, str]) -> Ga
 
 
 def _again(project: Workspace, name: str, network: SwapModel) -> str:
-    """The command that goes on with a model, which makes galleries that are missing."""
+    """The command that continues a model's training and creates missing galleries."""
     usual, words = project.settings.train, ["understudy train --name", name]
     if network.network != usual.network:
         words += ["--network", network.network]
@@ -324,12 +324,12 @@ def _again(project: Workspace, name: str, network: SwapModel) -> str:
 
 
 def _lacking(swaps: Mapping[str, str], galleries: Galleries) -> str:
-    """Who comes without a gallery, in words; empty when nobody does."""
+    """The sources without a gallery, in words; empty when all have one."""
     return " and ".join(sorted(set(swaps.values()) - set(galleries.own)))
 
 
 def _roles(name: str, swaps: Mapping[str, str]) -> list[Role]:
-    """In which roles somebody is in `swaps`."""
+    """The roles of a person in `swaps`."""
     roles: list[Role] = []
     if name in swaps.values():
         roles.append("shown")
@@ -342,37 +342,37 @@ def check_warp(model: str | None, swaps: Mapping[str, str]) -> None:
     """Raises SettingsError when a photo's face cannot be what these request for."""
     if model not in (None, WARP):
         raise SettingsError(
-            f"A photo's face comes without a model, but --model {model} was given.",
-            f"Leave --face out, or take --model {WARP}.",
+            f"--face cannot be combined with --model {model}.",
+            f"Remove --face, or use --model {WARP}.",
         )
     if len(comes := set(swaps.values())) > 1:
         raise SettingsError(
-            f"A photo shows one person, but {' and '.join(sorted(comes))} are to come.",
-            "Convert the film once for each, or train a model.",
+            f"A photo shows one person, but {' and '.join(sorted(comes))} are named as sources.",
+            "Convert the film once for each source, or train a model.",
         )
 
 
 def check_pictured(project: Workspace, swaps: Mapping[str, str]) -> None:
-    """Raises UnknownPerson, SettingsError when there are no pictures of somebody who comes."""
+    """Raises UnknownPerson, SettingsError when there are no pictures of a source."""
     comes = sorted(set(swaps.values()))
     lacking = [name for name in comes if not project.person(name).has_faces]
     if lacking:
         raise SettingsError(
-            "The warp needs a photo or a faceset of who comes; there is none of "
+            "The warp needs a photo or a faceset of the source; there is neither for "
             f"{' and '.join(lacking)}.",
-            f"Run: understudy extract {' '.join(lacking)}; or give a photo: --face PHOTO, with "
-            "--with NAME for whose face it shows.",
+            f"Run: understudy extract {' '.join(lacking)}; or give a photo: --face PHOTO "
+            "--with NAME (the person it shows).",
         )
 
 
 def mean_identities(project: Workspace, wanted: Sequence[str]) -> dict[str, Floats]:
-    """Mean embedding of everybody with a faceset. Raises ProjectError, FacesError."""
+    """Mean embedding of everyone with a faceset. Raises ProjectError, FacesError."""
     names = project.people_with_faces
     if missing := [name for name in wanted if name not in names]:
         raise ProjectError(
-            f"{' and '.join(missing)} {'have' if len(missing) > 1 else 'has'} no faceset, so "
-            "nobody knows whom to replace.",
-            f"Run: understudy extract {' '.join(missing)}, or take --replace any.",
+            f"{' and '.join(missing)} {'have' if len(missing) > 1 else 'has'} no faceset and "
+            "cannot be recognised in the film.",
+            f"Run: understudy extract {' '.join(missing)}, or use --replace any.",
         )
     found = {}
     for name in names:

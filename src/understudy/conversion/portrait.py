@@ -1,7 +1,7 @@
-"""A photo of somebody whose face is to be seen elsewhere: which face in it, whose, and whether
+"""A photo with the source's face: which face in it, of which person, and whether
 it may be used.
 
-The face belongs to a person of the project with consent on file, or the footing is stated along
+The face belongs to a person of the project with consent on file, or the basis is stated along
 with the photo; then the person is added to the project with this photo, as `add` does.
 """
 
@@ -28,11 +28,11 @@ from understudy.types import Face, Floats, Image
 from understudy.workspace import Workspace
 
 TURNED = 25.0
-"""Degrees that a face in a photo may look aside before that is worth saying."""
+"""Degrees that a face in a photo may look to the side before a note is shown."""
 
 
 class Analyses(Protocol):
-    """What finds and measures faces; `faces.analyser.FaceAnalyser` is one."""
+    """Finds and measures faces; `faces.analyser.FaceAnalyser` is one."""
 
     def faces(self, image: Image) -> list[Face]: ...
     def embed(self, image: Image, face: Face) -> Floats: ...
@@ -44,7 +44,7 @@ def from_left(faces: Sequence[Face]) -> list[Face]:
 
 
 def places(faces: Sequence[Face]) -> str:
-    """Where numbered faces are, in words."""
+    """Positions of numbered faces, in words."""
     return "; ".join(
         f"{number} around x {(face.box[0] + face.box[2]) / 2:.0f}, "
         f"y {(face.box[1] + face.box[3]) / 2:.0f}, {face.box[2] - face.box[0]:.0f} px wide"
@@ -53,23 +53,23 @@ def places(faces: Sequence[Face]) -> str:
 
 
 def pick(portrait: Portrait, faces: Sequence[Face]) -> Face:
-    """The face that is meant.
+    """The chosen face.
 
     Raises:
-        FacesError: there is none, there are several and none was named, or no such number.
+        FacesError: no face, several faces and none was chosen, or no such number.
     """
     photo, number = portrait.photo, portrait.number
     if not faces:
         raise FacesError(
             f"No face was found in {photo}.",
-            "Give a photo that shows one face from the front, large and sharp; "
+            "Use a photo that shows one face from the front, large and sharp; "
             "lower `min_face` if the face is small.",
         )
     ordered = from_left(faces)
     if number is None and len(ordered) > 1:
         raise FacesError(
             f"{photo} shows {len(ordered)} faces: {places(ordered)}.",
-            f"Say which, counted from the left, for example --face '{photo}#1', or cut the "
+            f"Give its number, counted from the left, as in --face '{photo}#1', or crop the "
             "photo to one face.",
         )
     if number is not None and not 1 <= number <= len(ordered):
@@ -81,7 +81,7 @@ def pick(portrait: Portrait, faces: Sequence[Face]) -> Face:
 
 
 def _covered(photo: Path, consent: Consent) -> dict[str, str]:
-    """The photo by its hash, where the consent names what the face may be taken from."""
+    """The photo's hash and name, if the consent names the permitted footage."""
     if consent.footage is None or not photo.is_file():
         return {}
     return {files.sha256(photo): photo.name}
@@ -98,11 +98,11 @@ def sit(
     """The photo's face, which may be used as that of `person`.
 
     Args:
-        person: of the project, or new to it when the portrait comes with a footing.
+        person: of the project, or new to it when the portrait states a basis.
         same_person: largest embedding distance to the person's faceset, where there is one.
 
     Raises:
-        ConsentError: nothing allows the use, or the face is somebody else's.
+        ConsentError: nothing allows the use, or the face is that of another person.
         FacesError: as `pick`.
         MediaError: the photo cannot be read.
         ProjectError: a bad name, or the project cannot be written.
@@ -122,15 +122,15 @@ def sit(
             raise ConsentError(
                 f"The face in {portrait.photo} is not that of {person}, whose consent is on file "
                 f"(distance {distance:.2f}, limit {same_person:.2f}).",
-                "Say whose it is with --with NAME, and on what footing it may be used with "
-                "--consent, or take another photo.",
+                "Name the person with --with NAME, and give the basis for using the face with "
+                "--consent; or use another photo.",
             )
     if on_file is None:
         add(project, person, [portrait.photo], portrait.consent, portrait.statement, progress)
     if abs(face.pose.yaw) > TURNED or abs(face.pose.pitch) > TURNED:
         progress.note(
-            f"The face in {portrait.photo.name} looks aside (yaw {face.pose.yaw:.0f}, pitch "
-            f"{face.pose.pitch:.0f} degrees), so part of it is missing; one from the front does "
+            f"The face in {portrait.photo.name} looks to the side (yaw {face.pose.yaw:.0f}, pitch "
+            f"{face.pose.pitch:.0f} degrees), so part of it is missing; a photo from the front is "
             "better."
         )
     return Still(person, image, face)

@@ -1,9 +1,9 @@
-"""What a film would look like with other settings: one picture to choose by eye.
+"""Preview of a film with different settings: one picture to compare by eye.
 
     understudy convert FILM --replace B --with A --preview
 
-    renders/FILM-A-for-B-preview.png      a row for each way, under the words that ask for it
-    renders/FILM-A-for-B-preview.json     what went into it
+    renders/FILM-A-for-B-preview.png      a row for each variant, below the options for it
+    renders/FILM-A-for-B-preview.json     its inputs and settings
 
 From left to right moments of the film in which a face is replaced, from top to bottom the film
 itself, the settings as they are, every colour transfer, a softer and a harder edge, an edge that
@@ -12,7 +12,7 @@ what is in front of it, and less of the detail of the person's own pictures, whe
 How steady a face is cannot be seen in stills, so that is not among them; and what is in front of it
 is found in each moment by itself, where a conversion compares neighbouring frames too.
 
-The sheet shows faces that a machine made: it is labelled, marked and sealed as films are.
+The sheet shows generated faces: it is labelled, watermarked and sealed like films.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ from understudy.types import Box, Face, Frame, Image
 from understudy.workspace import Workspace
 
 COLUMNS = 5
-"""Moments on a sheet, where there are so many."""
+"""Usual number of moments on a sheet."""
 
 MOST = 10
-"""Moments on a sheet at most: one for each of many people who go."""
+"""Largest number of moments on a sheet: one for each target if there are many."""
 
 SIDE = 224
 """Side of each picture, pixels."""
 
 ROOM = 1.5
-"""Side of what is cut out of a frame, in sides of the face: the swap's edges are to be seen."""
+"""Side of the cut-out of a frame, in sides of the face: the swap's edges must be visible."""
 
 PREVIEW = "preview"
 
@@ -77,15 +77,15 @@ SEEN = ("color", "feather", "widen", "blend", "sharpen", "grain", "occlusion", "
 """Settings that can be seen in a still."""
 
 SHARPER = 0.5
-"""How much the sharpened row is sharpened."""
+"""Strength of sharpening in its row."""
 
-DETAILS = {0.0: "no detail of own pictures", 0.5: "half of it", 1.0: "all of it"}
-"""How much detail is laid over the drawn face, and the words for it."""
+DETAILS = {0.0: "no gallery detail", 0.5: "half gallery detail", 1.0: "full gallery detail"}
+"""Amounts of detail, and the words for them."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """A row: the words that ask for it, and the settings that they make."""
+    """A row: its options as words, and the settings they give."""
 
     words: str
     settings: ConvertSettings
@@ -93,7 +93,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Moment:
-    """A column: a frame, who goes in it, and where the face is, pixels of the frame."""
+    """A column: a frame, the target in it, and where the face is, pixels of the frame."""
 
     index: int
     goes: str
@@ -102,14 +102,14 @@ class Moment:
 
 @dataclass(frozen=True)
 class PreviewReport:
-    """What a preview shows.
+    """Result of a preview.
 
     Attributes:
         output: the picture.
-        record: JSON file with what went into it.
+        record: JSON file with its inputs and settings.
         rows: the words above each row.
         times: of the frames shown, seconds, in order.
-        matches: what every track of the film was taken for.
+        matches: the person recognised in every track of the film.
         notes: what the user should know.
     """
 
@@ -128,7 +128,7 @@ def preview(project: Workspace, request: ConversionRequest, progress: Progress) 
         request: as for `convert.convert`, but its `output` is a picture.
 
     Raises:
-        MediaError: the film cannot be read, or `output` is not called as a picture.
+        MediaError: the film cannot be read, or `output` has not the suffix of a picture.
         UnknownPerson, UnknownModel, ProjectError, ConsentError, CheckpointError, SettingsError,
         FacesError, TrustError, ContentError, StorageError: as `convert.convert`.
     """
@@ -189,7 +189,7 @@ def _target(
     if path.suffix.lower() not in PICTURES:
         raise MediaError(
             f"A preview is a picture and cannot be written as {path.name}.",
-            f"Let the name of --output end in {', '.join(PICTURES)}.",
+            f"Use a name for --output that ends in {', '.join(PICTURES)}.",
         )
     target = Target({FILM: path})
     check(target, film)
@@ -200,7 +200,7 @@ def options(settings: ConvertSettings, pictured: bool = False) -> tuple[Option, 
     """The rows below the film's: `settings` themselves, then each other way.
 
     Args:
-        pictured: whether there are pictures of who comes, to take detail from.
+        pictured: whether there are pictures of the source, to take detail from.
     """
     now = f"--color {settings.color} --feather {settings.feather:g}  ({_standing(settings)})"
     found = [Option(now, settings)]
@@ -213,7 +213,7 @@ def options(settings: ConvertSettings, pictured: bool = False) -> tuple[Option, 
         if feather != settings.feather:
             found.append(_other(settings, "feather", feather, what))
     widen = 0.0 if settings.widen else ConvertSettings().widen
-    what = "within the mask drawn" if settings.widen else "on to the face's own edge"
+    what = "within the network's mask" if settings.widen else "extended to the face's edge"
     found.append(_other(settings, "widen", widen, what))
     for blend in ("feather", "bands"):
         if blend != settings.blend:
@@ -222,7 +222,7 @@ def options(settings: ConvertSettings, pictured: bool = False) -> tuple[Option, 
     found.append(_other(settings, "sharpen", sharpen, "soft" if settings.sharpen else "sharper"))
     grain = 0.0 if settings.grain else ConvertSettings().grain
     found.append(_other(settings, "grain", grain, "no noise" if settings.grain else "noise"))
-    what = "over what is in front" if settings.occlusion else "behind what is in front"
+    what = "covers objects in front" if settings.occlusion else "behind objects in front"
     found.append(_other(settings, "occlusion", not settings.occlusion, what))
     if pictured:
         found += [
@@ -234,7 +234,7 @@ def options(settings: ConvertSettings, pictured: bool = False) -> tuple[Option, 
 
 
 def _other(settings: ConvertSettings, name: str, value: str | float, what: str = "") -> Option:
-    """`settings` with one of them changed, under the words that ask for it."""
+    """`settings` with one of them changed, and the option that changes it."""
     if isinstance(value, bool):
         words = f"--{name}" if value else f"--no-{name}"
     else:
@@ -244,7 +244,7 @@ def _other(settings: ConvertSettings, name: str, value: str | float, what: str =
 
 
 def _standing(settings: ConvertSettings) -> str:
-    """What the first of the options is."""
+    """The current value of the first option, in words."""
     usual = ConvertSettings()
     same = all(getattr(settings, name) == getattr(usual, name) for name in SEEN)
     return "the default" if same else "set now"
@@ -254,7 +254,7 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
     """The rows of the sheet, and the times of the frames in them.
 
     Raises:
-        FacesError: nobody who goes is in view in the part asked for.
+        FacesError: no target is visible in the part asked for.
         MediaError: the film cannot be read.
     """
     request = planned.request
@@ -306,7 +306,7 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
 
 
 def _moments(planned: Plan, seen: Seen) -> list[Moment]:
-    """Evenly spread frames in which a face that goes was truly seen; everybody who goes has as
+    """Evenly spread frames in which a target's face was detected; each target has as
     many of them, and the face is the largest of theirs."""
     request = planned.request
     goes = {match.track: match.as_ for match in seen.matches if match.as_ is not None}
@@ -336,7 +336,7 @@ def _size(face: Face) -> float:
 
 
 def _drawn(frame: Frame, faces: Sequence[Face], cast: Cast) -> Image:
-    """The frame with everybody drawn, as a conversion does it; RGB."""
+    """The frame with all swaps drawn, as in a conversion; RGB."""
     (patches,) = cast.patches([(frame, faces)])
     return replace(frame, picture=lay(frame.picture, stored(frame, patches))).image
 

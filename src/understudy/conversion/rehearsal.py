@@ -1,6 +1,6 @@
 """Held-out faces as conversion would draw them, for the preview sheets of a training.
 
-A sheet of what the network draws shows how far it has come. What a film will look like is another
+A sheet of the network's output shows its progress. A film looks different:
 matter: there colours are matched, edges are soft, and the detail of the person's own pictures is
 laid over the face. So the stored pictures of a few held-out faces are taken as the frames of a film
 and converted.
@@ -49,7 +49,7 @@ class Rehearsal:
 
     Args:
         folder: of the model, where the galleries are.
-        facesets: of everybody who is shown.
+        facesets: of everyone who is shown.
         rows: for each of them the faces to show.
         settings: how faces are laid over frames.
         device: where to compute.
@@ -66,7 +66,7 @@ class Rehearsal:
         settings: ConvertSettings,
         device: torch.device,
     ) -> None:
-        # What lies in front of a face is found by another network, which is none of this one's.
+        # Another network finds objects in front of a face; here it is not needed.
         self.settings = settings.model_copy(update={"occlusion": False})
         self.folder, self.device = folder, device
         self._footage = {
@@ -79,7 +79,7 @@ class Rehearsal:
         return list(self._footage)
 
     def shown(self, person: str) -> list[tuple[Image, Floats]]:
-        """Somebody's pictures as core crops, as `draw` gives them, with the faces' meshes in them:
+        """Someone's pictures as core crops, as `draw` gives them, with the faces' meshes in them:
         float32 (468, 3), pixels."""
         footage, edge = self._footage[person], round((1 - CORE) / 2 * SIDE)
         inner = slice(edge, SIDE - edge)
@@ -89,11 +89,11 @@ class Rehearsal:
         ]
 
     def draw(self, model: SwapModel, others: Mapping[str, Sequence[str]]) -> dict[str, Finished]:
-        """The swaps, by who goes; nobody where nobody who could come has a gallery.
+        """The swaps, by target; empty if no possible source has a gallery.
 
         Args:
             model: stays as it is.
-            others: who may come for each person, the first one with a gallery does.
+            others: possible sources for each person; the first one with a gallery is used.
 
         Raises:
             CheckpointError: a gallery is damaged.

@@ -1,4 +1,4 @@
-"""Frames past who draws and into segments: decoding, drawing and encoding side by side."""
+"""Render frames into segments: decoding, drawing and encoding run in parallel."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from understudy.settings import EncodeSettings
 from understudy.types import Face, Frame, Patch
 
 GROUP_FRAMES = 16
-"""Frames whose faces are gathered before the network runs, at most."""
+"""Largest number of frames whose faces are collected before the network runs."""
 
 GROUP_BYTES = 192 << 20
 """Pictures that a group may hold, roughly; large frames make smaller groups. `REACH` more frames
 are held to look ahead."""
 
 RENDER_AHEAD = 8
-"""Finished frames that may wait for the encoder."""
+"""Largest number of finished frames that wait for the encoder."""
 
 FILM, SIDE, MATTE = "film", "side", "matte"
-"""Names of the outputs of a segment: the film, source and result side by side, the alpha."""
+"""Names of the outputs of a segment: the film, input and result side by side, the alpha."""
 
 MATTE_ENCODE = EncodeSettings(codec="ffv1")
 
@@ -55,12 +55,12 @@ def swapped(
 ) -> Iterator[tuple[Frame, list[Patch]]]:
     """Every frame, in order, with its patches.
 
-    Groups see what lies around them. A segment's first looks anew at what lies before it, so
+    Groups see what lies around them. A segment's first looks again at what lies before it, so
     that what is drawn does not depend on where the reading began.
 
     Args:
-        faces: what `drawer` is given to draw over, by frame index.
-        first: time of the first frame to draw, seconds; `lead` tells which come before it.
+        faces: for `drawer`, by frame index.
+        first: time of the first frame to draw, seconds; `lead` says which frames precede it.
     """
     coming = ((frame, faces(frame.index)) for frame in frames)
     before: deque[tuple[Frame, Sequence[Face]]] = deque(maxlen=REACH)
@@ -85,7 +85,7 @@ def swapped(
 
 
 def lead(times: Sequence[Fraction], first: Fraction | None) -> Fraction | None:
-    """Where to begin reading in order to draw from `first` on.
+    """Where reading must start in order to draw from `first` on.
 
     Args:
         times: of the film's frames, seconds, in order.
@@ -102,11 +102,11 @@ def _group(frame: Frame) -> int:
 
 @dataclass(frozen=True)
 class Laid:
-    """What goes over and into the pictures of a film besides faces.
+    """Overlays on the pictures of a film besides faces: label and watermark.
 
     Attributes:
         label: what is laid over the frame shown at a time (seconds); None for nothing.
-        marks: by output, what makes a marked picture of a finished one.
+        marks: by output, the function that adds the watermark.
     """
 
     label: Callable[[Fraction], Sequence[Patch]] | None = None
@@ -178,16 +178,16 @@ def write_segments(
     laid: Laid = PLAIN,
     first: Fraction | None = None,
 ) -> None:
-    """Render what is missing in `segments`.
+    """Render the missing part of `segments`.
 
     Args:
         frames: from where the finished segments end to the end of the part, and those that
             `lead` it.
-        faces: what `drawer` is given to draw over, by frame index.
+        faces: for `drawer`, by frame index.
         length: frames in a segment.
         info: of the film.
-        task: is told of every frame.
-        laid: label and mark.
+        task: counts every frame.
+        laid: label and watermark.
         first: time at which the finished segments end, seconds.
 
     Raises:

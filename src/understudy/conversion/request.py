@@ -155,17 +155,17 @@ def check_swaps(swaps: Mapping[str, str]) -> None:
     """Raises SettingsError when `swaps` (who goes: who comes) are none, or no swaps."""
     if not swaps:
         raise SettingsError(
-            "Nobody is to be replaced: --replace is missing.",
-            "Say who by whom, once for each: --replace ben=ada; or give a photo with --face.",
+            "--replace is missing.",
+            "Name each target and source: --replace ben=ada; or give a photo with --face.",
         )
     for goes, comes in swaps.items():
         if goes == comes:
             raise SettingsError(
-                f"{comes} cannot take the place of {goes}.", "Name two people, or --replace any."
+                f"{comes} cannot replace {goes}.", "Name two people, or use --replace any."
             )
         if comes == EVERYBODY:
             raise SettingsError(
-                f"`{EVERYBODY}` cannot take the place of {goes}.", "Name one person to come."
+                f"`{EVERYBODY}` cannot be the source for {goes}.", "Name one person as the source."
             )
 
 
@@ -180,7 +180,7 @@ def parse_swaps(
             nobody is named to go.
 
     Raises:
-        SettingsError: a word is no pair, a name comes twice, or `with_` is missing or idle.
+        SettingsError: a word is not a pair, a target has two sources, `with_` is missing or idle.
     """
     said = replace.items() if isinstance(replace, Mapping) else map(_pair, replace)
     pairs: list[tuple[str, str | None]] = list(said)
@@ -195,22 +195,22 @@ def parse_swaps(
         if comes is None:
             if with_ is None:
                 raise SettingsError(
-                    f"Nobody is named to take the place of {goes}.",
+                    f"No source is named for the target {goes}.",
                     f"Write --replace {goes}=PERSON, or add --with PERSON.",
                 )
             comes, idle = with_, False
         if not goes or not comes:
-            raise SettingsError(f"`{word}` does not say who by whom.", "Write it as ben=ada.")
+            raise SettingsError(f"`{word}` is not TARGET=SOURCE.", "Write for example ben=ada.")
         if swaps.get(goes, comes) != comes:
             raise SettingsError(
-                f"{goes} is to be replaced twice, by {swaps[goes]} and by {comes}.",
-                "Name each person to replace once.",
+                f"The target {goes} has two sources, {swaps[goes]} and {comes}.",
+                "Name each target once.",
             )
         swaps[goes] = comes
     if idle and swaps:
         raise SettingsError(
-            f"--with {with_} goes with no --replace; each names its own person.",
-            "Leave --with out.",
+            f"Every --replace already names its source, so --with {with_} is not used.",
+            "Remove --with.",
         )
     check_swaps(swaps)
     return swaps

@@ -1,4 +1,4 @@
-"""A long film as finished pieces on disk, so that stopped work can go on.
+"""A long film as finished segments on disk, so that stopped work can continue.
 
     WORK/job.json                 what these segments belong to
     WORK/segment-000000.film.nut  one file per output
@@ -23,7 +23,7 @@ SUFFIX = ".nut"
 
 @dataclass(frozen=True)
 class Finished:
-    """What is known of a finished segment.
+    """Facts about a finished segment.
 
     Attributes:
         frames: in it.
@@ -41,7 +41,7 @@ class Segments:
     """The segments in one work folder.
 
     Args:
-        folder: made when missing.
+        folder: created if missing.
         outputs: names of the files that make up a segment.
     """
 
@@ -58,12 +58,12 @@ class Segments:
 
     @property
     def complete(self) -> bool:
-        """Whether the last segment is there."""
+        """Whether the last segment exists."""
         return bool(self.finished) and self.finished[-1].next is None
 
     @property
     def next(self) -> Fraction | None:
-        """Time at which the next segment begins; None when nothing is finished, or all."""
+        """Start time of the next segment; None when no segment or all are finished."""
         return self.finished[-1].next if self.finished else None
 
     @property
@@ -79,11 +79,11 @@ class Segments:
         return [self._path(number, output) for number in range(len(self.finished))]
 
     def new_files(self) -> dict[str, Path]:
-        """Where the files of the next segment go, by output."""
+        """Paths of the files of the next segment, by output."""
         return {output: self._path(len(self.finished), output) for output in self.outputs}
 
     def finish(self, segment: Finished) -> None:
-        """Declare the next segment, whose files are written, finished."""
+        """Mark the next segment as finished; its files are written."""
         number = len(self.finished)
         sizes = {name: path.stat().st_size for name, path in self.new_files().items()}
         value = {
@@ -97,7 +97,7 @@ class Segments:
         self.finished.append(segment)
 
     def clear_leftovers(self) -> None:
-        """Remove temporary files that a killed process left; call as the only writer."""
+        """Delete temporary files of a killed process; the caller must be the only writer."""
         with files.storage_errors(self.folder):
             for path in self.folder.glob(".segment-*"):
                 path.unlink()
@@ -128,5 +128,5 @@ class Segments:
         except (KeyError, TypeError, ValueError) as error:
             raise ProjectError(
                 f"{note} is damaged ({error!r}).",
-                f"Remove {self.folder} and run the same command again.",
+                f"Delete {self.folder} and run the same command again.",
             ) from error

@@ -1,11 +1,11 @@
-"""Faces replaced in one picture: a picture in, a picture out.
+"""Swap faces in one picture.
 
 understudy convert PICTURE --replace B --with A
 understudy convert PICTURE --model warp --face PHOTO --with A
 understudy convert PICTURE --model warp --swap-faces
 
 renders/PICTURE-A-for-B.png       the picture; its description says what it is
-renders/PICTURE-A-for-B.json      what went into it
+renders/PICTURE-A-for-B.json      its inputs and settings
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from understudy.workspace import Workspace
 def convert_still(
     project: Workspace, request: ConversionRequest, progress: Progress
 ) -> ConvertReport:
-    """Put other faces in the place of people's faces in a picture.
+    """Swap faces in a picture.
 
     Arguments and errors as for `convert.convert`; a picture has neither parts nor tracks.
     """
@@ -51,12 +51,12 @@ def convert_still(
     picture, settings, scan_settings = request.film, request.settings, request.scan
     if request.start is not None or request.end is not None:
         raise SettingsError(
-            f"{picture.name} is a picture and has no part from a start to an end.",
-            "Leave --start and --end out.",
+            f"{picture.name} is a picture; --start and --end are only for films.",
+            "Remove --start and --end.",
         )
     if request.tracks is not None:
         raise SettingsError(
-            f"{picture.name} is a picture and has no tracks.", "Leave --tracks out."
+            f"{picture.name} is a picture; --tracks is only for films.", "Remove --tracks."
         )
     check_swaps(request.swaps)
     swaps = dict(sorted(request.swaps.items()))
@@ -118,11 +118,11 @@ def swap_faces(
     settings: ConvertSettings,
     scan_settings: ScanSettings,
 ) -> ConvertReport:
-    """Let the two faces in a picture change places, by warping.
+    """Exchange the two faces in a picture, by warping.
 
     Args:
-        consent, statement: on what footing the faces may be used; not needed for people of the
-            project whose faceset tells who they are.
+        consent, statement: on what basis the faces may be used; not needed for people of the
+            project who are recognised by their faceset.
 
     Raises:
         FacesError: the picture does not show two faces.
@@ -139,8 +139,8 @@ def swap_faces(
     if len(faces) != 2:
         found = f"{len(faces)}: {places(faces)}" if faces else "none"
         raise FacesError(
-            f"Two faces are needed to change places; {picture} shows {found}.",
-            "Give a picture of two people, or cut it to two faces.",
+            f"Exchanging faces needs exactly two faces; {picture} shows {found}.",
+            "Use a picture of two people, or crop it to two faces.",
         )
     consents, told = _consents_of(
         project, image, faces, analyser, settings=settings, footing=consent, statement=statement
@@ -205,18 +205,18 @@ def _consents_of(
             continue
         if footing is None and statement is None:
             raise ConsentError(
-                f"The face at the {side} is nobody's whose consent is on file.",
-                "Say on what footing the faces may be used: --consent self, "
+                f"The face on the {side} belongs to no person with consent on file.",
+                "Give the basis on which the faces may be used: --consent self, "
                 "granted --statement FILE, or synthetic.",
             )
         consents[side] = stated = settle(side, None, footing, statement)
-        # A record that is made for this picture alone is another each time it is made.
+        # A record stated only for this picture has a new id each time.
         told[side] = _told(stated, "stated_at", "id", "signature")
     return consents, told
 
 
 def _told(consent: Consent, *but: str) -> dict[str, Any]:
-    """What a record says of a consent, but for some fields."""
+    """The entry of a consent in a record, without some fields."""
     return consent.model_dump(mode="json", exclude_none=True, exclude=set(but))
 
 
@@ -232,16 +232,16 @@ def _target(
     output: Path | None,
     settings: ConvertSettings,
 ) -> Target:
-    """The files to make. Raises MediaError when they cannot be what their names say."""
+    """The files to write. Raises MediaError when their suffixes are not suitable."""
     if not picture.is_file():
-        raise MediaError(f"There is no file {picture}.", "Check the name.")
+        raise MediaError(f"The file {picture} does not exist.", "Check the name.")
     suffix = picture.suffix.lower() if picture.suffix.lower() in PICTURES else ".png"
     stem = named_after(project.renders_folder, picture, names)
     path = (output or project.renders_folder / f"{stem}{suffix}").absolute()
     if path.suffix.lower() not in PICTURES:
         raise MediaError(
             f"{picture.name} is a picture and cannot be written as {path.name}.",
-            f"Let the name of --output end in {', '.join(PICTURES)}.",
+            f"Use a name for --output that ends in {', '.join(PICTURES)}.",
         )
     outputs = {FILM: path}
     if settings.side_by_side:

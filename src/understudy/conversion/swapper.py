@@ -1,4 +1,4 @@
-"""Who draws: networks over the faces of a film, frame after frame."""
+"""Draw swaps: run networks on the faces of a film, frame by frame."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from understudy.settings import ConvertSettings
 from understudy.types import Face, Floats, Frame, Image, Patch
 
 BATCH = 16
-"""Faces that go through the network together, at most."""
+"""Largest number of faces in one batch of the network."""
 
 
 class Draws(Protocol):
-    """Whatever can draw somebody's face over the faces in a film."""
+    """Something that can draw a person's face over the faces in a film."""
 
     def patches(
         self, frames: Sequence[tuple[Frame, Sequence[Face]]], around: Around | None = None
@@ -40,28 +40,28 @@ class Draws(Protocol):
 
 
 class Artist(Protocol):
-    """Whatever can stand in for people: a trained network, for one."""
+    """Something that can draw sources: for example a trained network."""
 
     @property
     def people(self) -> Sequence[str]:
-        """Who can come."""
+        """People who can be the source."""
 
     def facts(self) -> dict[str, Any]:
-        """What a record says of it, as JSON: equal exactly when it draws the same."""
+        """Entry for a record, as JSON: equal exactly when it draws the same."""
 
     def drawer(self, replace: str, with_: str) -> Draws:
         """What draws `with_` over faces of `replace` (a name, or any other word when it is
-        anybody). Raises SettingsError when it cannot draw `with_`."""
+        anyone). Raises SettingsError when it cannot draw `with_`."""
 
     def with_settings(self, settings: ConvertSettings) -> Artist:
-        """The same artist, who lays faces over frames in another way."""
+        """The same artist with other settings for blending."""
 
 
 class Cast:
-    """Everybody who is drawn in a film, each over faces of their own.
+    """All sources drawn in a film, each over the faces of its targets.
 
     Args:
-        by_track: who draws over the faces of a track, by its number; faces of other tracks
+        by_track: the drawer for the faces of a track, by its number; faces of other tracks
             stay as they are. Several tracks may have the same drawer.
     """
 
@@ -70,7 +70,7 @@ class Cast:
         self._drawers = list({id(one): one for one in by_track.values()}.values())
 
     def replaces(self, face: Face) -> bool:
-        """Whether somebody is drawn over a face."""
+        """Whether a face is replaced."""
         return face.track in self._by_track
 
     def patches(
@@ -133,7 +133,7 @@ class Trained:
     Args:
         name: of the model.
         network: its weights are used as they are; it is moved to `device`.
-        galleries: pictures of its people, for what it cannot draw.
+        galleries: pictures of its people, for detail that it cannot draw.
     """
 
     def __init__(
@@ -180,10 +180,10 @@ class Drawer(Detailed, ABC):
 
     Attributes:
         size: side of its crops in pixels.
-        learned: whether it tells where its face is.
-        settings: how the face is laid over the frame.
-        device, bfloat16: where and how to look for what is in front of faces.
-        looks: whether to look where faces show when it does not tell; its crops are core crops.
+        learned: whether it draws a mask of its face.
+        settings: how the face is blended into the frame.
+        device, bfloat16: where and how to detect objects in front of faces.
+        looks: whether to detect where faces show when it draws no mask; its crops are core crops.
     """
 
     size: int
@@ -208,7 +208,7 @@ class Drawer(Detailed, ABC):
         """As `draw`, with a mask that is not bounded by the face in the crop.
 
         Returns:
-            Also float32 (N, S, S), 0..1: where the network sees the face that goes; None where
+            Also float32 (N, S, S), 0..1: where the network sees the target's face; None where
             it does not know that face.
         """
         return (*self.draw(crops), None)
@@ -216,7 +216,7 @@ class Drawer(Detailed, ABC):
     def draw_faces(
         self, crops: Sequence[Image], about: Sequence[tuple[int, Face]]
     ) -> tuple[Floats, Floats, Floats | None]:
-        """As `draw_over`, for who needs to know more than the crops show.
+        """As `draw_over`, for drawers that need more than the crops.
 
         Args:
             about: for each crop the index of its frame, and the face in it.
@@ -278,7 +278,7 @@ class Drawer(Detailed, ABC):
 
 
 def detail_of(detailer: Detailer | None, face: Face, frame: int) -> Detail | None:
-    """What lays detail over one face in the frame of that index."""
+    """The function that adds detail to one face in the frame of that index."""
     if detailer is None:
         return None
 
@@ -291,15 +291,15 @@ def detail_of(detailer: Detailer | None, face: Face, frame: int) -> Detail | Non
 class Swapper(Drawer):
     """One person's decoder, ready to draw over faces.
 
-    The swap ends near where the face that goes shows, so that its hair stays in front.
+    The swap ends near where the target's face shows, so that its hair stays in front.
 
     Args:
         model: its weights are used as they are; it is moved to `device` and set to evaluate.
-        person: whose decoder draws. Raises SettingsError when the model has none.
+        person: the source, whose decoder draws. Raises SettingsError when the model has none.
         device: where to compute.
         bfloat16: whether the network runs in bfloat16.
-        replaced: whose faces are drawn over, if that is one person whom the model knows. Then
-            the model itself tells where that person's face shows.
+        replaced: the target, if it is one person that the model knows. Then
+            the model itself draws where that person's face shows.
     """
 
     looks = True

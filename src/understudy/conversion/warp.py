@@ -2,7 +2,7 @@
 
 What the field did before it had networks: a mesh over both faces, a piecewise affine warp from
 one to the other, matched colours and a soft edge. Pose, lips and lids follow the film, because
-its mesh says where every piece of skin goes; the light on the skin, and the creases that an
+its mesh gives the position of every piece of skin; the light on the skin, and the creases that an
 expression makes, stay those of the still.
 """
 
@@ -35,12 +35,12 @@ FLAT = 0.1
 
 @dataclass(frozen=True)
 class Still:
-    """A face in a picture, to be seen elsewhere.
+    """A source's face in a picture.
 
     Attributes:
-        person: whose it is.
+        person: whose face it is.
         image: RGB uint8 (height, width, 3).
-        face: measured in it.
+        face: its measurement.
     """
 
     person: str
@@ -49,7 +49,7 @@ class Still:
 
     @cached_property
     def sha256(self) -> str:
-        """Hex SHA-256 of what of it can be seen in a result."""
+        """Hex SHA-256 of the parts that are visible in a result."""
         digest = hashlib.sha256(repr(self.image.shape).encode())
         digest.update(np.ascontiguousarray(self.image).tobytes())
         digest.update(np.ascontiguousarray(self.face.landmarks).tobytes())
@@ -150,7 +150,7 @@ class Warper:
 
 
 class Warp:
-    """Stills as an artist: whoever is seen in one can come.
+    """Stills as an artist: every person shown in one can be the source.
 
     Args:
         stills: one for each person.
@@ -176,11 +176,11 @@ class Warp:
         """What draws `with_`. Raises SettingsError when no still shows them."""
         if with_ not in self._stills:
             raise SettingsError(
-                f"The still given shows {' and '.join(self._stills)}, not {with_}.",
-                f"Take {' or '.join(self._stills)}, or give a still of {with_} with --face.",
+                f"The photo shows {' and '.join(self._stills)}, not {with_}.",
+                f"Use {' or '.join(self._stills)}, or give a photo of {with_} with --face.",
             )
         return Warper(self._stills[with_], self._settings)
 
     def with_settings(self, settings: ConvertSettings) -> Warp:
-        """The same stills, laid over frames in another way."""
+        """The same stills with other settings for blending."""
         return Warp(list(self._stills.values()), settings)

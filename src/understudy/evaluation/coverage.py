@@ -19,7 +19,7 @@ FEW_BLINKS = 3
 """Faces with shut eyes from which blinking was seen."""
 
 WIDER = 0.1
-"""How much wider than ever seen a mouth has to open to be told, as a share of its width."""
+"""How much wider than in the faceset a mouth must open to be reported, as a share of its width."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def missing_expressions(film: Openings, faces: Openings, person: str) -> list[Se
         sentences.append(
             (
                 "bad",
-                f"Missing expression: in {film.shut} frames of the film the eyes are shut, but in "
-                f"{faces.shut} of {len(faces.eyes)} faces of {person}; they may stay open there. "
+                f"Missing expression: the film has {film.shut} frames with closed eyes, but only "
+                f"{faces.shut} of {len(faces.eyes)} faces of {person} do; the eyes may stay open. "
                 f"Add footage in which {person} blinks.",
             )
         )
@@ -101,8 +101,8 @@ def missing_expressions(film: Openings, faces: Openings, person: str) -> list[Se
             sentences.append(
                 (
                     "bad",
-                    f"Missing expression: the film's mouth opens to {wide:.2f} of its width, the "
-                    f"widest of {person} to {known:.2f}. Add footage in which {person} opens the "
+                    f"Missing expression: the film's mouth opens to {wide:.2f} of its width, "
+                    f"{person}'s only to {known:.2f}. Add footage in which {person} opens the "
                     "mouth wide.",
                 )
             )

@@ -7,7 +7,7 @@ identity, expression, pose and steadiness, and what a viewer sees: whether the s
 its person's own footage, whom it looks like, whether it blinks and whether it jumps. With the
 truth: how much of its detail the swap has, how near the swap is to it, and how near the film was
 before anything was done. Results go to `renders/NAME.report.json`, where NAME
-is the swap's (else the model's), and to one page beside it, `NAME.report.html`.
+is the swap's (else the model's), and to one page next to it, `NAME.report.html`.
 
 Keys of the JSON file (schema 2); what could not be measured is null:
 
@@ -15,7 +15,7 @@ Keys of the JSON file (schema 2); what could not be measured is null:
     people.NAME.{ssim, psnr_db, faces}
     replayed.NAME.{face,eyes,mouth}.{detail,found}
                                             held-out pictures put through the whole way of a
-                                            conversion, beside the pictures themselves; null
+                                            conversion, compared with the pictures; null
                                             without a gallery
     swap.identity.{distance_to_with, distance_to_replace, nearer_to_with, frames}
     swap.expression.{landmark_error, mouth_correlation, eye_correlation, gaze_correlation}
@@ -28,7 +28,7 @@ Keys of the JSON file (schema 2); what could not be measured is null:
     swap.truth.{psnr_db, ssim}              null without --truth
     swap.untouched.{psnr_db, ssim}          the film itself against the truth
     swap.seen.detail.{face,eyes,mouth}.{detail,found}
-                                            beside the truth, [fine, middle, coarse] band; null
+                                            against the truth, [fine, middle, coarse] band; null
                                             without --truth; see `evaluation.gauges.detail`
     swap.seen.untouched                     as swap.seen.detail, for the film itself
     swap.seen.footage.{face,eyes,mouth}     detail over that of the person's own footage, by band
@@ -43,7 +43,7 @@ Keys of the JSON file (schema 2); what could not be measured is null:
     swap.seen.steps.{film,swap,truth}.{mean, median, largest, ratio, at, pairs}
                                             change from frame to frame after optical flow
     swap.seen.steps.jumps_at                seconds at which the swap jumps, the largest first
-    swap.seen.{frames, notes}               frames looked at closely; what was not measured, why
+    swap.seen.{frames, notes}               frames measured closely; what was not measured, why
     baseline                                as swap, for the film given with --baseline, or null
     frames.{measured, with_face, with_both}
     verdict                                 [{tone: good | note | bad, text}]
@@ -170,9 +170,9 @@ def evaluate(
     Args:
         film, swap: a film before and after conversion. Without `swap`, the newest film in the
             renders folder that this model made of `film`.
-        replace, with_: who was replaced by whom; what the record beside the swap says when
+        replace, with_: target and source; what the record next to the swap says when
             not given. `replace` may be "any".
-        truth: what the swap ought to look like, frame by frame.
+        truth: what the swap should look like, frame by frame.
         truth_mask, target_mask: grey films, white where the face is in `truth` and in `film`;
             pixels inside either count. Without any, our own face masks of both films do.
         output: folder for the two files; the renders folder when None.
@@ -183,7 +183,7 @@ def evaluate(
         UnknownModel, UnknownPerson, CheckpointError, ProjectError: the model or a faceset
             cannot be used.
         SettingsError: it is not clear what to compare.
-        FacesError: the person replaced was not found in the film.
+        FacesError: the target was not found in the film.
         MediaError: a film cannot be read, or films differ in size, length or timing.
         StorageError: the results cannot be written; earlier ones are kept.
     """
@@ -191,11 +191,11 @@ def evaluate(
     progress = progress or silent()
     if film is None and (swap is not None or truth is not None or baseline is not None):
         raise SettingsError(
-            f"{'The truth' if truth else 'A swap'} can be measured only beside its film.",
-            "Name the film before conversion with --film.",
+            f"{'The truth' if truth else 'A swap'} can be measured only together with its film.",
+            "Give the film before conversion with --film.",
         )
     if truth is None and (truth_mask is not None or target_mask is not None):
-        raise SettingsError("Masks are for comparing with the truth.", "Give --truth too.")
+        raise SettingsError("Masks are used only with --truth.", "Give --truth too.")
     name = project.model(model)
     network = load_model(project.model_folder(name), progress.note)
     state = load_state(project.model_folder(name)) or {}
@@ -299,7 +299,7 @@ def _values(
 
 
 def _facesets(project: Workspace, network: SwapModel) -> dict[str, Faceset]:
-    """Facesets of everybody in the project who has one, those of the model first."""
+    """Facesets of everyone in the project who has one, those of the model first."""
     names = [*network.people, *(name for name in project.people if name not in network.people)]
     return {
         name: Faceset.open(project.person(name).faces_folder)
@@ -360,7 +360,7 @@ def _measure(
     with_, replace = identities.get(chosen.with_), identities.get(chosen.replace or "")
     if chosen.replace is not None and replace is None:
         raise FacesError(
-            f"{chosen.replace} has no faces to be recognised by.",
+            f"{chosen.replace} has no faceset and cannot be recognised.",
             f"Run: understudy extract {chosen.replace}",
         )
     limit = project.settings.convert.same_person
@@ -413,7 +413,7 @@ def _reconstruct(
     facesets: Mapping[str, Faceset],
     progress: Progress,
 ) -> dict[str, Redrawn]:
-    """Redraw everybody's held-out faces with their own decoder."""
+    """Redraw everyone's held-out faces with their own decoder."""
     share = float(state.get("held_out", TrainSettings().held_out))
     device = choose_device("auto")
     found: dict[str, Redrawn] = {}
@@ -435,7 +435,7 @@ def _replayed(
     facesets: Mapping[str, Faceset],
     progress: Progress,
 ) -> dict[str, Detail | None]:
-    """Everybody's held-out pictures put through the whole way, where the network swaps."""
+    """Each person's held-out pictures, drawn through the whole pipeline, if the network swaps."""
     if not network.swaps:
         return {}
     share = float(state.get("held_out", TrainSettings().held_out))
@@ -469,8 +469,8 @@ def _changed(state: Mapping[str, Any], facesets: Mapping[str, Faceset]) -> list[
     return [
         (
             "note",
-            f"The faces of {person} have changed since the training, so some of the held-out "
-            "faces may have been trained on.",
+            f"The faceset of {person} has changed since the training, so some of the held-out "
+            "faces may have been used for training.",
         )
         for person, faceset in facesets.items()
         if person in trained and trained[person] != faceset.fingerprint

@@ -1,6 +1,6 @@
 """A film, its swap and the truth, walked side by side frame by frame.
 
-Nothing is decided here: which face counts and what the figures mean is `evaluate`'s business.
+It only measures: `evaluate` decides which face counts and what the figures mean.
 Films are matched by time since their first frame, because containers round timestamps.
 """
 
@@ -38,8 +38,8 @@ Aside = Callable[[Image, Face], float | None]
 
 @dataclass(frozen=True)
 class Look:
-    """What the mesh says about one face: openings as in `metrics`, pose in degrees, and how far
-    aside the eyes look, as `Gaze` says; None where nobody asked or it could not tell."""
+    """Measures of one face from the mesh: openings as in `metrics`, pose in degrees, and how far
+    aside the eyes look, as in `Gaze`; None if not requested or not measurable."""
 
     mouth: float
     eyes: float
@@ -62,7 +62,7 @@ class Nearness:
 
 @dataclass(frozen=True)
 class Moment:
-    """Everything measured at one frame; None where there was nothing to measure.
+    """All measurements of one frame; None where there was nothing to measure.
 
     Attributes:
         index: of the frame in the film.
@@ -91,13 +91,13 @@ class Moment:
 
 @dataclass(frozen=True)
 class Films:
-    """What lies side by side.
+    """The films that are compared.
 
     Attributes:
         film, swap: before and after conversion.
         start, end: the part of the film that was converted, seconds, end excluded; the swap
             then begins with the part's first frame.
-        truth: what the swap ought to look like, where somebody knows.
+        truth: what the swap should look like, if known.
         masks: grey films of the face; their union counts. When there are none, the union of
             our own masks of the film's and the truth's face does.
     """
@@ -198,7 +198,7 @@ class Follower:
         if self._now is None or abs(self._now.time - goal) > self.slack:
             raise MediaError(
                 f"{self.path} has no frame at {float(elapsed):.3f} s, but {self.leader} has one.",
-                "Give films of equal length and frame rate, both whole.",
+                "Give complete films of equal length and frame rate.",
             )
         return self._now
 
@@ -206,8 +206,8 @@ class Follower:
         """Raises MediaError when more than one frame is left."""
         if self._next is not None and next(self._frames, None) is not None:
             raise MediaError(
-                f"{self.path} goes on for longer than {self.leader}.",
-                "Give films of equal length and frame rate, both whole.",
+                f"{self.path} is longer than {self.leader}.",
+                "Give complete films of equal length and frame rate.",
             )
 
 
@@ -223,7 +223,7 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def counterpart(face: Face, others: Sequence[Face]) -> Face | None:
-    """The face of another film's same frame that lies where `face` lies; None without one."""
+    """The face at the position of `face` in the same frame of another film; None without one."""
     best = max(others, key=lambda other: overlap(face.box, other.box), default=None)
     if best is None or overlap(face.box, best.box) < SAME_PLACE:
         return None

@@ -1,6 +1,6 @@
-"""Which film is measured against which swap, and who was replaced by whom.
+"""The inputs of an evaluation: film, swap, source and target.
 
-A conversion leaves a record beside its film; what it says need not be said again.
+A conversion leaves a record next to its film; the user need not repeat what it says.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Chosen:
     """Which swap of which film, and who is who.
 
     Attributes:
-        replace: None when everybody was replaced.
+        replace: None when everyone was replaced.
         start, end: the part of the film that was converted, seconds, end excluded.
     """
 
@@ -38,7 +38,7 @@ class Chosen:
 
 
 def _record(swap: Path) -> dict[str, Any]:
-    """What the conversion wrote down beside its film; {} when there is nothing like that."""
+    """The conversion's record next to its film; {} when there is none."""
     try:
         record = files.read_json(swap.with_suffix(".json"))
     except ProjectError:
@@ -47,7 +47,7 @@ def _record(swap: Path) -> dict[str, Any]:
 
 
 def _swaps(record: Mapping[str, Any]) -> dict[str, str]:
-    """Who was replaced by whom, as a record says; {} when it does not."""
+    """Target: source, from a record; {} when it does not say."""
     swaps = record.get("swaps")
     known = swaps if isinstance(swaps, dict) else {}
     return {goes: comes for goes, comes in known.items() if not goes.startswith(ORDERED)}
@@ -76,8 +76,8 @@ def _render_of(
             found.append((rendered.stat().st_mtime, rendered))
     if not found:
         raise MediaError(
-            f"{project.renders_folder} holds no film that {model} made of {film.name}.",
-            "Convert the film first, or name the result with --swap.",
+            f"{project.renders_folder} contains no film that {model} made from {film.name}.",
+            "Convert the film first, or give the result with --swap.",
         )
     return max(found)[1]
 
@@ -94,13 +94,13 @@ def choose(
     """Who is who in which films. Raises MediaError, SettingsError, UnknownPerson."""
     for path in (film, *([swap] if swap else [])):
         if not path.is_file():
-            raise MediaError(f"There is no file {path}.", "Check the name.")
+            raise MediaError(f"The file {path} does not exist.", "Check the name.")
     swap = swap or _render_of(project, film, model, replace, with_)
     record = _record(swap)
     if record and record["film"].get("sha256") != film_hash(film, project.cache_folder):
         raise MediaError(
-            f"{swap.name} was made of {record['film'].get('name')}, not of {film.name}.",
-            "Name the film that it was made of.",
+            f"{swap.name} was made from {record['film'].get('name')}, not from {film.name}.",
+            "Give the film that it was made from.",
         )
     swaps = _swaps(record)
     fitting = {
@@ -123,7 +123,7 @@ def choose(
         missing = " and ".join(
             flag for flag, value in (("--replace", replace), ("--with", with_)) if value is None
         )
-        raise SettingsError(f"Who is who in {swap.name} is not on record.", f"Give {missing}.")
+        raise SettingsError(f"No record names the faces of {swap.name}.", f"Give {missing}.")
     check_swaps({replace: with_})
     for person in (with_, *(() if replace == EVERYBODY else (replace,))):
         project.person(person)

@@ -1,4 +1,4 @@
-"""What is measured about a swap: pure functions of pixels and landmarks.
+"""Metrics of a swap: pure functions of pixels and landmarks.
 
 Images are RGB uint8 (h, w, 3) of equal size; masks are (h, w), 0..1, and a pixel counts as
 inside where its mask is at least one half. Landmarks are the 468 mesh points of `types.Face`.
@@ -34,7 +34,7 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 def inside(mask: Mask | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """(h, w) bool of the pixels that count; all of them when there is no mask.
 
-    Raises ValueError when the mask is not of the image's height and width.
+    Raises ValueError when the mask has not the image's height and width.
     """
     if mask is None:
         return np.ones(shape[:2], bool)

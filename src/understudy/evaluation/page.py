@@ -30,7 +30,7 @@ SAMPLES = 4
 """Evenly spaced frames that are shown."""
 
 WORST = 4
-"""Of the worst frames, so many are shown, at least `APART` seconds from each other."""
+"""Number of worst frames shown, at least `APART` seconds from each other."""
 
 APART = 0.5
 
@@ -138,10 +138,10 @@ def _shown(films: Films, moment: Moment, caption: str) -> Strip:
         if image is not None:
             pictures.append((label, part(image, moment.box)))
     if len(pictures) == len(wanted):
-        label = f"swap against {wanted[-1][0]}, x{DIFFERENCE}"
+        label = f"difference swap - {wanted[-1][0]}, x{DIFFERENCE}"
         other = pictures[0][1] if films.truth is None else pictures[-1][1]
         if films.truth is None:
-            label = f"swap against film, x{DIFFERENCE}"
+            label = f"difference swap - film, x{DIFFERENCE}"
         pictures.append((label, _difference(pictures[1][1], other)))
     return Strip(pictures, caption)
 
@@ -167,13 +167,13 @@ def _numbers(swap: Measured) -> list[Item]:
         pairs = (scores.truth, scores.untouched)
         items.append(
             Table(
-                ["Against the truth, inside the face", "swap", "untouched film"],
+                ["Compared with the truth, inside the face", "swap", "unchanged film"],
                 [
                     ["PSNR", *(number(each.psnr_db, 2, "dB") for each in pairs)],
                     ["SSIM", *(number(each.ssim, 3) for each in pairs)],
                 ],
                 "Means over the frames. SSIM on luma, 11x11 Gaussian window; 1 is identical. Both "
-                "reward blur: a smooth mean face lies nearer than a crisp one a pixel off.",
+                "reward blur: a smooth mean face scores better than a sharp one a pixel off.",
             )
         )
     rows = [
@@ -182,14 +182,14 @@ def _numbers(swap: Measured) -> list[Item]:
             f"Distance of the swap to {swap.replace_name or 'the person replaced'}",
             number(scores.identity.distance_to_replace, 3),
         ],
-        [f"Share of frames nearer to {person}", number(scores.identity.nearer_to_with, 2)],
+        [f"Share of frames closer to {person}", number(scores.identity.nearer_to_with, 2)],
         [
             "Landmark error, in distances between the eyes",
             number(scores.expression.landmark_error, 3),
         ],
         ["Correlation of the mouth's opening", number(scores.expression.mouth_correlation, 3)],
         ["Correlation of the eyes' opening", number(scores.expression.eye_correlation, 3)],
-        ["Correlation of the gaze aside", number(scores.expression.gaze_correlation, 3)],
+        ["Correlation of sideways gaze", number(scores.expression.gaze_correlation, 3)],
         *(
             [
                 f"Mean error of {axis} (without its constant part)",
@@ -207,9 +207,9 @@ def _numbers(swap: Measured) -> list[Item]:
             ["Swap", "figure"],
             rows,
             "Identity distances are Euclidean between embeddings: below about 0.6 two faces are "
-            "likely one person. Landmark error holds the difference of face shape as well as "
-            "that of expression. The constant part of a pose error is mostly the mesh's, which "
-            "sees a pose differently in faces of different shape.",
+            "likely the same person. Landmark error contains differences of face shape as well as "
+            "of expression. The constant part of a pose error comes mostly from the mesh, which "
+            "measures pose differently in faces of different shape.",
         )
     )
     return items
@@ -233,7 +233,7 @@ def _curves(swap: Measured) -> Iterator[Plot]:
 
     yield both("Opening of the mouth", "height over width", look("mouth"))
     yield both("Opening of the eyes", "height over width", look("eyes"))
-    yield both("Gaze aside", "share of the eye's width", look("gaze"))
+    yield both("Sideways gaze", "share of the eye's width", look("gaze"))
     yield both("Yaw", "degrees", turned)
     if swap.films.truth is not None:
         for title, unit, name in (
@@ -288,16 +288,16 @@ def _people(people: dict[str, Redrawn]) -> Section:
             ]
             for name, each in people.items()
         ],
-        "Inside the face mask, means over faces of stretches that training never saw.",
+        "Inside the face mask, means over faces that were held out of training.",
     )
     items: list[Item] = [table]
     for name, each in people.items():
         if each.pictures:
             pairs = [(f"{place + 1}", np.vstack(pair)) for place, pair in enumerate(each.pictures)]
-            items.append(Strip(pairs, f"{name}: above the footage, below what the model draws."))
+            items.append(Strip(pairs, f"{name}: the footage above, the model's drawing below."))
     return Section(
         "Held-out faces",
-        "Each person's own faces through that person's own decoder: what it can draw at all.",
+        "Each person's faces, drawn by the same person's decoder: the best it can draw.",
         items,
     )
 
@@ -319,9 +319,9 @@ def build(evaluation: Evaluation) -> str:
         sections.append(Section("Training", "", list(evaluation.history)))
     if swap is not None and (worst := worst_moments(swap.moments)):
         why = (
-            "Furthest from the truth."
+            "Frames with the largest difference from the truth."
             if swap.films.truth is not None
-            else "Where the face was lost or its landmarks differ most from the film's."
+            else "Frames in which no face was found, or its landmarks differ most from the film."
         )
         shown = [_shown(swap.films, m, _caption(m)) for m in worst]
         sections.append(Section("Worst frames", why, shown))

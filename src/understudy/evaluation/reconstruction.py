@@ -32,7 +32,7 @@ def redraw(
     """Draw the faces of `rows` and compare inside the face mask.
 
     Args:
-        step: is told how many more faces are done.
+        step: called with the number of faces just done.
 
     Raises:
         FacesError: a picture cannot be read.

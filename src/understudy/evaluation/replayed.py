@@ -1,4 +1,4 @@
-"""Held-out pictures of a person, put through the whole way of a conversion as their own understudy.
+"""Held-out pictures of a person, converted with the person as both source and target.
 
 A swap of real people has no truth. But a person's own pictures that neither the training nor the
 gallery has seen, drawn again by their own decoder and laid over themselves with colours, edges and
@@ -17,7 +17,7 @@ MOST = 24
 
 
 def replayed(rehearsal: Rehearsal, model: SwapModel, person: str) -> Detail | None:
-    """Detail and found of one person's held-out pictures, redrawn, beside the pictures.
+    """Detail and found of one person's held-out pictures, redrawn, against the pictures.
 
     Returns:
         None where the person has no gallery, or shows no face large enough to be measured.

@@ -66,7 +66,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Expression:
-    """What is left of the performance: see `metrics.landmark_error` and `metrics.correlation`."""
+    """How well expressions are kept: see `metrics.landmark_error` and `metrics.correlation`."""
 
     landmark_error: float | None
     mouth_correlation: float | None
@@ -144,7 +144,7 @@ def summarise(
 
     Args:
         with_, replace: mean embeddings (128,) of the person put in and of the one replaced;
-            None where nobody in particular was replaced.
+            None if no particular person was replaced.
     """
     embeddings = [moment.embedding for moment in moments if moment.embedding is not None]
     to_with, to_replace = _distances(embeddings, with_), _distances(embeddings, replace)
@@ -213,14 +213,14 @@ def _truth(truth: Nearness, untouched: Nearness, than: str) -> Sentence | None:
     )
     by_psnr, by_ssim = psnr - floor_psnr, ssim - floor_ssim
     if abs(by_psnr) <= MARGIN_DB and abs(by_ssim) <= MARGIN_SSIM:
-        return "note", f"About as near to the truth as {than}: {numbers}."
+        return "note", f"About as close to the truth as {than}: {numbers}."
     wins = (by_psnr > 0) + (by_ssim > 0)
     if wins == 2:
-        return "good", f"Nearer to the truth than {than}: {numbers}."
+        return "good", f"Closer to the truth than {than}: {numbers}."
     if wins == 0:
-        return "bad", f"Further from the truth than {than}: {numbers}."
+        return "bad", f"Farther from the truth than {than}: {numbers}."
     which = "PSNR" if by_psnr > 0 else "SSIM"
-    return "note", f"Nearer to the truth than {than} by {which} only: {numbers}."
+    return "note", f"Closer to the truth than {than} only by {which}: {numbers}."
 
 
 def in_order(said: Sequence[Sentence]) -> list[Sentence]:
@@ -257,11 +257,11 @@ def verdict(
     with_: str | None,
     replace: str | None,
 ) -> list[Sentence]:
-    """What the figures mean, in words, the weightiest first.
+    """The meaning of the figures, in words, the most important first.
 
     Args:
         scores: of a swap; None when only the model was measured.
-        with_, replace: the people's names; `replace` is None when it was everybody.
+        with_, replace: the people's names; `replace` is None when it was everyone.
     """
     said: list[Sentence] = []
     if scores is not None:
@@ -269,7 +269,7 @@ def verdict(
     for name, figures in people.items():
         if figures.ssim is None or figures.psnr_db is None:
             said.append(
-                ("note", f"No face of {name} was held out, so nothing says how {name} is redrawn.")
+                ("note", f"No face of {name} was held out, so the quality of {name} is unknown.")
             )
             continue
         few = ", too few to rely on" if figures.faces < FEW_HELD_OUT else ""
@@ -277,7 +277,7 @@ def verdict(
             (
                 "note",
                 f"{name} is redrawn with SSIM {figures.ssim:.3f} and {figures.psnr_db:.1f} dB "
-                f"on {figures.faces} faces that training never saw{few}.",
+                f"on {figures.faces} held-out faces{few}.",
             )
         )
     return said
@@ -288,22 +288,22 @@ def _steadiness(ratio: float) -> Sentence:
     if ratio < SMOOTH:
         return "note", f"The swap is smoother than the film {figure}: fine detail is missing."
     tone = _graded(ratio, GOOD_STEADINESS, BAD_STEADINESS)
-    words = {"good": "as steady as", "note": "a little less steady than", "bad": "restless beside"}
+    words = {"good": "as steady as", "note": "slightly less steady than", "bad": "less steady than"}
     return tone, f"The swap is {words[tone]} the film {figure}."
 
 
 def _verdict_of_swap(scores: SwapScores, with_: str, replace: str | None) -> list[Sentence]:
     said: list[Sentence] = []
     truth, untouched = scores.truth, scores.untouched
-    if truth and untouched and (one := _truth(truth, untouched, "the untouched film")):
+    if truth and untouched and (one := _truth(truth, untouched, "the unchanged film")):
         said.append(one)
     nearer = scores.identity.nearer_to_with
     if nearer is not None and replace is not None:
         said.append(
             (
                 _graded(nearer, 0.95, 0.5),
-                f"The swap is nearer to {with_} than to {replace} in {nearer:.0%} of "
-                f"{scores.identity.frames} frames looked at.",
+                f"The swap is closer to {with_} than to {replace} in {nearer:.0%} of "
+                f"{scores.identity.frames} measured frames.",
             )
         )
     for what, value in (
@@ -329,9 +329,7 @@ def _verdict_of_swap(scores: SwapScores, with_: str, replace: str | None) -> lis
         said.append(_steadiness(ratio))
     lost = scores.faces - scores.both
     if scores.faces and lost / scores.faces > LOST:
-        said.append(
-            ("bad", f"In {lost} of {scores.faces} frames no face is found in the swap any more.")
-        )
+        said.append(("bad", f"In {lost} of {scores.faces} frames no face is found in the swap."))
     if not scores.faces:
-        said.append(("bad", "The face to replace was not found in any measured frame."))
+        said.append(("bad", "The target's face was not found in any measured frame."))
     return said

@@ -19,16 +19,16 @@ MESH_SCORE = 0.5
 """Score from which the mesh counts as lying on a face."""
 
 CONVINCING = 0.8
-"""Score from which the mesh settles what the detector doubts."""
+"""Score of the mesh that confirms a doubtful detection."""
 
 SAME_FACE = 0.4
-"""Overlap from which two meshes lie on one face."""
+"""Overlap from which two meshes are on the same face."""
 
 
 class FaceAnalyser:
     """Finds and measures faces in single pictures; every network runs on one thread.
 
-    Not for use from several threads at once: make one for each. Python runs on in other
+    Not thread-safe: create one for each thread. Python continues in other
     threads while a network computes.
 
     Args:
@@ -118,7 +118,7 @@ class FaceAnalyser:
 
 
 def covered(face: Face, others: list[Face], limit: float = SAME_FACE) -> bool:
-    """Whether one of `others` lies on the same face."""
+    """Whether one of `others` is on the same face."""
     if not others:
         return False
     boxes = np.array([other.box for other in others])

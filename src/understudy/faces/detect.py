@@ -55,7 +55,7 @@ WIDER = 1.6
 the picture or leaves it becomes as large as the faces that the networks were trained on."""
 
 WIDE = 0.5
-"""Median score of the looks at the whole frame from which it holds a face."""
+"""Median score of the detections in the whole frame from which it contains a face."""
 
 AT_EDGE = (1.3, 1.0)
 """Sides of the looks at the frame's edges, in heights of the frame."""
@@ -90,7 +90,7 @@ class Detector:
         self._full = BlazeFace(full_range, [(4, 1)], CANDIDATE)
 
     def tile_side(self) -> int:
-        """Side of a tile in which the smallest wanted face is still found well."""
+        """Side of a tile in which the smallest requested face is still found well."""
         return round(self._full.side * self.min_face / SMALLEST_IN_TILE)
 
     def detect(self, image: Image, thorough: bool = True) -> list[Detection]:
@@ -126,7 +126,7 @@ class Detector:
         """Whether a doubtful detection is a face, by two dozen looks at it.
 
         Both networks see the place from several distances, mirrored as well, and upside down.
-        What only one of them takes for a face, or what looks the same upside down, is none.
+        A face found by only one of them, or one that looks the same upside down, is dropped.
 
         Args:
             image: RGB uint8 (height, width, 3), the picture in which it was found.
@@ -230,7 +230,7 @@ class Detector:
 
 
 def _score_at(box: Floats, rows: Floats, scores: Floats, near: float = SAME_PLACE) -> float:
-    """Best score of the candidates that lie on a box, 0 when none does."""
+    """Best score of the candidates on a box, 0 when there is none."""
     same = overlap(box, rows[:, :4]) >= near
     return float(scores[same].max(initial=0.0))
 

@@ -195,9 +195,9 @@ def read_dlib(path: Path) -> DlibWeights:
     """Read `dlib_face_recognition_resnet_model_v1.dat`.
 
     Nothing in the file is executed; sizes are checked before memory is taken. Raises
-    WeightsError when the file is damaged or holds another network.
+    WeightsError when the file is damaged or contains another network.
     """
-    remedy = "Delete the file and run the same command again to fetch it anew."
+    remedy = "Delete the file and run the same command again to download it."
     try:
         return _parse(path.read_bytes())
     except OSError as error:

@@ -43,7 +43,7 @@ class IdentityNet:
         device: where to compute.
 
     Raises:
-        WeightsError: the file cannot be read, is damaged or holds another network.
+        WeightsError: the file cannot be read, is damaged or contains another network.
     """
 
     def __init__(self, path: Path, device: str = "cpu") -> None:

@@ -33,7 +33,7 @@ GROWN = 1.03
 """The skin that belongs to the inner face reaches this much further than the ring."""
 
 FINER = 4
-"""Polygons are drawn so many times larger and averaged down, which gives true coverage."""
+"""Factor by which polygons are drawn larger and then averaged, which gives true coverage."""
 
 
 REACH, REACH_UP = 1.35, 1.15
@@ -56,7 +56,7 @@ FOREHEAD = 0.21
 """The forehead may go on this much above the mesh, as a share of the face's height."""
 
 SEEN = 64
-"""Side in pixels at which face is told from hair and background."""
+"""Side in pixels at which face is separated from hair and background."""
 
 ROUNDS = 2
 

@@ -1,4 +1,4 @@
-"""What lies in front of a face, and where it shows: a small network that looks at aligned crops.
+"""Find what covers a face and where it is visible: a small network on aligned crops.
 
 It was trained on synthetic faces alone, with hands, microphones, hair, glasses and other things
 laid over them by a program, so that the truth is known to the pixel; docs/research/masks.md is its
@@ -40,10 +40,10 @@ WIDTHS = (16, 32, 64, 96, 96)
 """Channels at a half, a quarter and so on of the side."""
 
 AGREE = 0.6
-"""Overlap, at least, of what the network sees of a face with what the mesh leaves of it."""
+"""Smallest overlap of the network's visible face with the mesh's."""
 
 LEFT = 0.25
-"""Share of a face that is not covered, at least, of one that the network sees."""
+"""Smallest uncovered share of a face that the network sees."""
 
 AT_ONCE = 16
 
@@ -108,13 +108,13 @@ def read(path: Path) -> tuple[OcclusionNet, dict[str, Any]]:
     """A network, in evaluation mode and without gradients, and what it was made from.
 
     Raises:
-        WeightsError: there is none, it is damaged, or another version's.
+        WeightsError: it is missing, damaged, or from another version.
     """
 
     def unfit(why: str) -> WeightsError:
         return WeightsError(
             f"The network {path} cannot be used: {why}.",
-            "Install understudy anew.",
+            "Reinstall understudy.",
         )
 
     tensors, about = quantized_weights.read(path, "occlusion", SCHEMA, unfit)
@@ -140,7 +140,7 @@ def look(
     device: torch.device | None = None,
     bfloat16: bool = False,
 ) -> tuple[Floats, Floats]:
-    """What lies in front of faces, and where they show.
+    """Covers in front of faces, and visible faces.
 
     Args:
         net: it is moved to `device`.

@@ -36,7 +36,7 @@ class TfliteNetwork:
         except (ValueError, RuntimeError, OSError) as error:
             raise WeightsError(
                 f"{path} is not a network that LiteRT can load ({error}).",
-                "Delete the file and run the same command again to fetch it anew.",
+                "Delete the file and run the same command again to download it.",
             ) from error
         detail = self._interpreter.get_input_details()[0]
         self._input: int = detail["index"]

@@ -46,7 +46,7 @@ def _delaunay(points: Float64s) -> list[tuple[int, ...]]:
     numbers = {plane.insert((float(x), float(y))): n for n, (x, y) in enumerate(fine)}
     found = []
     for corners in np.asarray(plane.getTriangleList(), np.float32).reshape(-1, 3, 2):
-        # Triangles with the plane's own outermost corners are no part of the head.
+        # Triangles with the plane's own outermost corners are not part of the head.
         if (corners < 0).any() or (corners >= (width, height)).any():
             continue
         names = [numbers[plane.findNearest((float(x), float(y)))[0]] for x, y in corners]
@@ -60,7 +60,7 @@ def _with_edge(
     """The same triangles, changed so that the line between two points is an edge.
 
     Sloan, "A fast algorithm for generating constrained Delaunay triangulations", 1993: edges that
-    cross the line are turned within the two triangles beside them until none does.
+    cross the line are flipped within their two triangles until none does.
     """
 
     at = points.tolist()
@@ -138,7 +138,7 @@ def _fixed(points: NDArray[np.floating]) -> NDArray[np.int32]:
 def surface_map(
     source: Floats, target: Floats, shown: NDArray[np.bool_], shape: tuple[int, int]
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Where every pixel of a face lies on another picture's face: piecewise affine.
+    """The position of every pixel of a face on another picture's face: piecewise affine.
 
     Nearer triangles hide farther ones; those that turn their back, or are seen edge on, are not
     drawn.

@@ -220,9 +220,9 @@ def write_crops(folder: Path, chunk: int, crops: Sequence[Crop]) -> None:
 
 @dataclass
 class CropMaker(AbstractContextManager["CropMaker"]):
-    """Makes crops in a few threads beside the scan that tells it of frames.
+    """Makes crops in a few threads while the scan passes frames to it.
 
-    Pixel work releases Python's lock, so the scan goes on meanwhile. At most `WAITING` faces
+    Pixel work releases Python's lock, so the scan continues meanwhile. At most `WAITING` faces
     wait, so memory does not grow.
 
     Attributes:

@@ -8,7 +8,7 @@ The film is decoded once: while it is scanned, aligned pictures of every face ar
 the cache; once it is known which tracks are the person, theirs become files and the others are
 forgotten. A film that was scanned before without that is decoded a second time.
 
-Stopped or killed at any moment, it goes on where it was, and the index comes out the same.
+When stopped or killed at any moment, it continues later and the index is the same.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class ExtractReport:
         unchanged: nothing was to be done.
         sources: every film that the faceset is made from.
         others: other people in the films that were looked through now.
-        notes: what is worth telling, full sentences.
+        notes: for the user, full sentences.
     """
 
     person: str
@@ -91,7 +91,7 @@ def extract(
 ) -> ExtractReport:
     """Bring the faceset of `person` up to date with their footage.
 
-    Unchanged footage is not looked at again; footage that was added is compared with the faces
+    Unchanged footage is not read again; added footage is compared with the faces
     that are there already; faces of footage that was removed go. Without earlier faces the one
     who is seen most is taken for the person. Pictures deleted by hand stay out.
 
@@ -117,8 +117,8 @@ def extract(
             try:
                 digest = film_hash(film, project.cache_folder)
             except MediaError as error:
-                # What was made of it before stays; anew it is not looked at.
-                notes.append(f"{film.name} was left out. {error}")
+                # Its earlier results are kept; it is not read again.
+                notes.append(f"{film.name} was skipped. {error}")
                 listed = {entry.file: entry.sha256 for entry in place.index()}
                 digest = listed[film.name]
             wanted.setdefault(digest, film)
@@ -175,7 +175,7 @@ def _earlier(folder: Path, notes: list[str]) -> Faceset | None:
     try:
         return Faceset.open(folder)
     except ProjectError as error:
-        notes.append(f"{error.problem} It is made anew.")
+        notes.append(f"{error.problem} It is made again.")
         return None
 
 
@@ -224,7 +224,7 @@ def _look_through(
                     )
                 crop_missing(path, found, crops, settings, progress)
         except MediaError as error:
-            notes.append(f"{path.name} was left out. {error}")
+            notes.append(f"{path.name} was skipped. {error}")
             continue
         notes += found.damage
         films.append(Film(path.name, sha256, found, crops, settings, divide(found)))
@@ -242,15 +242,15 @@ def _remarks(
     notes = [f"{person} was not found in {film.name}." for film in films if not chosen[film.sha256]]
     for other in others:
         films_seen = sorted({name for name, _ in other.shots})
-        what = "Somebody else" if other.measured else "Somebody who could not be recognised"
+        what = "Another person" if other.measured else "A person who could not be recognised"
         notes.append(
             f"{what} was seen in {', '.join(films_seen[:3])}"
             f"{' and other films' if len(films_seen) > 3 else ''} "
-            f"({other.tracks} tracks, {other.faces} faces) and left out."
+            f"({other.tracks} tracks, {other.faces} faces) and skipped."
         )
     if len(now) < USEFUL:
         notes.append(
-            f"There are only {len(now)} faces of {person}; add footage until there are some "
+            f"There are only {len(now)} faces of {person}; add footage until there are several "
             "hundreds, with different views, light and expressions."
         )
     return notes

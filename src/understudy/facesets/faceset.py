@@ -3,7 +3,7 @@
     faces/faces.parquet      one row per face (columns: `INDEX`); notes: settings and sources
     faces/images/*.webp      the aligned pictures
 
-The index never decides alone: a row counts while its picture is there and whole.
+The index alone does not decide: a row counts only if its picture exists and is complete.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ frame: index in the film; time: seconds, an exact fraction; shot, track: numbers
 width, height: of the film's frame. box: x0, y0, x1, y1 in pixels of the frame.
 score: 0..1; yaw, pitch, roll: degrees; sharpness: see `crops.sharpness`.
 matrix: 2 x 3, frame pixels to picture pixels. landmarks: 468 x 3 in pixels of the frame.
-embedding: identity, null where it was not measured.
+embedding: identity, null if it was not measured.
 """
 
 
@@ -126,7 +126,7 @@ class Faceset:
             by source name, then source, frame and track.
         notes: settings, and which sources were looked through.
         missing: names of pictures that the index knows and that are gone: deleted by hand.
-        damaged: names of pictures that are there and are not as long as they should be.
+        damaged: names of existing pictures with the wrong length.
     """
 
     folder: Path
@@ -140,7 +140,7 @@ class Faceset:
         """Open the faceset in `folder`.
 
         Raises:
-            FacesError: there is none.
+            FacesError: there is no faceset.
             ProjectError: the index is damaged or of another version.
         """
         path = folder / INDEX_NAME
@@ -153,7 +153,7 @@ class Faceset:
         if notes.get("schema_version") != SCHEMA_VERSION:
             raise ProjectError(
                 f"{path} was written by another version (schema {notes.get('schema_version')}).",
-                f"Remove {path} and run `understudy extract` again.",
+                f"Delete {path} and run `understudy extract` again.",
             )
         table = parquet.read(path)
         there = _sizes(folder / IMAGES_NAME)
@@ -196,7 +196,7 @@ class Faceset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex SHA-256 of what is in view: the pictures' names and the index."""
+        """Hex SHA-256 of the pictures' names and the index."""
         digest = hashlib.sha256(files.sha256(self.folder / INDEX_NAME).encode())
         for name in sorted(self.names):
             digest.update(b"\0" + name.encode())
@@ -294,7 +294,7 @@ class Faceset:
         return arrays
 
     def stored(self, row: int) -> Image:
-        """One picture as it is stored: RGB uint8 (S, S, 3).
+        """One stored picture: RGB uint8 (S, S, 3).
 
         Raises:
             FacesError: it cannot be read.

@@ -1,10 +1,10 @@
-"""Stage 1: bring footage of a person into the project.
+"""Stage 1: add footage of a person to the project.
 
     understudy add ada ada.mp4 holiday-pictures/ --consent granted --statement agreement.pdf
 
 Every file is probed first; what cannot be decoded is refused with the reason and the rest is
 kept. Files are copied whole (shared with the original where the file system can clone), so
-that the project goes on working when the originals move.
+that the project still works when the originals are moved.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _LONGEST_STEM, _LONGEST_SUFFIX = 200, 16
 
 @dataclass(frozen=True)
 class Refusal:
-    """A file that was not taken, with the reason and what to do about it."""
+    """A file that was refused, with the reason and what to do about it."""
 
     path: Path
     problem: str
@@ -68,8 +68,8 @@ class AddReport:
 
     Attributes:
         person: who the footage shows.
-        footing: on what the use of the face rests.
-        added: what is new in the project.
+        footing: basis on which the face may be used.
+        added: files new in the project.
         already: files given whose content was there before.
         refused: files given that cannot be used.
         passed_over: how many files in the folders given were not tried, by what they are.
@@ -93,15 +93,15 @@ def add(
 ) -> AddReport:
     """Bring videos, pictures and folders of them into the project as footage of `person`.
 
-    Files that somebody put into the footage folder by hand, or that an interrupted run left
+    Files that someone put into the footage folder by hand, or that an interrupted run left
     there, are taken up too.
 
     Args:
-        footing: on what footing the face may be used; needed once for each person.
-        statement: the written agreement, when the footing is "granted".
+        footing: basis on which the face may be used; needed once for each person.
+        statement: the written agreement, when the basis is "granted".
 
     Raises:
-        ConsentError: there is no footing, or it contradicts the one on file.
+        ConsentError: there is no basis, or it contradicts the one on file.
         MediaError: not one of the files could be used.
         ProjectError: a bad name, a locked or unwritable project, a full disk.
     """
@@ -136,7 +136,7 @@ def add(
     if not run.added and not run.already and sources:
         raise MediaError(
             f"No film or picture was found in {', '.join(map(str, sources))}.",
-            "Name files, or folders that hold some.",
+            "Name files, or folders that contain some.",
         )
     return AddReport(
         person, record.footing, tuple(run.added), tuple(run.already), tuple(refused), passed_over
@@ -173,7 +173,7 @@ class _Run:
         return self._names
 
     def take_up(self, path: Path) -> None:
-        """Index a file that lies in the footage folder already."""
+        """Index a file that is already in the footage folder."""
         with self._refusing(path):
             kind, facts = _examine(path)
             with files.reading_errors(path):
@@ -246,13 +246,13 @@ class _Run:
 
 
 def declaration(record: Consent) -> str:
-    """What the user says of a real person by stating their consent, in a sentence."""
+    """What the user declares by stating the consent of a real person, in a sentence."""
     if record.footing == "self":
         said = "this is your own face and you are an adult"
     else:
         said = f"{record.person} is an adult and agreed, as the statement shows"
     return (
-        f"By this you declare: {said}. It is signed with the key of this installation; read it "
+        f"You declare: {said}. This is signed with the key of this installation; read it "
         f"with: understudy consent show {record.person}"
     )
 
@@ -289,7 +289,7 @@ def make_place(place: Person, record: Consent, statement: Path | None) -> None:
 
 
 def _not_indexed(place: Person, index: dict[str, Footage]) -> Iterator[Path]:
-    """Files in the footage folder that the index lacks; what a killed run half copied goes."""
+    """Files in the footage folder that the index lacks; deletes half copies of killed runs."""
     if not place.footage_folder.is_dir():
         return
     known = {entry.file for entry in index.values()}
@@ -304,11 +304,11 @@ def _not_indexed(place: Person, index: dict[str, Footage]) -> Iterator[Path]:
 def expand(
     sources: Sequence[Path], why_not: Callable[[Path], str | None]
 ) -> tuple[list[Path], Mapping[str, int], list[Refusal]]:
-    """Files to try, in order; how many in folders are nothing to try, by what they are; what is no
+    """Files to try, in order; how many in folders are skipped, by kind; what is not a
     file.
 
     Args:
-        why_not: what a file in a folder is that is not to be tried; None for one that is.
+        why_not: reason to skip a file in a folder; None to try it.
     """
     found: list[Path] = []
     passed_over: Counter[str] = Counter()
@@ -333,7 +333,7 @@ def expand(
             shown = sorted(name for name in folders if not name.startswith("."))
             folders[:] = [name for name in shown if not Path(folder, name).is_symlink()]
             if linked := len(shown) - len(folders):
-                passed_over["a link to a folder"] += linked
+                passed_over["link to a folder"] += linked
             for name in sorted(name for name in names if not name.startswith(".")):
                 left = why_not(path := Path(folder, name))
                 if left is None:
@@ -351,17 +351,17 @@ def why_not(path: Path) -> str | None:
     try:
         kind = kind_of(path)
     except MediaError:
-        return "a file that cannot be read"
+        return "unreadable file"
     if kind.what in ("picture", "animation", "film"):
         return None
     if kind.what == "raw":
-        return f"a camera's raw data ({kind.name}): export it as JPEG or TIFF first"
+        return f"raw camera file ({kind.name}): export it as JPEG or TIFF first"
     if kind.what == "unread":
-        return f"{kind.name}, which cannot be read here: save it as PNG or JPEG first"
+        return f"{kind.name} file (not supported): save it as PNG or JPEG first"
     if kind.what == "sound":
-        return "sound without pictures"
+        return "sound file without pictures"
     suffix = plain(path.suffix.lower())[:16]
-    return f"no film or picture ({suffix})" if suffix else "no film or picture"
+    return f"not a video or image ({suffix})" if suffix else "not a video or image"
 
 
 def _examine(path: Path) -> tuple[Literal["video", "picture"], dict[str, Any]]:
@@ -389,7 +389,7 @@ def _examine(path: Path) -> tuple[Literal["video", "picture"], dict[str, Any]]:
 
 def _free_name(taken: set[str], name: str) -> str:
     """`name` as a name that any file system takes, numbered when it is `taken` (without case, for
-    not all disks tell names that differ by case alone)."""
+    some disks ignore case in names)."""
     path = Path("".join("_" if one in _NOT_EVERYWHERE else one for one in safe_name(name)))
     suffix = cut(path.suffix, _LONGEST_SUFFIX)
     stem = cut(path.stem.lstrip("."), _LONGEST_STEM) or "footage"
@@ -401,7 +401,7 @@ def _free_name(taken: set[str], name: str) -> str:
 
 
 def _copy(source: Path, target: Path) -> str:
-    """Give `target` the content of `source`; return the SHA-256 of what is in `target`.
+    """Copy `source` to `target`; return the SHA-256 of `target`.
 
     Raises:
         MediaError: the source cannot be read. What the target's disk says stays an OSError.

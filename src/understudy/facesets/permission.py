@@ -1,8 +1,8 @@
 """The gate at the stages: is there a consent for this use, and does the faceset keep to it?
 
-`safeguards.consent_gate` asks the record. Here the faceset is asked as well: whether its faces come
+`safeguards.consent_gate` checks the record. Here the faceset is checked too: whether its faces come
 from footage that the record covers, and whether they are all of one person. No measure of a face is
-in the record, so the second only finds a faceset into which somebody else has come.
+in the record, so the second check only finds a faceset that contains another person.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def permit(
 
     Args:
         roles: in which the face is to be used; none where it is not seen.
-        footage: that the face is taken from beside the faceset, SHA-256: name.
+        footage: from which the face is also taken besides the faceset, SHA-256: name.
 
     Raises:
         UnknownPerson: no such person.
@@ -69,13 +69,13 @@ def permit_recognised(
     swaps: Mapping[str, str],
     same_person: float,
 ) -> dict[str, Consent]:
-    """The consents of people of the project who are replaced without being named: as anybody,
+    """The consents of people of the project who are replaced without being named: as anyone,
     or because a tracks file says so of the track that shows them. Who has none on file is taken
     like any stranger; of two who are as near the nearer is asked.
 
     Args:
         matches: of a film's or picture's faces.
-        swaps: who goes: who comes.
+        swaps: target: source.
         same_person: largest embedding distance within one person.
 
     Raises:
@@ -141,9 +141,9 @@ def check_one_person(name: str, faceset: Faceset, same_person: float) -> None:
     rest = f" and {len(worst) - 3} more" if len(worst) > 3 else ""
     raise ConsentError(
         f"The faceset of {name} shows more than one person: {strays} of {int(sum(weights))} faces "
-        f"are unlike the others, in {', '.join(worst[:3])}{rest}. The consent is that of {name} "
-        "alone.",
-        f"Look into {faceset.folder}, delete the pictures of others, or take that footage out and "
-        f"run `understudy extract {name}`; if it is {name} all the same, raise "
+        f"are unlike the others, in {', '.join(worst[:3])}{rest}. The consent covers {name}"
+        " only.",
+        f"Look into {faceset.folder}, delete pictures of other people, or remove that footage and "
+        f"run `understudy extract {name}`; if it does show {name}, raise "
         "`extract.same_person`.",
     )

@@ -1,4 +1,4 @@
-"""Whose tracks are these: the person's, or somebody else's?"""
+"""Decide which tracks show the person, and which show another person."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Chosen = dict[str, frozenset[int]]
 
 @dataclass(frozen=True)
 class Other:
-    """Somebody else who was seen and is not in the faceset.
+    """Another person who was seen and is not in the faceset.
 
     Attributes:
         tracks, faces: how many.
@@ -134,7 +134,7 @@ def whose(
     """Decide which tracks are the person.
 
     Args:
-        known: faces that certainly are; without them it is whoever is seen in most frames.
+        known: faces certainly of this person; without them, the person seen in most frames.
         same_person: largest embedding distance within one person.
 
     Raises:
@@ -157,7 +157,7 @@ def whose(
         )
     elif not seen:
         raise FacesError(
-            "No face in the footage is large or clear enough to tell who it is.",
+            "No face in the footage is large or clear enough to be recognised.",
             "Add footage in which the face is larger.",
         )
     offset = int(reference)

@@ -63,7 +63,7 @@ def split(sources: Sequence[str], held_out: float) -> tuple[Indices, Indices]:
 
 
 def _cut(kinds: NDArray[np.int8], share: float) -> None:
-    """Mark held-out blocks of one source with 1 and the gaps beside them with 2, in place."""
+    """Mark held-out blocks of one film with 1 and the gaps next to them with 2, in place."""
     count = len(kinds)
     blocks, length = _blocks(count, share)
     gap = min(WIDEST_GAP, max(1, length // 4)) if count > 3 else 0

@@ -1,4 +1,4 @@
-"""What can be measured on one face picture, by name, whoever it shows and whoever drew it."""
+"""Traits measured on one face picture, by name, for real and drawn faces of any person."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def measure(image: Image, points: Floats, landmarks: Floats, pose: Pose) -> tupl
 
 
 def of_faceset(faceset: Faceset, size: int, rows: Indices) -> tuple[Image, Image, Floats]:
-    """What a network of `size` pixels sees of a faceset's rows, and what is measured there.
+    """A faceset's rows as input of a network of `size` pixels, and their traits.
 
     Returns:
         RGB uint8 (n, size, size, 3), masks uint8 (n, size, size), traits float32 (n, 6) in the

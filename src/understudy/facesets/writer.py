@@ -50,7 +50,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What the new index will hold of one film."""
+    """The entries of one film in the new index."""
 
     notes: dict[str, Any]
     film: Film | None = None

@@ -3,7 +3,7 @@
 Recordings that were joined, cut out of broadcasts, split by a camera or taken up again after a lost
 line carry time stamps that start again, or leap, in the middle: for all of their tracks, and not at
 the very same packet of each. Here every packet gets the time at which a player would play it: each
-part of the file goes on where the pictures of the part before it end, and sound keeps its distance
+part of the file continues where the pictures of the previous part end, and sound keeps its distance
 from the pictures of its own part.
 """
 
@@ -59,7 +59,7 @@ class Jump:
 
     Attributes:
         at: on the growing clock, seconds, the beginning of the new part.
-        by: seconds from where the file's own clock was to where it goes on; negative for back.
+        by: seconds from the file's own clock to where it continues; negative for back.
     """
 
     at: Fraction
@@ -68,7 +68,7 @@ class Jump:
 
 @dataclass
 class _Track:
-    """How far a track has come.
+    """Position of a track.
 
     Attributes:
         part: of its last packet.

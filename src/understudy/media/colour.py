@@ -1,4 +1,4 @@
-"""What the numbers in a picture's planes mean: matrix and range, and the exact arithmetic.
+"""The meaning of the numbers in a picture's planes: matrix and range, and the exact arithmetic.
 
 Matrices: ITU-R BT.601-7, BT.709-6, BT.2020-2, SMPTE 240M, FCC 47 CFR 73.682. Codes of the
 tags: ITU-T H.273 (the same numbers in H.264, HEVC, VP9, AV1, mp4 and Matroska).
@@ -50,7 +50,7 @@ SWSCALE: dict[Matrix, int] = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, 
 
 @dataclass(frozen=True)
 class Tags:
-    """The four colour tags as the file holds them (H.273 codes; 2, 0, 2, 2 = not said)."""
+    """The four colour tags in the file (H.273 codes; 2, 0, 2, 2 = not specified)."""
 
     space: int = UNSPECIFIED_SPACE
     range: int = UNSPECIFIED_RANGE

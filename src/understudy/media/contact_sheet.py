@@ -98,7 +98,7 @@ def _row(row: Row, side: int) -> Image:
 
 
 def _strip(width: int, words: Sequence[tuple[int, str]]) -> Image:
-    """A line of writing, each piece from so many pixels on."""
+    """A line of text, each piece with its x position in pixels."""
     strip = np.full((CAPTION, width, 3), PAPER, np.uint8)
     for left, text in words:
         where, font = (left + 3, CAPTION - 7), cv2.FONT_HERSHEY_SIMPLEX

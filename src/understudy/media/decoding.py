@@ -43,7 +43,7 @@ class Index:
 
     Attributes:
         target: first time stamp wanted.
-        before: number of frames that come before it.
+        before: number of frames before it.
         key: decoding and presentation time stamps of the key frame to start decoding at; None
             when decoding must start at the file's beginning.
     """
@@ -214,7 +214,7 @@ class Decoding:
             self._tell()
         if not delivered and (self.failed or self.failure):
             raise MediaError(
-                f"No frame of {self.info.path} can be decoded there ({self.failure}).",
+                f"No frame of {self.info.path} can be decoded at this point ({self.failure}).",
                 "Copy or download it again, or choose another part.",
             )
 
@@ -358,7 +358,7 @@ class Decoding:
         told = self.stream.frames
         length = self.container.duration
         if self.whole and told and self.packets < told:
-            self.damage.append(f"{name} is cut off: {self.packets} of {told} frames are there.")
+            self.damage.append(f"{name} is cut off: it contains {self.packets} of {told} frames.")
         elif length and self.container.format.name in _HONEST:
             missing = Fraction(length, av.time_base) - (self.reached - self._file_start())
             if missing > _SLACK:
@@ -376,9 +376,9 @@ class Decoding:
                 self.failed,
                 "packets could not be decoded" + f" ({self.failure})" * bool(self.failure),
             ),
-            (self.lost, "frames could not be decoded and are left out"),
-            (self.marred, "frames are damaged and shown as far as they can be"),
-            (self.repaired, "time stamps did not grow and were moved to the next tick"),
+            (self.lost, "frames could not be decoded and are skipped"),
+            (self.marred, "frames are damaged and shown as far as possible"),
+            (self.repaired, "time stamps did not increase and were moved to the next tick"),
         ):
             if count:
                 self.damage.append(f"{name}: {count} {what}.")
@@ -388,14 +388,14 @@ class Decoding:
             way = "back" if jump.by < 0 else "forward"
             self.damage.append(
                 f"{name}: its clock jumps {times} after {float(jump.at - self.info.start):.3f} s, "
-                f"{way} by {float(abs(jump.by)):.3f} s. What follows is shown right after what was "
-                "before."
+                f"{way} by {float(abs(jump.by)):.3f} s. The frames after the jump follow directly "
+                "after the frames before it."
             )
         if self.resized:
             sizes = ", ".join([*self.sizes][:_SIZES]) + ", ..." * (len(self.sizes) > _SIZES)
             self.damage.append(
                 f"{name}: {self.resized} frames, the first at "
-                f"{float(min(self.sizes.values())):.3f} s, are {sizes} and were brought to "
+                f"{float(min(self.sizes.values())):.3f} s, are {sizes} and were resized to "
                 f"{self.info.width}x{self.info.height}, the size of the film's first frame. "
-                "Cut the film there to keep their own size."
+                "To keep their size, cut the film there."
             )

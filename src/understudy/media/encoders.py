@@ -1,4 +1,4 @@
-"""Which video encoders there are here, and what the settings mean to each of them."""
+"""The available video encoders, and what the settings mean for each of them."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def encoder_for(settings: EncodeSettings) -> tuple[Encoder, dict[str, str]]:
     """The encoder that the settings name, with its options.
 
     Raises:
-        MediaError: it is unknown or does not work here, or quality or preset are none of its
+        MediaError: it is unknown or does not work here, or it lacks this quality or preset
             own; the message names near ones.
     """
     encoder = ENCODERS.get(settings.codec)
@@ -182,15 +182,15 @@ def encoder_for(settings: EncodeSettings) -> tuple[Encoder, dict[str, str]]:
         remedy = (
             f"Did you mean {' or '.join(near)}?" if near else f"Use one of {', '.join(usable)}."
         )
-        raise MediaError(f"There is no video encoder {settings.codec} here.", remedy)
+        raise MediaError(f"The video encoder {settings.codec} is not available.", remedy)
     if encoder.hardware and not _opens(encoder.name):
         raise MediaError(
             f"The hardware encoder {encoder.name} finds no device on this machine.",
-            "Use libx264, or look at what `understudy doctor` lists.",
+            "Use libx264, or an encoder that `understudy doctor` lists.",
         )
     if not encoder.lossless and settings.crf > encoder.worst:
         raise MediaError(
-            f"crf {settings.crf} is not a quality of {encoder.name}.",
+            f"{encoder.name} has no quality crf {settings.crf}.",
             f"Choose 0 (best) to {encoder.worst}.",
         )
     preset = encoder.presets.get(settings.preset)

@@ -1,9 +1,9 @@
-"""What a film carries besides pictures and sound: what a copy keeps of it, and what it says of the
+"""What a film contains besides pictures and sound: what a copy keeps of it, and what it says of the
 rest.
 
 Titles, dates, chapters and time code are kept. The place where a film was made is kept only when
 that is asked for, because it tells where people live; so is nothing else that a camera writes about
-itself and its owner. Whatever is not kept is told.
+itself and its owner. A note lists everything that is not kept.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _OF_THE_FILE = frozenset(
         "aigc",
     }
 )
-"""Tags that are about the file and not the film, or that a made film says anew."""
+"""Tags that are about the file and not the film, or that a made film says again."""
 
 _NAMED = 6
 """Tags that a sentence names at most."""
@@ -75,13 +75,13 @@ _CODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d+)")
 
 @dataclass(frozen=True)
 class Extras:
-    """What is kept of a film.
+    """The parts kept of a film.
 
     Attributes:
         tags: of the container.
         chapters: on the film's own clock, in order.
         timecode: of its first frame; None where it has none.
-        notes: sentences on what is not kept.
+        notes: sentences about what is not kept.
     """
 
     tags: Mapping[str, str]
@@ -111,20 +111,20 @@ def extras_of(film: Path, info: MediaInfo, *, place: bool) -> Extras:
         )
         notes = []
         if places and not place:
-            notes.append("The place where the film was made was left out; --place keeps it.")
+            notes.append("The GPS location stored in the film was removed; --place keeps it.")
         if others:
             named = ", ".join(others[:_NAMED]) + ", ..." * (len(others) > _NAMED)
-            notes.append(f"Left out of what the film says of itself: {named}.")
+            notes.append(f"Metadata not copied from the film: {named}.")
         notes += _tracks(container, stream)
         timecode = _timecode(container, stream)
         chapters = tuple(sorted(container.chapters(), key=lambda each: each["start"]))
     if info.stereo:
         notes.append(
-            "The film is marked as stereo 3-D; its pictures are written as they are, the mark was "
-            "left out."
+            "The film is marked as stereo 3-D; its pictures are written unchanged, without this "
+            "mark."
         )
     if planes.transparent(info.stored_format):
-        notes.append("The film has transparent parts; they are laid over white.")
+        notes.append("The film has transparent parts; they are shown on white.")
     return Extras(tags, chapters, timecode, tuple(notes))
 
 
@@ -154,13 +154,13 @@ def _tracks(container: InputContainer, stream: VideoStream) -> list[str]:
             f"{s.codec_context.width}x{s.codec_context.height}" for s in films if s is not stream
         )
         notes.append(
-            f"The film has {len(films)} tracks of pictures; this is track {stream.index + 1}, "
+            f"The film has {len(films)} video tracks; this is track {stream.index + 1}, "
             f"{stream.codec_context.width}x{stream.codec_context.height}, and the others "
-            f"({each}) were left out."
+            f"({each}) were skipped."
         )
     for count, what in (
         (pictures, "cover picture"),
-        (len(data), "track of data"),
+        (len(data), "data track"),
         (len(attached), "attached file"),
     ):
         if count:
@@ -171,7 +171,7 @@ def _tracks(container: InputContainer, stream: VideoStream) -> list[str]:
 
 
 def cut_chapters(chapters: tuple[Chapter, ...], start: Fraction, end: Fraction) -> list[Chapter]:
-    """The chapters of a part of the film, seconds, as they lie in that part."""
+    """The chapters of a part of the film, in seconds from the start of that part."""
     kept: list[Chapter] = []
     for chapter in chapters:
         base = chapter["time_base"] or Fraction(1)
@@ -193,7 +193,7 @@ def cut_chapters(chapters: tuple[Chapter, ...], start: Fraction, end: Fraction) 
 
 
 def later(timecode: str, frames: int, rate: Fraction) -> str | None:
-    """The time code so many frames later; None where it is none.
+    """The time code so many frames later; None if it is not valid.
 
     SMPTE ST 12-1: a code with a semicolon drops two numbers at 30 frames a second, four at 60, at
     the beginning of each minute but every tenth.

@@ -1,4 +1,4 @@
-"""What light the numbers of a film stand for, and which of it swaps can be computed in.
+"""The transfer functions of films, and which of them are supported for swaps.
 
 Codes of transfer: ITU-T H.273. Curves like those of sRGB and BT.709 are near enough to one another,
 and hybrid log-gamma (ARIB STD-B67) is made to look right on screens that know nothing of it: faces
@@ -16,7 +16,7 @@ FAR = {
     9: "logarithmic light (100:1)",
     10: "logarithmic light (316:1)",
     16: "HDR with the PQ curve (SMPTE ST 2084: HDR10, Dolby Vision)",
-    17: "the light of digital cinema (SMPTE ST 428-1)",
+    17: "digital cinema light (SMPTE ST 428-1)",
 }
 """Curves that are too far from a screen's."""
 
@@ -27,7 +27,7 @@ def check_light(info: MediaInfo) -> None:
     if said is None:
         return
     raise MediaError(
-        f"{info.path.name} is in {said}, in which faces cannot be drawn rightly yet.",
+        f"{info.path.name} uses {said}, which is not supported yet.",
         "Make an SDR or HLG version of it first, with an editing program or with FFmpeg's filters "
-        "zscale and tonemap, and take that.",
+        "zscale and tonemap, and use that.",
     )

@@ -1,8 +1,8 @@
-"""Pictures in HEIF files (HEIC of phones, AVIF): the main picture whole, upright.
+"""Pictures in HEIF files (HEIC of phones, AVIF): the complete main picture, upright.
 
     meta box -> primary item -> its tiles, in their order -> decoded -> one picture -> upright
 
-FFmpeg gives each tile as a film of its own, and libraries that go on from there take the first
+FFmpeg gives each tile as a film of its own, and libraries that continue from there take the first
 for the picture. So the boxes are read here (ISO/IEC 23008-12 and 14496-12) and FFmpeg only
 decodes. Depth maps, gain maps and previews are other items and are left alone; transparency is laid
 over white. Every number in a file may be wrong: what does not add up is refused.
@@ -94,7 +94,7 @@ class _File:
         properties: list[tuple[bytes, bytes]] = []
         meta = _first(data, b"meta")
         if meta is None:
-            raise _Damaged("it has no list of its pictures")
+            raise _Damaged("it has no list of pictures")
         for kind, box in _boxes(meta[4:]):
             if kind == b"pitm":
                 content = _Bytes(box)
@@ -159,7 +159,7 @@ class _File:
             for _ in range(box.number(1)):
                 number = box.number(2) & 0x7FFF if flags & 1 else box.number(1) & 0x7F
                 if number > len(properties):
-                    raise _Damaged("it names a property that is not there")
+                    raise _Damaged("it names a missing property")
                 if number:
                     item.properties.append(properties[number - 1])
 
@@ -167,7 +167,7 @@ class _File:
         pieces = []
         for method, start, length in item.parts:
             if method > 1:
-                raise _Damaged("its data are stored in an unusual way")
+                raise _Damaged("its data are stored in an unsupported way")
             source = self.idat if method == 1 else self.data
             piece = source[start : start + length] if length else source[start:]
             if len(piece) < length:
@@ -218,7 +218,7 @@ def read_heif(data: bytes, name: str) -> Image:
         why = error.strerror if isinstance(error, av.error.FFmpegError) else str(error)
         raise MediaError(
             f"{name} cannot be read as HEIC or AVIF ({why}).",
-            "Copy it again; if other programs show it, export it as JPEG or PNG there.",
+            "Copy it again; if another program shows it, export it from there as JPEG or PNG.",
         ) from error
 
 
@@ -226,7 +226,7 @@ def _decoded(file: _File, number: int, depth: int = 0) -> av.VideoFrame:
     """An item as a picture, neither turned nor cut."""
     item = file.items.get(number)
     if item is None or depth > 3:
-        raise _Damaged("it is made of parts that are not there")
+        raise _Damaged("parts of it are missing")
     if item.kind == "grid":
         return _of_tiles(file, number, item, depth)
     if item.kind == "iden" and (inner := file.derived(number)):
@@ -272,7 +272,7 @@ def _tagged(item: _Item, picture: av.VideoFrame) -> av.VideoFrame:
             said = Tags(said.space, said.range, primaries, transfer)
     tags = said.or_else(colours.tags_of(picture))
     if tags.transfer in (_PQ, _HLG):
-        raise _Damaged("it is a picture with high dynamic range; export one without")
+        raise _Damaged("it has high dynamic range; export it without")
     if not picture.format.name.startswith("rgb"):
         colours.put_tags(picture, tags.or_else(_UNSAID))
     return picture
@@ -287,13 +287,13 @@ def _of_tiles(file: _File, number: int, item: _Item, depth: int) -> av.VideoFram
     width, height = box.number(size), box.number(size)
     tiles = file.derived(number)
     if len(tiles) != rows * columns or not 0 < width * height <= _MOST_PIXELS:
-        raise _Damaged(f"{len(tiles)} of its {rows * columns} tiles are there")
+        raise _Damaged(f"it has only {len(tiles)} of its {rows * columns} tiles")
     whole: av.VideoFrame | None = None
     for place, one in enumerate(tiles):
         tile = _decoded(file, one, depth + 1)
         if whole is None:
             if tile.width * columns < width or tile.height * rows < height:
-                raise _Damaged("its tiles are too small for it")
+                raise _Damaged("its tiles are too small")
             first, whole = tile, planes.blank(width, height, tile.format.name, tile)
         if (tile.format.name, tile.width, tile.height) != (
             first.format.name,

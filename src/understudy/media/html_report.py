@@ -31,7 +31,7 @@ _DASHES = ("", "7 3", "2 3", "9 3 2 3")
 class Words:
     """A list of sentences, each with what it means for the reader.
 
-    `names` are the words that stand before them.
+    `names` are the labels before them.
     """
 
     sentences: Sequence[tuple[Tone, str]]
@@ -66,7 +66,7 @@ class Plot:
 
     Attributes:
         x: ascending, as long as every curve.
-        x_label, unit: what the axes count, for example "seconds" and "dB".
+        x_label, unit: units of the axes, for example "seconds" and "dB".
     """
 
     title: str
@@ -89,7 +89,7 @@ Item = Words | Table | Plot | Strip
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what it is about in a sentence or two, and what it holds."""
+    """A heading, a sentence or two about it, and its contents."""
 
     title: str
     text: str
@@ -178,7 +178,7 @@ def _span(values: list[float]) -> tuple[float, float]:
 
 
 def svg(plot: Plot) -> str:
-    """A line plot as inline SVG; a sentence where there is nothing to draw."""
+    """A line plot as inline SVG; a sentence if there is nothing to draw."""
     lines = [(curve.label, thin(plot.x, curve.values, MAX_POINTS)) for curve in plot.curves]
     ys = [y for _, points in lines for _, y in points if y is not None]
     unit = f" <small>{escape(plot.unit)}</small>" if plot.unit else ""

@@ -41,7 +41,7 @@ def decode_image(data: bytes, name: str = "the image") -> Image:
         name: what to call it in the message.
 
     Raises:
-        MediaError: it is not an image that can be decoded.
+        MediaError: it cannot be decoded as an image.
     """
     kind = kind_of_data(io.BytesIO(data), Path(name).suffix)
     if (refused := refusal(name, kind)) is not None:
@@ -62,7 +62,7 @@ def decode_image(data: bytes, name: str = "the image") -> Image:
                     exif = np.asarray(part).tobytes()
     if raw is None or raw.size == 0:
         raise MediaError(
-            f"{name} is not an image that can be decoded, or it is cut off.",
+            f"{name} cannot be decoded as an image, or it is cut off.",
             "Copy or download it again, or convert it to PNG first.",
         )
     return turned(flat(raw), _orientation(exif))
@@ -87,7 +87,7 @@ def encode_image(rgb: Image, suffix: str, quality: int = 95, packet: bytes | Non
         rgb: uint8 (h, w, 3), or (h, w) for grey.
         suffix: ".png" (lossless), ".webp" or ".jpg".
         quality: 1..100 for webp and jpg; above 100 makes webp lossless.
-        packet: what is said about the picture, see `xmp`.
+        packet: metadata of the picture, see `xmp`.
 
     Raises:
         MediaError: the format is unknown or cannot hold this image.
@@ -187,7 +187,7 @@ def _libwebp(picture: av.VideoFrame, quality: int) -> bytes | None:
 
 
 def write_image(path: Path | str, rgb: Image, quality: int = 95) -> None:
-    """Write an image, whole or not at all, in the format of the path's suffix.
+    """Write an image, completely or not at all, in the format of the path's suffix.
 
     Raises MediaError, StorageError.
     """

@@ -1,4 +1,4 @@
-"""What is known of a film before it is read."""
+"""Facts about a film that are known before it is read."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class MediaInfo:
         pixel_format: of the upright pictures as `Frame.picture` has them.
         stored_format: as the decoder gives them.
         bit_depth: of one sample.
-        tags: colour tags of the file; colour: what they come to.
+        tags: colour tags of the file; colour: what they mean.
         stereo: whether its pictures hold those of two eyes, as its first frame says.
         audio: the sound tracks.
         subtitles: number of subtitle tracks.

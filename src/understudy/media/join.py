@@ -53,14 +53,14 @@ def check_destination(destination: Path | str, settings: EncodeSettings) -> None
     """Say before any work whether `join` can write this file with this encoder.
 
     Raises:
-        MediaError: the suffix is unknown, or its container cannot hold what the encoder makes.
+        MediaError: the suffix is unknown, or its container cannot store the encoder's output.
     """
     destination = Path(destination)
     container = _CONTAINERS.get(destination.suffix.lower())
     if container is None:
         raise MediaError(
             f"Films cannot be written as {destination.suffix or 'a file without a suffix'}.",
-            f"Name it {', '.join(sorted(_CONTAINERS))}.",
+            f"Use a name that ends in {', '.join(sorted(_CONTAINERS))}.",
         )
     encoder, _ = encoder_for(settings)
     held = {
@@ -71,8 +71,8 @@ def check_destination(destination: Path | str, settings: EncodeSettings) -> None
     if container in held and encoder.codec not in held[container]:
         other = "libvpx-vp9 or libsvtav1" if container == "webm" else "libx264"
         raise MediaError(
-            f"{destination.suffix} cannot hold {encoder.codec} from {encoder.name}.",
-            f"Name the film .mkv, or choose {other}.",
+            f"{destination.suffix} cannot contain {encoder.codec} from {encoder.name}.",
+            f"Use a name that ends in .mkv, or choose {other}.",
         )
 
 
@@ -94,7 +94,7 @@ def join(
 
     Args:
         segments: in order, all written with the same settings.
-        destination: .mp4, .m4v, .mov, .mkv or .webm; takes its name when it is whole.
+        destination: .mp4, .m4v, .mov, .mkv or .webm; gets its name when it is complete.
         source: film that the frames come from; None for no sound and no more checks.
         start, end: the part of `source` that was read, seconds.
         metadata: tags of the film, for example a comment.
@@ -168,11 +168,11 @@ def _further_notes(
 ) -> None:
     exact = all((time * 1000).denominator == 1 for time in timing.shown)
     if container in ("matroska", "webm") and not exact:
-        notes.append("Matroska and WebM keep times to the millisecond; frame times were rounded.")
+        notes.append("Matroska and WebM store times in milliseconds; frame times were rounded.")
     if info.fields and info.rate:
         notes.append(
-            f"{info.path.name} is interlaced; each of its fields became a picture, "
-            f"{float(info.rate):.5g} a second."
+            f"{info.path.name} is interlaced; each of its fields became one picture, "
+            f"{float(info.rate):.5g} per second."
         )
     if info.subtitles:
         notes.append(f"{info.subtitles} subtitle tracks of {info.path.name} were left out.")
@@ -204,7 +204,7 @@ def _carry(
         # Two pictures of a film of fields have one number of the source: numbers count in pairs.
         code = doubled(code) if code is not None and info.fields else code
     if code is None or container.format.name == "webm":
-        notes.append(f"The film's time code, {extras.timecode} at its beginning, was left out.")
+        notes.append(f"The film's time code ({extras.timecode} at the start) was left out.")
     else:
         video.metadata["timecode"] = code
 
@@ -225,13 +225,13 @@ def _opened(path: Path) -> Iterator[InputContainer]:
     except (av.error.FFmpegError, OSError) as error:
         raise MediaError(
             f"The segment {path} is missing or damaged ({error}).",
-            "Remove it and run the same command again: it will be made anew.",
+            "Delete it and run the same command again; the segment is then written again.",
         ) from error
     with container:
         if not container.streams.video:
             raise MediaError(
-                f"The segment {path} holds no pictures.",
-                "Remove it and run the same command again: it will be made anew.",
+                f"The segment {path} contains no pictures.",
+                "Delete it and run the same command again; the segment is then written again.",
             )
         yield container
 
@@ -246,7 +246,7 @@ def _timing(segments: Sequence[Path], info: MediaInfo | None, end: Fraction | No
     """Read the times of all packets.
 
     Every segment restarts its decoding times, and with a variable rate they may overlap: they
-    are made anew. The n-th packet is decoded when the n-th picture in order of time is shown,
+    are made again. The n-th packet is decoded when the n-th picture in order of time is shown,
     less the smallest delay by which none is shown before it is decoded.
     """
     shown: list[Fraction] = []
@@ -258,7 +258,7 @@ def _timing(segments: Sequence[Path], info: MediaInfo | None, end: Fraction | No
             if header is not None and extradata != header:
                 raise MediaError(
                     f"The segment {path} was written with other settings than the first.",
-                    "Remove the segments and run the same command again.",
+                    "Delete the segments and run the same command again.",
                 )
             header = extradata
             times = [
@@ -268,8 +268,8 @@ def _timing(segments: Sequence[Path], info: MediaInfo | None, end: Fraction | No
             ]
         if not times or (newest is not None and min(times) <= newest):
             raise MediaError(
-                f"The segment {path} is empty or does not come after the one before it.",
-                "Remove the segments and run the same command again.",
+                f"The segment {path} is empty or does not start after the previous one.",
+                "Delete the segments and run the same command again.",
             )
         shown += times
     ordered = sorted(shown)

@@ -70,7 +70,7 @@ class Kind:
     """Attributes:
     what: picture (one or several pictures without times), animation, film, raw (a camera's raw
         data), unread (a known format that cannot be read here), sound, or other: cannot be told.
-    name: of the format, for people; empty when it cannot be told.
+    name: of the format, for people; empty when unknown.
     """
 
     what: What
@@ -85,7 +85,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def kind_of_data(file: BinaryIO, suffix: str = "") -> Kind:
-    """What the bytes of `file` are.
+    """The kind of `file`, from its bytes.
 
     Args:
         suffix: of its name, which tells raw data of some cameras from TIFF.
@@ -120,16 +120,16 @@ def refusal(name: str, kind: Kind) -> tuple[str, str] | None:
     """Why a picture or film of this kind cannot be used, and what to do; None where it can."""
     if kind.what == "raw":
         return (
-            f"{name} holds a camera's raw data ({kind.name}), which have to be developed first.",
-            "Export it as JPEG, PNG or TIFF with the camera's program, darktable or RawTherapee.",
+            f"{name} contains raw camera data ({kind.name}), which must be developed first.",
+            "Export it as JPEG, PNG or TIFF with the camera's software, darktable or RawTherapee.",
         )
     if kind.what == "unread":
         return (
-            f"{name} is {kind.name}, which cannot be read here.",
+            f"{name} is {kind.name}, which is not supported.",
             "Save it as PNG, JPEG or TIFF with the program that made it.",
         )
     if kind.what == "sound":
-        return f"{name} holds sound and no pictures.", "Name a film or a picture."
+        return f"{name} contains only sound, no pictures.", "Name a film or a picture."
     return None
 
 

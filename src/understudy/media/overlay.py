@@ -1,4 +1,4 @@
-"""Patches laid over a picture in its own planes, so that what is not covered stays as it is."""
+"""Patches laid over a picture in its own planes, so that uncovered pixels do not change."""
 
 from __future__ import annotations
 

@@ -86,10 +86,10 @@ def _page(buffer: Image, number: int, orientation: int) -> Image | None:
 
 
 def pages_of(data: bytes, kind: Kind, name: str) -> Pages | None:
-    """The pictures of a file; None where it holds one.
+    """The pictures of a file; None if it contains only one.
 
     Raises:
-        MediaError: it says that it is an animation, and holds no picture.
+        MediaError: it claims to be an animation but has no picture.
     """
     if kind.name == "WebP" and kind.what == "animation":
         durations = tuple(one or _UNTIMED for one in _webp_durations(data))

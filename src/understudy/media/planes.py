@@ -2,7 +2,7 @@
 
 Every picture that a reader hands out is in one of a few forms: planar YUV (4:2:0, 4:2:2,
 4:4:0, 4:4:4; 8 to 16 bits, little endian), grey, or packed RGB of 8 or 16 bits. `simplify`
-brings any other form into the nearest of these, without loss wherever there is one.
+converts any other form to the nearest of these, without loss where possible.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ class Turn(NamedTuple):
 
     @property
     def mirrored(self) -> bool:
-        """Whether the display matrix mirrors besides turning."""
+        """Whether the display matrix mirrors as well as turns."""
         return (self.transpose + self.mirror_x + self.mirror_y) % 2 == 1
 
 
 def form_of(pixel_format: str) -> Form | None:
-    """What is known about a pixel format; None for one that needs `simplify` first."""
+    """The form of a pixel format; None for one that needs `simplify` first."""
     if match := _YUV.fullmatch(pixel_format):
         return Form("yuv", int(match[2] or 8), _SHIFTS[match[1]])
     if match := _GREY.fullmatch(pixel_format):

@@ -20,7 +20,7 @@ def with_text(png: bytes, text: Mapping[str, str]) -> bytes:
         text: keyword, 1 to 79 characters of Latin-1, to text in Latin-1.
 
     Raises:
-        ValueError: it is no PNG file, or a keyword is too long.
+        ValueError: it is not a PNG file, or a keyword is too long.
     """
     chunks = []
     for keyword, words in text.items():

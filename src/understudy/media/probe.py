@@ -1,4 +1,4 @@
-"""What is in a media file: opened, looked at, and its first frame really decoded."""
+"""Probe a media file: open it, read its facts, and decode its first frame."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from understudy.media.planes import Turn
 from understudy.runtime import files
 from understudy.types import Image
 
-# Frames a second of a folder of images when nobody says otherwise.
+# Default frames per second of a folder of images.
 IMAGE_RATE = Fraction(25)
 # How many frames' worth of packets may fail before a film counts as not decodable.
 _PATIENCE = 300
-# Bytes at a file's beginning that tell roughly how long the whole is, and how roughly.
+# Bytes at a file's start from which its length is estimated, and the error of that.
 _PACED = 4 << 20
 _ROUGHLY = 3
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -81,8 +81,8 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise files.unreadable(path, error) from error
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(
-            f"{path} is not a video that can be read, or its index is cut off ({reason}).",
-            "If it should be one, copy or download it again; else convert it to mp4 first.",
+            f"{path} is not a readable video, or its index is cut off ({reason}).",
+            "Copy or download it again if it is damaged; otherwise convert it to mp4 first.",
         ) from error
     with container:
         cover = av.stream.Disposition.attached_pic
@@ -90,7 +90,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         if not films:
             held = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
             raise MediaError(
-                f"{path} holds no pictures, only {held}.", "Choose a file with a video track."
+                f"{path} contains no pictures, only {held}.", "Choose a file with a video track."
             )
         best = container.streams.best("video")
         yield container, best if isinstance(best, VideoStream) and best in films else films[0]
@@ -141,7 +141,7 @@ def is_images(path: Path) -> bool:
     file. What it is says its content, not its name.
 
     Raises:
-        MediaError: it is not there, or of a kind that cannot be read.
+        MediaError: it does not exist, or has a format that cannot be read.
     """
     if path.is_dir():
         return True
@@ -160,18 +160,18 @@ def is_still(path: Path) -> bool:
 
 
 def check_pages(path: Path) -> None:
-    """Raises MediaError when a file holds several pictures and one is needed."""
+    """Raises MediaError when a file contains several pictures and one is needed."""
     if path.is_dir() or not is_images(path):
         return
     if (pages := pages_in(path)) is not None and pages.seconds is None:
         raise MediaError(
-            f"{path} holds {len(pages)} pictures, and one is needed here.",
-            "Save the one that you mean as a file of its own. As footage of a person all are used.",
+            f"{path} contains {len(pages)} pictures, but exactly one is needed.",
+            "Save the picture you want as a separate file. As footage of a person, all are used.",
         )
 
 
 def read_still(path: Path) -> Image:
-    """The picture in a file, as `read_image`. Raises MediaError, also when it holds several."""
+    """The picture in a file, as `read_image`. Raises MediaError, also for several pictures."""
     check_pages(path)
     if not is_still(path):
         raise MediaError(f"{path} is a film or an animation.", "Name a picture.")
@@ -179,7 +179,7 @@ def read_still(path: Path) -> Image:
 
 
 def pages_in(path: Path) -> Pages | None:
-    """The pictures of a file that holds several and is not read by FFmpeg; None for any other.
+    """The pictures of a file that contains several and is not read by FFmpeg; None for others.
 
     Raises:
         MediaError: it cannot be read.
@@ -219,8 +219,8 @@ def _probe_images(path: Path, rate: Fraction) -> MediaInfo:
     found = image_files(path)
     if not found:
         raise MediaError(
-            f"There is no image in {path}.",
-            f"Put images there ({', '.join(sorted(IMAGE_SUFFIXES))}) or name another folder.",
+            f"The folder {path} contains no image.",
+            f"Put images into it ({', '.join(sorted(IMAGE_SUFFIXES))}) or name another folder.",
         )
     still = not path.is_dir()
     pages = pages_in(path) if still else None
@@ -283,7 +283,7 @@ def _frames(path: Path, container: InputContainer, stream: VideoStream) -> Itera
         return
     raise MediaError(
         f"No frame of {path} can be decoded ({stream.codec_context.name}: {reason}).",
-        "Copy or download it again; if it plays elsewhere, convert it to H.264 first.",
+        "Copy or download it again; if another program plays it, convert it to H.264 first.",
     )
 
 

@@ -34,7 +34,7 @@ PREFETCH = 4
 class VideoReader:
     """A film, GIF, image or folder of images as `Frame`s; iterate over it, as often as needed.
 
-    A thread of its own decodes a few frames ahead. `Frame.index` counts the coded frames from
+    A separate thread decodes a few frames ahead. `Frame.index` counts the coded frames from
     the file's first, wherever reading starts; a frame that cannot be decoded leaves a gap in
     the numbers. `Frame.time` is the file's own time stamp less that of its first frame. All frames
     of a film have the size of its first; images of a folder have their own.
@@ -47,7 +47,7 @@ class VideoReader:
 
     Attributes:
         info: what `probe` says of the film.
-        damage: sentences on what could not be decoded or kept as it is, filled while reading.
+        damage: sentences about parts not decoded or not kept unchanged, filled while reading.
 
     Raises:
         MediaError: as `probe`; or, while reading, when nothing at all can be decoded.
@@ -139,7 +139,7 @@ class VideoReader:
                 continue
             try:
                 if self.path.is_dir() and not is_still(path):
-                    raise MediaError(f"{path} holds several pictures and was left out.", "")
+                    raise MediaError(f"{path} contains several pictures and was skipped.", "")
                 yield time, read_image(path)
             except MediaError as error:
                 self.damage.append(error.problem)
@@ -163,7 +163,7 @@ class VideoReader:
         if resized:
             self.damage.append(
                 f"{self.path.name}: {resized} of {len(pages)} pictures have another size and were "
-                f"brought to {size[0]}x{size[1]}, that of the first."
+                f"resized to {size[0]}x{size[1]}, as the first."
             )
 
     def _film(self) -> Iterator[Frame]:

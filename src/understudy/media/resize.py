@@ -1,4 +1,4 @@
-"""Pictures of another size than the film's first, brought to that size.
+"""Resize pictures that have another size than the film's first picture.
 
 Broadcasts change between programmes, calls between good and bad lines, phones when they are
 turned; a film that is written has one size. What players do is done here: the picture is scaled,

@@ -1,4 +1,4 @@
-"""Frames for the films beside the film: source next to result, and the matte."""
+"""Frames of the extra films: original next to result, and the matte."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Sound on its way from the source to the finished film: copied where it can be, else encoded
-anew."""
+again."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from av.packet import Packet
 from understudy.media.clock import Clock, jumps
 
 _BIT_RATE = 96_000
-"""Per channel of sound that is encoded anew."""
+"""Per channel of sound that is encoded again."""
 
 HEARD = Fraction(1, 50)
-"""Seconds of sound too much or too little that are told."""
+"""Seconds of extra or missing sound from which a note is shown."""
 
 # FFmpeg lists these for QuickTime and MPEG-4, but then refuses them.
 _REFUSED = {"mov": {"flac", "opus", "truehd"}, "mp4": {"truehd"}}
@@ -52,7 +52,7 @@ _QUICKTIME_CODES = {
 
 @dataclass
 class Track:
-    """One sound track of the source and where it goes.
+    """One sound track of the input and its output track.
 
     Attributes:
         copied: whether its packets are passed on as they are.
@@ -68,7 +68,7 @@ class Track:
 
 
 def add_tracks(container: OutputContainer, source: InputContainer, notes: list[str]) -> list[Track]:
-    """Give the output a track for every one of the source, in order; say what is encoded anew."""
+    """Add an output track for every input track, in order; note the tracks encoded again."""
     tracks = []
     for number, stream in enumerate(source.streams.audio, 1):
         codec = stream.codec_context.codec.canonical_name
@@ -87,7 +87,7 @@ def add_tracks(container: OutputContainer, source: InputContainer, notes: list[s
             target.codec_context.time_base = Fraction(1, rate)
             notes.append(
                 f"Sound track {number} ({codec}) does not fit into {container.format.name} and "
-                f"was encoded anew as {target.codec_context.codec.canonical_name}."
+                f"was encoded again as {target.codec_context.codec.canonical_name}."
             )
         for key in ("language", "title"):
             if key in stream.metadata:
@@ -123,7 +123,7 @@ def sound_packets(
         try:
             coming = next(packets, None)
         except av.error.FFmpegError as error:
-            notes.append(f"The sound breaks off early ({error.strerror}).")
+            notes.append(f"The sound ends early ({error.strerror}).")
             break
         if coming is None:
             break
@@ -148,7 +148,7 @@ def sound_packets(
         if not track.copied:
             yield from _encoded(track, None, origin)
     if lost:
-        notes.append(f"{lost} damaged packets of sound were left out.")
+        notes.append(f"{lost} damaged sound packets were skipped.")
     for number, (track, seam) in enumerate(zip(tracks, seams.values(), strict=True), 1):
         notes += seam.told(number)
         if track.mended:
@@ -183,8 +183,8 @@ class _Seams:
         found = [
             f"Sound track {number}: {float(length):.2f} s {what} where parts of the file meet."
             for length, what in (
-                (self.lacking, "of sound are lacking"),
-                (self.left_out, "of sound too much were left out"),
+                (self.lacking, "of sound are missing"),
+                (self.left_out, "of extra sound were left out"),
             )
             if length >= HEARD
         ]

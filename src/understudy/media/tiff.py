@@ -18,7 +18,7 @@ _REDUCED, _MASK = 1, 4
 def pages(file: BinaryIO) -> list[dict[int, int]]:
     """The tags of every directory in turn; those with one number, by tag.
 
-    Nothing is raised for damaged files: what can be read is told.
+    Damaged files raise nothing: the readable parts are returned.
     """
     file.seek(0)
     head = file.read(16)
@@ -68,6 +68,6 @@ def whole_pages(file: BinaryIO) -> list[int]:
 
 
 def orientation(tags: dict[int, int]) -> int:
-    """1..8 as in EXIF; 1 when it is not said."""
+    """1..8 as in EXIF; 1 when missing."""
     value = tags.get(_ORIENTATION, 1)
     return value if 1 <= value <= 8 else 1

@@ -1,4 +1,4 @@
-"""Frames into a file: one segment of a film, or a whole film, with exact times."""
+"""Write frames to a file: one segment of a film, or a whole film, with exact times."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _REMEDY = "Run the same command again; if it fails again, choose another encoder
 
 
 class SegmentWriter:
-    """Writes frames to one file with an encoder of its own, so that it begins with a key frame.
+    """Writes frames to one file with a separate encoder, so that it starts with a key frame.
 
     A context manager: the file takes its name when the block ends well and is whole then;
     otherwise nothing is left. The same frames and settings give the same bytes, whatever the
@@ -82,7 +82,7 @@ class SegmentWriter:
         if self.path.suffix.lower() not in FORMATS:
             raise MediaError(
                 f"Films cannot be written as {self.path.suffix or 'a file without suffix'}.",
-                f"Name it {', '.join(sorted(FORMATS))}.",
+                f"Use a name that ends in {', '.join(sorted(FORMATS))}.",
             )
         self.encoder, self._options = encoder_for(settings)
         self.pixel_format, note = pixel_format_for(
@@ -92,8 +92,8 @@ class SegmentWriter:
         if info.pixel_aspect != 1 and self.encoder.codec not in SHAPED:
             wide, high = info.pixel_aspect.as_integer_ratio()
             self.notes.append(
-                f"The film's pixels are {wide}:{high}, and {self.encoder.codec} cannot say so: set "
-                "it in the program that goes on with the film, or choose libx264 or libx265."
+                f"{self.encoder.codec} cannot store that the film's pixels are {wide}:{high}: set "
+                "this in your editing program, or choose libx264 or libx265."
             )
         source = planes.form_of(info.pixel_format)
         self._tags = info.tags
@@ -117,7 +117,7 @@ class SegmentWriter:
 
     def _open(self, temporary: Path) -> None:
         if self.encoder.name == "libsvtav1":
-            # It fills the terminal with a page per segment and can only be told not to so.
+            # It prints a page per segment to the terminal; this is the only way to stop it.
             os.environ.setdefault("SVT_LOG", "1")
         container = open_output(
             temporary,
@@ -152,8 +152,8 @@ class SegmentWriter:
         except ValueError as error:
             container.close()
             raise MediaError(
-                f"{self.path.suffix} cannot hold {self.encoder.codec}.",
-                "Name the file .mkv or choose another encoder.",
+                f"{self.path.suffix} cannot contain {self.encoder.codec}.",
+                "Use a name that ends in .mkv, or choose another encoder.",
             ) from error
         except BaseException:
             container.close()
@@ -178,12 +178,12 @@ class SegmentWriter:
             raise MediaError(
                 f"A frame at {float(time):.3f} s is {picture.width}x{picture.height}, but the film "
                 f"is {self.info.width}x{self.info.height}.",
-                "Bring all frames to one size first.",
+                "Resize all frames to one size first.",
             )
         ticks = round(time / self.time_base)
         if self._last is not None and ticks <= self._last:
             raise MediaError(
-                f"The frame at {float(time):.3f} s does not come after the one before it.",
+                f"The frame at {float(time):.3f} s is not after the previous frame.",
                 "Write frames in order of time.",
             )
         self._last = ticks
@@ -237,7 +237,7 @@ class SegmentWriter:
 
 
 def _abandon(container: OutputContainer) -> None:
-    """Close a file that is not wanted any more."""
+    """Close a file that is no longer needed."""
     try:
         container.close()
     except (av.error.FFmpegError, OSError):

@@ -66,7 +66,7 @@ def value(found: bytes, wanted: Property) -> str | None:
 
 
 def packets(data: bytes) -> Iterator[bytes]:
-    """The packets of a PNG, JPEG or WebP file; what is no such file, or damaged, gives none."""
+    """The packets of a PNG, JPEG or WebP file; empty for other or damaged files."""
     if data[:8] == PNG:
         found = _of_png(data)
     elif data[:2] == b"\xff\xd8":

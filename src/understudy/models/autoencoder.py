@@ -1,6 +1,6 @@
-"""`autoencoder`: the plain thing, one encoder and one decoder for everybody; it cannot swap.
+"""`autoencoder`: the plain thing, one encoder and one decoder for everyone; it cannot swap.
 
-What goes in comes out, through a bottleneck of 256 numbers. Nothing in it knows who is who, so
+Its output is its input, through a bottleneck of 256 numbers. Nothing in it knows who is who, so
 what it redraws stays the same person: it is here to learn from (what does a bottleneck keep?),
 as a contrast to `vae`, and as a first step on faces of many people, whose encoder the networks
 with a decoder for each person can take over (`training/takeover.py`). Encoder and decoder are

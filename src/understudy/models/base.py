@@ -1,6 +1,6 @@
 """What every network that swaps faces has in common.
 
-One encoder sees everybody; each person has a decoder that only ever draws that person. To
+One encoder sees everyone; each person has a decoder that only ever draws that person. To
 swap, encode one person's face and decode it with another person's decoder.
 """
 
@@ -54,7 +54,7 @@ class SwapModel(nn.Module, ABC):
         check_size(type(self), size)
         if not people or len(set(people)) != len(people):
             raise SettingsError(
-                f"A model needs people with distinct names, not {', '.join(people) or 'none'}.",
+                f"A model needs people with different names, not: {', '.join(people) or 'none'}.",
                 "Name each person once.",
             )
         self.size = size
@@ -70,7 +70,7 @@ class SwapModel(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, image: Tensor, mask: Tensor, target: Tensor, face: Tensor) -> dict[str, Tensor]:
-        """What is to become small: named terms, each a scalar, already weighted.
+        """The loss: named terms, each a scalar, already weighted.
 
         Args:
             image, mask: what `decode` gave, in float32.
@@ -84,7 +84,7 @@ class SwapModel(nn.Module, ABC):
         """The latent that training decodes, and the terms of the loss that it brings of itself.
 
         Just `encode` and no terms, unless a network draws its latents at random (from torch's
-        global generator, which training seeds anew in each step) or holds them to something.
+        global generator, which training seeds again in each step) or holds them to something.
 
         Args:
             images: (N, 3, size, size), RGB 0..1.
@@ -133,7 +133,7 @@ class SwapModel(nn.Module, ABC):
         return self.people if self.swaps else (COMMON,)
 
     def decoder(self, person: str) -> nn.Module:
-        """The decoder that draws `person`. Raises SettingsError when there is none."""
+        """The decoder that draws `person`. Raises SettingsError if there is none."""
         if not self.swaps:
             return self.decoders[0]
         if person not in self.people:
@@ -152,9 +152,9 @@ class SwapModel(nn.Module, ABC):
         """Raises SettingsError when this network cannot swap."""
         if not self.swaps:
             raise SettingsError(
-                f"This model is an `{self.network}`: it has one decoder for everybody; "
-                "it redraws, it does not swap.",
-                "Train another network; --encoder-from lets it begin with this one's encoder.",
+                f"This model is an `{self.network}` with one decoder for all people: "
+                "it can redraw faces, but not swap them.",
+                "Train another network; --encoder-from starts it with this model's encoder.",
             )
 
     def swap(self, images: Tensor, person: str) -> tuple[Tensor, Tensor]:
@@ -184,7 +184,7 @@ class SwapModel(nn.Module, ABC):
         )
 
     def parts(self) -> dict[str, dict[str, Tensor]]:
-        """The weights by owner: "encoder" for what everybody shares, "decoder-NAME" for each
+        """The weights by owner: "encoder" for what everyone shares, "decoder-NAME" for each
         owner's own. The tensors are the model's, not copies."""
         return self.by_part(self.state_dict())
 
@@ -219,16 +219,14 @@ def check_size(network: type[SwapModel], size: int) -> None:
         known = ", ".join(str(value) for value in network.sizes)
         raise SettingsError(
             f"The network `{network.network}` cannot be {size} pixels wide.",
-            f"Choose a size out of {known}.",
+            f"Choose one of these sizes: {known}.",
         )
 
 
 def network_class(network: str) -> type[SwapModel]:
     """The class of a network by its name. Raises UnknownModel."""
     if network not in NETWORKS:
-        raise UnknownModel(
-            f"There is no network called `{network}`.", f"Choose one of {', '.join(NETWORKS)}."
-        )
+        raise UnknownModel(f"Unknown network `{network}`.", f"Choose one of {', '.join(NETWORKS)}.")
     module, name = NETWORKS[network]
     found: type[SwapModel] = getattr(importlib.import_module(module), name)
     return found
@@ -244,6 +242,6 @@ def build(network: str, size: int, people: tuple[str, ...]) -> SwapModel:
 
     Raises:
         UnknownModel: there is no such network.
-        SettingsError: the network cannot have this size, or the people are not distinct.
+        SettingsError: the network cannot have this size, or a person is named twice.
     """
     return network_class(network)(size, people)

@@ -1,4 +1,4 @@
-"""Checkpoints: folders of plain files, whole or not there, and never pickled.
+"""Checkpoints: folders of plain files, written completely or not at all, never pickled.
 
     checkpoints/00001234/
       encoder.safetensors  decoder-NAME.safetensors          weights as trained
@@ -84,7 +84,7 @@ def save(model_folder: Path, step: int, snapshot: Snapshot, keep: int = KEEP) ->
 
 
 def replace(folder: Path, snapshot: Snapshot) -> None:
-    """Make a checkpoint anew in its place; call as the only writer. Raises StorageError."""
+    """Make a checkpoint again in its place; call as the only writer. Raises StorageError."""
     _publish(folder, lambda temporary: _fill(temporary, snapshot))
 
 
@@ -201,7 +201,7 @@ def _digest(digests: dict[str, str]) -> str:
 
 
 def checkpoints(model_folder: Path) -> list[Path]:
-    """The model's checkpoints, the newest first, whole or not."""
+    """The model's checkpoints, the newest first, also damaged ones."""
     home = model_folder / "checkpoints"
     if not home.is_dir():
         return []
@@ -224,15 +224,15 @@ class _Reader:
         if not whole:
             raise self.damaged("manifest.json", "it was changed")
         if version not in _READABLE:
-            raise self.damaged("manifest.json", f"version {version} is unknown")
+            raise self.damaged("manifest.json", f"its version {version} is unknown")
         self.version: int = version
         self.digests: dict[str, str] = digests
 
     def damaged(self, name: str, why: str) -> CheckpointError:
         return CheckpointError(
             f"The checkpoint file {self.folder / name} is damaged ({why}).",
-            f"Remove the folder {self.folder} to go on from the checkpoint before it, "
-            "or restore it from a copy.",
+            f"Delete the folder {self.folder} to continue from the previous checkpoint, "
+            "or restore it from a backup.",
         )
 
     def _bytes(self, name: str) -> bytes:
@@ -253,9 +253,9 @@ class _Reader:
     def read(self, name: str) -> bytes:
         data = self._bytes(name)
         if name not in self.digests:
-            raise self.damaged(name, "the manifest does not list it")
+            raise self.damaged(name, "it is not in the manifest")
         if hashlib.sha256(data).hexdigest() != self.digests[name]:
-            raise self.damaged(name, f"its {len(data)} bytes are not those that were written")
+            raise self.damaged(name, f"its {len(data)} bytes were changed")
         return data
 
     def json(self, name: str) -> dict[str, Any]:
@@ -288,15 +288,15 @@ class _Reader:
             model.load_parts({part: self.tensors(f"{prefix}{part}.safetensors") for part in names})
         except (KeyError, TypeError, RuntimeError) as error:
             raise CheckpointError(
-                f"The checkpoint {self.folder} does not fit this version's networks "
+                f"The checkpoint {self.folder} is incompatible with this version's networks "
                 f"({str(error).splitlines()[0]}).",
-                "Use the version of understudy that made it, or train anew under another name.",
+                "Use the version of understudy that made it, or train a model of another name.",
             ) from error
         return model
 
 
 def load(folder: Path) -> Snapshot:
-    """Read a whole checkpoint, on the CPU, checking every file.
+    """Read a complete checkpoint, on the CPU, and check every file.
 
     Raises:
         CheckpointError: names the file that is missing, cut short or altered.
@@ -313,13 +313,13 @@ def load(folder: Path) -> Snapshot:
 
 
 def load_newest(model_folder: Path, tell: Tell) -> Snapshot | None:
-    """Read the newest checkpoint that is whole; None when there is no checkpoint at all.
+    """Read the newest undamaged checkpoint; None when there is no checkpoint at all.
 
     Args:
-        tell: gets a sentence about each damaged checkpoint that was passed over.
+        tell: called with a sentence about each damaged checkpoint that was skipped.
 
     Raises:
-        CheckpointError: there are checkpoints, but none is whole.
+        CheckpointError: there are checkpoints, but all are damaged.
     """
     return _newest(checkpoints(model_folder), load, tell)
 
@@ -339,10 +339,10 @@ def load_model(model_folder: Path, tell: Tell | None = None) -> SwapModel:
     Only the files that are needed for this are read and checked.
 
     Args:
-        tell: gets a sentence about each damaged checkpoint that was passed over.
+        tell: called with a sentence about each damaged checkpoint that was skipped.
 
     Raises:
-        CheckpointError: there is no checkpoint, or none that is whole.
+        CheckpointError: there is no checkpoint, or all are damaged.
     """
     model = _newest(
         checkpoints(model_folder), lambda folder: _Reader(folder).model("ema-"), tell or _ignore
@@ -366,7 +366,7 @@ def _newest(folders: Iterable[Path], read: Callable[[Path], T], tell: Tell) -> T
             found = read(folder)
         except CheckpointError as error:
             first = first or error
-            tell(f"{error.problem} Going back to the checkpoint before it.")
+            tell(f"{error.problem} Using the previous checkpoint instead.")
         else:
             return found
     if first is not None:

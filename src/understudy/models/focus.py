@@ -1,4 +1,4 @@
-"""Where eyes and mouth lie in every aligned face, about, as soft spots."""
+"""Approximate positions of eyes and mouth in every aligned face, as soft spots."""
 
 from __future__ import annotations
 

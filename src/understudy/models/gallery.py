@@ -130,7 +130,7 @@ class Gallery:
         return self._held[row]
 
     def tensors(self) -> dict[str, NDArray[np.generic]]:
-        """What a file holds, by name; the inverse of `from_tensors`."""
+        """Contents of a file, by name; the inverse of `from_tensors`."""
         arrays: dict[str, NDArray[np.generic]] = {
             "pictures": np.frombuffer(b"".join(self.pictures), np.uint8),
             "lengths": np.array([len(one) for one in self.pictures], np.int64),
@@ -161,7 +161,7 @@ def from_tensors(tensors: Mapping[str, NDArray[np.generic]], where: str) -> Gall
     except KeyError as error:
         raise _damaged(where, f"{error} is missing") from error
     if any(parts[key].dtype != kind for key, kind in _KEYS.items()):
-        raise _damaged(where, "its parts are of other kinds")
+        raise _damaged(where, "its parts have wrong types")
     lengths = parts["lengths"].astype(np.int64).ravel().tolist()
     pictures, meshes, masks = parts["pictures"], parts["meshes"], parts["masks"]
     count = len(lengths)
@@ -179,7 +179,7 @@ def from_tensors(tensors: Mapping[str, NDArray[np.generic]], where: str) -> Gall
         and all(np.isfinite(parts[key].astype(np.float32)).all() for key in ("meshes", "mean"))
     )
     if not fits:
-        raise _damaged(where, "its parts do not fit together")
+        raise _damaged(where, "its parts do not match")
     ends = np.cumsum(lengths).tolist()
     data = pictures.tobytes()
     return Gallery(
@@ -246,7 +246,7 @@ def read(path: Path) -> Gallery:
     """Read such a file, checking that it is whole.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or another version's.
+        CheckpointError: it is missing, damaged, or from another version.
     """
     try:
         with safe_open(str(path), "np") as file:
@@ -261,15 +261,15 @@ def read(path: Path) -> Gallery:
         )
     gallery = from_tensors(tensors, str(path))
     if gallery.sha256 != notes.get("sha256"):
-        raise _damaged(str(path), "its contents are not those that were written")
+        raise _damaged(str(path), "its contents were changed")
     return gallery
 
 
 _REMEDY = (
-    "Remove the file and run `understudy train` with the same model again, which makes a new one; "
+    "Delete the file and run `understudy train` with the same model again to create a new one; "
     "or convert with --detail 0."
 )
 
 
 def _damaged(where: str, why: str) -> CheckpointError:
-    return CheckpointError(f"{where} is damaged as a gallery ({why}).", _REMEDY)
+    return CheckpointError(f"The gallery {where} is damaged ({why}).", _REMEDY)

@@ -70,7 +70,7 @@ def _tent(images: Tensor, way: int) -> Tensor:
 
 
 class _Tent(torch.autograd.Function):
-    """`_tent` with its adjoint, for slopes that are 0 where the window is not wholly inside."""
+    """`_tent` with its adjoint, for slopes that are 0 where the window is not fully inside."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor) -> Tensor:

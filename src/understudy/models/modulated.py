@@ -4,10 +4,10 @@ Encoder and decoder are those of `swift`. Where that has a decoder for each pers
 is an embedding of 64 numbers, from which a linear layer makes a gain and a shift for every channel
 of the one decoder that all share (feature-wise linear modulation: Perez et al., "FiLM: Visual
 reasoning with a general conditioning layer", 2018). So what all faces have in common is learned
-from everybody, and dozens of people cost little more than one.
+from everyone, and dozens of people cost little more than one.
 
 What is known of the faces, when they are renders, is asked of the latent: its first numbers are to
-be the labels. So what a face does lies in everybody's latent at the same place, gaze and lids too,
+be the labels. So what a face does lies in everyone's latent at the same place, gaze and lids too,
 which weigh too little in a picture to be found by redrawing alone.
 
 Gain and shift act on what a convolution gives, so they can be worked into its weights: a person of

@@ -59,7 +59,7 @@ class Recipe:
         based: factor on the learning rate of the encoder when it began with a base: it has
             seen more than it will learn.
         apart: how much of a decoder's step is its own in the end (`decoder_tying`), when it began
-            with a base that knows everybody's faces.
+            with a base that knows everyone's faces.
     """
 
     batch: int

@@ -56,7 +56,7 @@ eyes, so rich in detail that a network which is not sure of them would draw stri
 
 
 class _Block(nn.Module):
-    """A 3x3 convolution beside a shortcut."""
+    """A 3x3 convolution with a shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -34,7 +34,7 @@ def _fine(bright: Tensor) -> Tensor:
     """Brightness without its mean over 3 x 3 pixels; 0 at the border.
 
     Narrower measures of detail, as a Laplacian of five pixels, are fooled by a pattern of single
-    pixels that nobody sees as detail.
+    pixels that no one sees as detail.
     """
     fine = torch.zeros_like(bright)
     fine[..., 1:-1, 1:-1] = bright[..., 1:-1, 1:-1] - _around(bright)

@@ -1,8 +1,8 @@
 """Which films and pictures were made with a person: shown in them, or replaced.
 
-What lies beside a film, or beside the sheets of a command, says by whose consent it was made;
-whoever was only recognised, or known to the model that drew somebody else, is not in it. The
-records of this installation tell of what was written or taken elsewhere.
+The record next to a film, or next to the sheets of a command, names the consents it was made with;
+a person who was only recognised, or only known to the model, is not in it. The
+records of this installation list outputs written or moved elsewhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from understudy.workspace import Person, Workspace
 @dataclass(frozen=True)
 class Made:
     """Attributes:
-    files: in the renders folder, with what lies beside them.
+    files: in the renders folder, with their side files.
     elsewhere: names of other outputs, as they were when they were made.
     """
 
@@ -35,7 +35,7 @@ class Made:
 
 
 def made_with(project: Workspace, person: Person, home: Home | None = None) -> Made:
-    """Everything that was made with `person`, as far as it is known."""
+    """All known outputs made with `person`."""
     folder = project.renders_folder
     found: set[Path] = set()
     known: defaultdict[str, set[Path]] = defaultdict(set)
@@ -56,7 +56,7 @@ def made_with(project: Workspace, person: Person, home: Home | None = None) -> M
 def _outputs(
     note: Path, value: dict[str, Any], name: str
 ) -> tuple[set[Path], dict[str, set[Path]]]:
-    """Files that a note says were made with somebody, and itself; and where all files that it
+    """Files that a note says were made with someone, and itself; and where all files that it
     speaks of are said to be, by their hash."""
     outputs = value.get("outputs")
     if not isinstance(outputs, dict):

@@ -3,9 +3,9 @@
     understudy consent grant ada --footing self --until 2027-12-31
     understudy consent revoke ada --yes
 
-A record never takes the place of another unasked, and what it takes the place of is kept. What is
-left of one that was taken back lies in `revoked/`, as proof for the films that were made before.
-Every function gives the record back: whoever keeps a log notes its hash (`Consent.sha256`).
+A record never replaces another one unless requested, and the replaced one is kept. The rest
+of a withdrawn consent is in `revoked/`, as proof for the films made earlier.
+Every function returns the record: a caller that keeps a log notes its hash (`Consent.sha256`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Change:
     """A record that was written.
 
     Attributes:
-        record: as it is now.
+        record: the current one.
         file: where.
         earlier: folder with the record that it took the place of.
         new: False when it was there already.
@@ -79,7 +79,7 @@ def footage_hashes(paths: Iterable[Path]) -> tuple[str, ...]:
         except OSError as error:
             raise ConsentError(
                 f"The footage {path} cannot be read ({error.strerror}).",
-                "Name films and pictures that are there, each by itself.",
+                "Name existing films and pictures, one by one (no folders).",
             ) from error
     return tuple(sorted(found))
 
@@ -119,16 +119,16 @@ def revoke(
     """Take the consent of a person back and remove what was made of their face.
 
     The signed revocation is on disk before anything is removed: cut short, no stage uses the
-    face any more, and the same command goes on.
+    face any more, and the same command continues.
 
     Args:
         by_person: the record on file, with the revocation that the person signed; this
-            installation signs one where there is none.
+            installation signs one if there is none.
 
     Raises:
         UnknownPerson: there is no such person, or they were removed before.
         ConsentError: they have no record, or it is damaged.
-        ProjectLocked: somebody works with the person; the consent is taken back all the same.
+        ProjectLocked: another process uses the person; the consent is withdrawn anyway.
         ProjectError, TrustError, StorageError: as `remove.remove_person`.
     """
     place = project.place_of(person)
@@ -140,13 +140,13 @@ def revoke(
     except ConsentError as error:
         raise ConsentError(
             error.problem,
-            "Restore it from a copy, or remove all there is, without a proof of the consent: "
+            "Restore it from a backup, or remove the person without a proof of the consent: "
             f"understudy person remove {person}",
         ) from error
     if record is None and (begun is None or begun.finished):
         raise ConsentError(
-            f"{person} has no consent on file that could be taken back.",
-            f"Remove all there is: understudy person remove {person}",
+            f"{person} has no consent on file that could be withdrawn.",
+            f"To remove the person: understudy person remove {person}",
         )
     proof = None
     if record is not None:
@@ -170,7 +170,7 @@ def _store(place: Person, statement: Statement | None, folder: Path, whole: bool
     """Copy a person's record to a new folder, with its evidence.
 
     Args:
-        whole: earlier records too.
+        whole: also earlier records.
     """
     with files.storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +190,7 @@ def _store(place: Person, statement: Statement | None, folder: Path, whole: bool
 
 
 def put(place: Person, record: Consent, statement: Path | None, replace: bool) -> Change:
-    """Write a record into a person's folder, which is made when there is none.
+    """Write a record into a person's folder, which is created if missing.
 
     Args:
         statement: the evidence that the record speaks of.
@@ -208,9 +208,9 @@ def put(place: Person, record: Consent, statement: Path | None, replace: bool) -
                 return Change(record, place.consent_file, new=False)
             if not replace:
                 raise ConsentError(
-                    f"{place.name} has a consent on file already.",
-                    f"Read it: understudy consent show {place.name}. To put this one in its "
-                    "place, which keeps the other, add --replace.",
+                    f"{place.name} already has a consent on file.",
+                    f"Read it: understudy consent show {place.name}. To replace it (a copy is "
+                    "kept), add --replace.",
                 )
             earlier = _archive(place)
         if place.folder.is_dir():
@@ -232,9 +232,9 @@ def _archive(place: Person) -> Path:
         statement = on_file.statement
         if on_file.revoked_at is not None and on_file.revoked_at <= datetime.now(UTC):
             raise ConsentError(
-                f"{place.name} took the consent back on {on_file.revoked_at:%Y-%m-%d}, and not "
-                "all that was made of the face is gone.",
-                f"Complete it: understudy consent revoke {place.name} --yes",
+                f"{place.name} withdrew the consent on {on_file.revoked_at:%Y-%m-%d}, but some of "
+                "their data is still here.",
+                f"Finish the removal: understudy consent revoke {place.name} --yes",
             )
     folder = place.earlier_folder / files.sha256(place.consent_file)[:8]
     return folder if folder.exists() else _store(place, statement, folder, whole=False)

@@ -44,21 +44,21 @@ def sign(file: Path, key: Callable[[], Ed25519PrivateKey], output: Path) -> Chan
         key: gives their key; asked only when there is something to sign.
 
     Raises:
-        ConsentError: the file is no form that waits for that, or there is another output.
+        ConsentError: the file is not a form to be signed, or the output exists.
         StorageError
     """
     form = read_record(file)
     if form.schema_version == 1 or form.stated_by != "subject":
         raise ConsentError(
-            f"{file} is no form for the person to sign.",
-            "Have one made: understudy consent request NAME",
+            f"{file} is not a consent form.",
+            "Create one: understudy consent request NAME",
         )
     if form.signature is not None or form.revoked_at is not None:
-        raise ConsentError(f"{file} is signed already.", "Sign the form as it was sent to you.")
+        raise ConsentError(f"{file} is already signed.", "Sign the form as it was sent to you.")
     stated = form.model_copy(update={"stated_at": record_files.now()})
     if stated.expires_at is not None and stated.expires_at <= stated.stated_at:
         raise ConsentError(
-            f"What {file} asks for ended on {stated.expires_at:%Y-%m-%d}.",
+            f"The consent that {file} asks for ended on {stated.expires_at:%Y-%m-%d}.",
             "Ask for a form with a later end.",
         )
     return write_new(output, stated.signed(key()))
@@ -75,8 +75,8 @@ def import_record(
     """Take a signed record into the project.
 
     Args:
-        statement: the evidence that it speaks of; looked for beside `file` when None.
-        key: id of the key that it must be signed with, as the person told it.
+        statement: the evidence that it names; looked for next to `file` when None.
+        key: id of the key that must have signed it, as the person stated it.
         replace: take the place of the record on file, which is kept.
 
     Raises:
@@ -93,33 +93,31 @@ def import_record(
         statement = statement or _evidence_beside(file, record.statement)
         if consents.evidence(statement).sha256 != record.statement.sha256:
             raise ConsentError(
-                f"{statement} is not the evidence that the consent of {record.person} speaks of.",
-                "Give the very file with --statement FILE.",
+                f"{statement} is not the evidence that the consent of {record.person} names.",
+                "Give the unchanged original with --statement FILE.",
             )
     elif statement is not None:
-        raise ConsentError(
-            f"The consent in {file} speaks of no evidence.", "Leave --statement out."
-        )
+        raise ConsentError(f"The consent in {file} names no evidence.", "Remove --statement.")
     return put(place, record, statement, replace)
 
 
 def _check_incoming(file: Path, record: Consent, key: str | None) -> None:
     if record.schema_version == 1:
         raise ConsentError(
-            f"{file} is of an earlier version, which did not sign, so nothing shows whose it is.",
+            f"{file} is from an earlier version without signatures, so its origin is unknown.",
             f"State it here: understudy consent grant {record.person}",
         )
     if record.revoked_at is not None:
         raise ConsentError(
-            f"The consent in {file} was taken back on {record.revoked_at:%Y-%m-%d}.",
-            f"Leave {record.person} out.",
+            f"The consent in {file} was withdrawn on {record.revoked_at:%Y-%m-%d}.",
+            f"Do not use the face of {record.person}.",
         )
     consents.check_signature(record)
     assert record.signature is not None
     if key is not None and record.signature.key_id != key.lower():
         raise ConsentError(
             f"{file} is signed with the key {record.signature.key_id}, not {key}.",
-            "Ask the person for their key's id, by another way than the file came.",
+            "Ask the person for the id of their key in another way than the file came.",
         )
     own = Home.from_environment()
     if (
@@ -128,20 +126,20 @@ def _check_incoming(file: Path, record: Consent, key: str | None) -> None:
         and record.signature.key_id == keys.key_id(installation().public_key())
     ):
         raise ConsentError(
-            f"{file} says that {record.person} signed it, but it was this installation's key.",
+            f"{file} claims that {record.person} signed it, but this installation's key did.",
             f"Let {record.person} sign with a key of their own, or state it: understudy consent "
             f"grant {record.person}",
         )
 
 
 def _check_not_taken_back(project: Workspace, record: Consent) -> None:
-    """An old record must not bring somebody back who was removed since."""
+    """An old record must not restore a person who was removed later."""
     for proof in sorted(project.revoked_folder.glob("*/consent.json")):
         known = record_files.read(proof)
         if known is not None and known.id == record.id:
             raise ConsentError(
-                f"This very consent of {record.person} was taken back before.",
-                f"Only with a new one: understudy consent request {record.person}",
+                f"This consent of {record.person} was withdrawn earlier.",
+                f"Ask for a new one: understudy consent request {record.person}",
             )
     removal = project.removed.get(record.person)
     if removal is None or record.person in project.people:
@@ -150,12 +148,12 @@ def _check_not_taken_back(project: Workspace, record: Consent) -> None:
         raise UnknownPerson(
             f"{record.person} was removed from this project on {removal.at:%Y-%m-%d}, after this "
             "consent was stated.",
-            f"Only with a new one: understudy consent request {record.person}",
+            f"Ask for a new one: understudy consent request {record.person}",
         )
 
 
 def export_record(project: Workspace, person: str, output: Path) -> Change:
-    """Write the record of a person, with its evidence beside it, for another project.
+    """Write the record of a person, with its evidence next to it, for another project.
 
     Raises:
         UnknownPerson: no such person.
@@ -174,8 +172,8 @@ def export_record(project: Workspace, person: str, output: Path) -> Change:
         source = place.folder / record.statement.file
         if consents.evidence(source).sha256 != record.statement.sha256:
             raise ConsentError(
-                f"{source} is not the evidence that the consent of {person} speaks of.",
-                "Put the file back that it was stated with.",
+                f"{source} is not the evidence that the consent of {person} names.",
+                "Restore the original file.",
             )
         target = output.with_name(_beside(output, record.statement))
         if target.exists() and files.sha256(target) != record.statement.sha256:
@@ -186,10 +184,10 @@ def export_record(project: Workspace, person: str, output: Path) -> Change:
 
 
 def read_record(file: Path) -> Consent:
-    """The record in a file. Raises ConsentError when there is none."""
+    """The record in a file. Raises ConsentError if there is none."""
     record = record_files.read(file)
     if record is None:
-        raise ConsentError(f"There is no file {file}.", "Check the path.")
+        raise ConsentError(f"The file {file} does not exist.", "Check the path.")
     return record
 
 
@@ -198,18 +196,18 @@ def _beside(file: Path, statement: Statement) -> str:
 
 
 def _evidence_beside(file: Path, statement: Statement) -> Path:
-    """The evidence beside an exported record. Raises ConsentError when it is not there."""
+    """The evidence next to an exported record. Raises ConsentError if it is missing."""
     found = file.with_name(_beside(file, statement))
     if not found.is_file():
         raise ConsentError(
-            f"The consent in {file} speaks of evidence, and there is no {found.name} beside it.",
+            f"The consent in {file} names evidence, but {found.name} is not next to it.",
             "Give it with --statement FILE.",
         )
     return found
 
 
 def write_new(output: Path, record: Consent) -> Change:
-    """Write a record to a file that is not there yet, or holds the same.
+    """Write a record to a new file, or to one with the same contents.
 
     Raises:
         ConsentError: the file is there and holds something else.
@@ -227,12 +225,12 @@ def write_new(output: Path, record: Consent) -> Change:
         consents.write(output, record)
     except OSError as error:
         raise StorageError(
-            f"{output} cannot be written ({error.strerror}).", "Name another place with --output."
+            f"{output} cannot be written ({error.strerror}).", "Choose another path with --output."
         ) from error
     return Change(record, output)
 
 
 def _in_the_way(path: Path) -> ConsentError:
     return ConsentError(
-        f"{path} is there already and is something else.", "Name another file with --output."
+        f"{path} already exists and is something else.", "Choose another file with --output."
     )

@@ -1,4 +1,4 @@
-"""One person's decoder as a file of its own, which says what it is.
+"""One person's decoder as a separate file with a description.
 
 A safetensors file with the averaged weights of the decoder, as `decoder-NAME` is in a checkpoint,
 and one entry `understudy` of metadata: JSON with the fields of `Label`. It may hold the person's
@@ -38,7 +38,7 @@ from understudy.safeguards.consent_gate import Consent
 
 SCHEMAS = (1, 2)
 _KEY = "understudy"
-_AGAIN = "Get the file again from where it came from."
+_AGAIN = "Get the file again from its origin."
 _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -60,14 +60,14 @@ class Label(BaseModel):
     weights_sha256: _Hash
     """`models.hashing.digest` of its own weights."""
     consent: Consent
-    """On what footing the face may be used; the record of the project that it comes from."""
+    """The basis on which the face may be used; the record of the project that wrote it."""
     gallery_sha256: _Hash | None = None
-    """`Gallery.sha256` of the gallery in the file; None when it holds none."""
+    """`Gallery.sha256` of the gallery in the file; None when it has none."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.schema_version == 2) != (self.gallery_sha256 is not None):
-            raise ValueError("schema 2 names a gallery, and schema 1 does not")
+            raise ValueError("schema 2 names a gallery, schema 1 does not")
         return self
 
 
@@ -82,7 +82,7 @@ class Decoder(NamedTuple):
 def write(
     path: Path, label: Label, weights: Mapping[str, Tensor], gallery: Gallery | None = None
 ) -> None:
-    """Write a decoder file, whole or not at all.
+    """Write a decoder file, completely or not at all.
 
     Args:
         gallery: whose hash the label names; None when it names none.
@@ -99,10 +99,10 @@ def write(
 
 
 def read(path: Path) -> Decoder:
-    """Read a decoder file, checking that it is whole.
+    """Read a decoder file and check that it is complete.
 
     Raises:
-        CheckpointError: there is no such file, it is of another kind or version, or damaged.
+        CheckpointError: the file is missing, of another kind or version, or damaged.
     """
     try:
         with safe_open(str(path), "pt") as file:
@@ -111,15 +111,13 @@ def read(path: Path) -> Decoder:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{path} cannot be read as a decoder ({error}).",
-            "Give a file that `understudy person export` wrote; if it is one, it was damaged on "
-            "the way: get it again.",
+            "Give a file that `understudy person export` wrote; if it is one, it is damaged: "
+            "get it again.",
         ) from error
     label = _label(path, metadata.get(_KEY))
     weights = {name: value for name, value in tensors.items() if not is_part(name)}
     if digest(weights) != label.weights_sha256:
-        raise CheckpointError(
-            f"{path} is damaged: its weights are not those that were written.", _AGAIN
-        )
+        raise CheckpointError(f"{path} is damaged: its weights were changed.", _AGAIN)
     parts = {name: value for name, value in tensors.items() if is_part(name)}
     return Decoder(label, weights, _gallery(path, label, parts))
 
@@ -129,7 +127,7 @@ def _gallery(path: Path, label: Label, parts: Mapping[str, Tensor]) -> Gallery |
     if label.gallery_sha256 is None:
         if parts:
             raise CheckpointError(
-                f"{path} is damaged: it holds a gallery that it does not name.", _AGAIN
+                f"{path} is damaged: it contains a gallery that it does not name.", _AGAIN
             )
         return None
     try:
@@ -138,9 +136,7 @@ def _gallery(path: Path, label: Label, parts: Mapping[str, Tensor]) -> Gallery |
         raise CheckpointError(error.problem, _AGAIN) from error
     # Other tensors with such names would not be in the hash.
     if gallery.sha256 != label.gallery_sha256 or gallery.tensors().keys() != parts.keys():
-        raise CheckpointError(
-            f"{path} is damaged: its gallery is not the one that was written.", _AGAIN
-        )
+        raise CheckpointError(f"{path} is damaged: its gallery was changed.", _AGAIN)
     return gallery
 
 
@@ -149,14 +145,14 @@ def _label(path: Path, text: str | None) -> Label:
     try:
         value = json.loads(text or "null")
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} does not say what it is.", foreign) from error
+        raise CheckpointError(f"{path} has no description of its contents.", foreign) from error
     if not isinstance(value, dict) or value.get("kind") != "decoder":
         raise CheckpointError(f"{path} is not a person's decoder.", foreign)
     if value.get("schema_version") not in SCHEMAS:
         raise CheckpointError(
             f"{path} is of version {value.get('schema_version')!r}; this program reads "
             f"{' and '.join(map(str, SCHEMAS))}.",
-            "Use the version of understudy that wrote it, or export the person anew.",
+            "Use the version of understudy that wrote it, or export the person again.",
         )
     try:
         return Label.model_validate_json(text or "")
@@ -164,6 +160,6 @@ def _label(path: Path, text: str | None) -> Label:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "as a whole"
         raise CheckpointError(
-            f"{path} says something of itself that cannot be: {where}: {first['msg']}.",
+            f"The description inside {path} is not valid: {where}: {first['msg']}.",
             _AGAIN,
         ) from error

@@ -1,11 +1,11 @@
-"""A person's decoder leaves a model as a file, and comes into another.
+"""Export a person's decoder from a model to a file, and import it into another.
 
     understudy person export eva --model trio
     understudy person import trio-eva.decoder.safetensors --model duo
 
 The file also holds the person's gallery where the model keeps one, unless it is left out.
 
-A decoder draws sense only from the encoder that it was trained on. So it goes into a model whose
+A decoder works only with the encoder that it was trained with. So it fits only a model whose
 encoder is the same, to the bit: a copy of the model, or one to which others joined with
 `--freeze-encoder` since. Everything else is refused.
 """
@@ -58,8 +58,8 @@ class DecoderReport:
     Attributes:
         file: the decoder file.
         person, model: whose decoder, out of or into which model.
-        label: what the file says of itself.
-        pictures: in the gallery that the file holds; 0 when it holds none.
+        label: the description in the file.
+        pictures: in the gallery of the file; 0 when it has none.
     """
 
     file: Path
@@ -86,7 +86,7 @@ def export_person(
     Raises:
         UnknownPerson, UnknownModel: no such person or model.
         ConsentError: the person's face may not be used.
-        SettingsError: the model has no decoder of the person, or one for everybody.
+        SettingsError: the model has no decoder of the person, or one for everyone.
         CheckpointError: the model or the gallery is damaged.
         StorageError: the file cannot be written.
         TrustError: it cannot be entered in the ledger; no file is left.
@@ -123,7 +123,7 @@ def _gallery_of(folder: Path, person: str, progress: Progress) -> Gallery | None
     path = galleries.path_of(folder, person)
     if not path.exists():
         progress.note(
-            f"The model {folder.name} has no gallery of {person}, so the file holds none."
+            f"The model {folder.name} has no gallery of {person}, so the file contains none."
         )
         return None
     try:
@@ -131,7 +131,7 @@ def _gallery_of(folder: Path, person: str, progress: Progress) -> Gallery | None
     except CheckpointError as error:
         raise CheckpointError(
             error.problem,
-            "Remove that file and run `understudy train` with the same model again, which makes a "
+            "Delete that file and run `understudy train` with the same model again to create a "
             "new one; or export with --no-gallery.",
         ) from error
 
@@ -154,7 +154,7 @@ def import_person(
         ConsentError: the consent does not hold, the agreement is missing or another, or the file
             is a copy of one that was deleted here when its person was removed.
         UnknownPerson: the person was removed from the project.
-        ProjectError: the file names somebody who cannot be named so, or the model is in use.
+        ProjectError: the file has a person's name that is not valid, or the model is in use.
         StorageError: the disk said no; the model is as it was.
         TrustError: a record of the file is damaged, and nothing was done; or the model cannot be
             entered in the ledger, and the person is in it.
@@ -176,9 +176,9 @@ def import_person(
             joined = with_person(snapshot, person, weights)
         except RuntimeError as error:
             raise CheckpointError(
-                f"The weights in {file} do not fit {label.network} at {label.size} px "
+                f"The weights in {file} are incompatible with {label.network} at {label.size} px "
                 f"({str(error).splitlines()[0]}).",
-                "Export the person anew with the version of understudy that is used here.",
+                "Export the person again with the version of understudy that you use here.",
             ) from error
         _settle(project, label, statement)
         state = State.from_json(snapshot.state)
@@ -197,7 +197,7 @@ def import_person(
 
 @contextmanager
 def _gallery_kept(folder: Path, person: str, gallery: Gallery | None) -> Iterator[None]:
-    """Keep an imported gallery with the model, unless what is done meanwhile fails.
+    """Store an imported gallery with the model, unless the enclosed work fails.
 
     It comes before the decoder: a person whom the model knows cannot be imported again, so a
     process that is killed in between must not leave the decoder alone.
@@ -222,19 +222,19 @@ def _check_fit(file: Path, label: Label, model: str, snapshot: Snapshot) -> None
     check_decoders(type(network))
     if label.person in network.people:
         raise SettingsError(
-            f"The model {model} has a decoder of {label.person} already.",
-            "Nothing was changed; a copy of the model without that person could take this one.",
+            f"The model {model} already has a decoder of {label.person}.",
+            "Nothing was changed. Import it into a copy of the model without that person.",
         )
     if (label.network, label.size) != (network.network, network.size):
         raise CheckpointError(
-            f"{file} is of {label.network} at {label.size} px; the model {model} is "
+            f"{file} is for {label.network} at {label.size} px; the model {model} is "
             f"{network.network} at {network.size} px.",
-            "Import it into a model like the one that it comes from.",
+            "Import it into a model with the same network and size.",
         )
     if label.encoder_sha256 != encoder_digest(snapshot.average):
         raise CheckpointError(
-            f"{file} belongs to another encoder than that of {model}; here it would draw noise.",
-            f"Train {label.person} here, which takes minutes: understudy train --add-person "
+            f"{file} belongs to another encoder than that of {model}; it would draw only noise.",
+            f"Train {label.person} here (it takes minutes): understudy train --add-person "
             f"{label.person} --freeze-encoder --name {model}",
         )
 
@@ -257,13 +257,13 @@ def _settle(project: Workspace, label: Label, statement: Path | None) -> None:
     if record.statement is not None:
         if statement is None:
             raise ConsentError(
-                f"{name} granted the use in writing, and the agreement is not here.",
+                f"{name} granted the use in writing, but the agreement is missing.",
                 "Give it with --statement FILE.",
             )
         if consents.evidence(statement).sha256 != record.statement.sha256:
             raise ConsentError(
-                f"{statement} is not the agreement that the consent of {name} speaks of.",
-                "Give the very file that the consent was stated with.",
+                f"{statement} is not the agreement that the consent of {name} names.",
+                "Give the unchanged original of the agreement.",
             )
         with files.atomic(folder / record.statement.file) as temporary:
             shutil.copyfile(statement, temporary)

@@ -5,8 +5,8 @@
 
     model, person, consent -> graph -> do torch and ONNX Runtime agree on held-out faces? -> file
 
-The file holds one person's decoder and everybody's encoder; with --replace also the decoder of
-whoever is to be replaced, for the mask of the face below.
+The file holds one person's decoder and everyone's encoder; with --replace also the decoder of
+the target, for the mask of the replaced face.
 """
 
 from __future__ import annotations
@@ -72,16 +72,16 @@ def export(
     output: Path | None,
     progress: Progress,
 ) -> ExportReport:
-    """Write `person` of `model` as a file of its own.
+    """Write `person` of `model` to a separate file.
 
     Args:
         kind: see `models.onnx.writer`.
-        replaced: whose mask of the face below goes into the file; the person's own when None.
+        replaced: target whose mask of the replaced face is stored; the person's own when None.
         output: MODEL-PERSON.KIND in the project's folder `exports` when None.
 
     Raises:
         UnknownPerson, UnknownModel: no such person or model.
-        ConsentError: somebody whose decoder goes into the file may not be used.
+        ConsentError: a person whose decoder is stored may not be used.
         CheckpointError: the model is damaged.
         SettingsError: the network has no decoder of that person or cannot be written, or a
             library is missing.
@@ -112,7 +112,7 @@ def export(
         raise TrainingError(
             f"ONNX Runtime draws {person} differently from torch, by up to {difference:.2g} "
             f"(allowed: {TOLERANCE:g}), so nothing was written.",
-            "Train the model further, and report this if it stays so.",
+            "Train the model longer, and report this if it happens again.",
         )
     card = Card(
         understudy=version("understudy"),
@@ -150,7 +150,7 @@ def _held_out(project: Workspace, network: SwapModel) -> Floats:
         found.append(faceset.load(network.size, rows=[int(row) for row in chosen]).images)
     if not sum(map(len, found)):
         raise FacesError(
-            "Nobody whom this model knows has a faceset here, so there is no face to compare "
+            "No person of this model has a faceset in this project, so there is no face to compare "
             "torch and ONNX Runtime on.",
             "Extract the footage of one of them first: understudy extract PERSON",
         )
@@ -158,13 +158,13 @@ def _held_out(project: Workspace, network: SwapModel) -> Floats:
 
 
 def _inputs(pictures: Floats, size: int, kind: Kind) -> Floats:
-    """What the exported network is given of stored crops with their margin."""
+    """The input of the exported network, from stored crops with their margin."""
     margin = (pictures.shape[1] - size) // 2
     if kind == "onnx":
         core = pictures[:, margin : margin + size, margin : margin + size]
         return np.ascontiguousarray(core.transpose(0, 3, 1, 2))
     where = window(size)
-    # The whole-face crop is cut out around the core; what the stored crop lacks repeats its edge.
+    # The whole-face crop is cut out around the core; outside the stored crop its edge is repeated.
     pad = where.side
     wide = np.pad(pictures, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge")
     x, y = (pad + margin - low for low in (where.x, where.y))

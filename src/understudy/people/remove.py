@@ -57,7 +57,7 @@ from understudy.training.schedule import State
 from understudy.workspace import Person, Private, Workspace
 
 EXPORTS = "exports"
-"""What tombstones of exported files say for the model: a file's name may tell of somebody."""
+"""The model name in tombstones of exported files: a file's name may identify a person."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ def remove_person(project: Workspace, name: str, progress: Progress) -> RemovalR
 
     Raises:
         UnknownPerson: there is no such person, or they were removed before.
-        ProjectLocked: somebody works on the person, or on a model or film with them.
+        ProjectLocked: another process uses the person, or a model or film with them.
         ProjectError, StorageError: something cannot be read or removed; what was removed until
-            then is gone, and the same command goes on.
+            then is deleted, and the same command continues.
     """
     place = project.place_of(name)
     begun = project.removed.get(name)
@@ -203,8 +203,8 @@ class _Removal:
             more = len(elsewhere)
             count = "1 more file was" if more == 1 else f"{more} more files were"
             self.progress.note(
-                f"By the records of this installation, {count} exported with {self.place.name} "
-                "(written elsewhere, moved or replaced). Delete them wherever they are; here, "
+                f"According to the records here, {count} exported with {self.place.name} "
+                "(written elsewhere, moved or replaced). Delete them yourself; on this machine, "
                 "`understudy verify` says not to use them."
             )
 
@@ -221,7 +221,7 @@ class _Removal:
                 card = check_graph(path)[1].card
                 return card is not None and name in (card.person, card.replaced)
         except (CheckpointError, MediaError, SettingsError) as error:
-            self.progress.note(f"{path.name} cannot be looked into: {error.problem}")
+            self.progress.note(f"{path.name} cannot be read: {error.problem}")
         return False
 
     def cached_gallery(self) -> None:
@@ -244,7 +244,7 @@ class _Removal:
                 if not own:
                     continue
                 self.learned.append(model)
-                # First the sheets: afterwards nothing says any more whom they show.
+                # First the sheets: afterwards it is unknown whom they show.
                 sheets = sorted((folder / "preview").glob("*.png"))
                 self._delete(sheets, "preview sheet", f" of {model}")
                 with self.progress.task(f"remove from {model}", "checkpoints", len(own)) as task:
@@ -255,7 +255,7 @@ class _Removal:
                 self.told.append(f"the decoder and its averages in {count} of {model}")
                 if not checkpoints(folder):
                     _delete(folder)
-                    self.told.append(f"the model {model}, which knew nobody else")
+                    self.told.append(f"the model {model}, which contained no other person")
                     self.learned.remove(model)
 
     def _gallery(self, folder: Path) -> None:
@@ -273,7 +273,7 @@ class _Removal:
         return isinstance(people, list) and self.place.name in people
 
     def _bury(self, hashes: Iterable[str], model: str) -> bool:
-        """Enter files in the ledger that are about to be deleted, or that nobody should use."""
+        """Record files in the ledger that will be deleted, or must not be used."""
         consents = on_file(self.project, [self.place.name])
         return enter_tombstone(hashes, model, consents, self.progress)
 
@@ -305,7 +305,7 @@ class _Removal:
         try:
             snapshot = load(checkpoint)
         except CheckpointError as error:
-            self.progress.note(f"{error.problem} It was removed as a whole.")
+            self.progress.note(f"{error.problem} The whole model was removed.")
             self._discard(checkpoint)
             return
         if snapshot.model.people == (name,):
@@ -360,7 +360,7 @@ def _delete(path: Path) -> None:
 
 
 def _value(path: Path, key: str) -> object:
-    """A value of a JSON file; None when there is nothing like that."""
+    """A value of a JSON file; None when it is missing."""
     try:
         value = files.read_json(path)
     except (ProjectError, OSError):

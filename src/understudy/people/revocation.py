@@ -1,4 +1,4 @@
-"""The person takes their own consent back: signs that, and sends it to whoever holds the consent.
+"""The person withdraws their own consent: signs that, and sends it to the holder of the consent.
 
 understudy consent revoke ada-consent-signed.json --yes      on the person's own machine
 understudy consent import ada-consent-revoked.json --yes     in the project
@@ -32,19 +32,19 @@ def sign_revocation(
         key: gives the key that the consent was signed with.
 
     Raises:
-        ConsentError: the file is no consent that the person signed, or that key is another, or
+        ConsentError: the file is not a consent that the person signed, or the key differs, or
             there is another output.
         StorageError
     """
     record = read_record(file)
     if record.stated_by != "subject" or record.signature is None:
         raise ConsentError(
-            f"{file} was not signed by the person, so that they cannot sign for its end.",
-            f"Tell whoever holds it; they run: understudy consent revoke {record.person}",
+            f"{file} was not signed by the person, so they cannot sign its withdrawal.",
+            f"Tell the holder of the consent; they run: understudy consent revoke {record.person}",
         )
     if record.revoked_at is not None:
         raise ConsentError(
-            f"{file} was taken back on {record.revoked_at:%Y-%m-%d}.", "Send it as it is."
+            f"{file} was already withdrawn on {record.revoked_at:%Y-%m-%d}.", "Send it as it is."
         )
     consents.check_signature(record)
     own = key()
@@ -52,7 +52,7 @@ def sign_revocation(
         raise ConsentError(
             f"{file} was signed with the key {record.signature.key_id}, not with "
             f"{keys.key_id(own.public_key())}.",
-            "Name the file of that key with --key. If it is lost, tell whoever holds the consent; "
+            "Give the file of that key with --key. If it is lost, tell the holder of the consent; "
             f"they run: understudy consent revoke {record.person}",
         )
     return write_new(output, record.revoked(own, "subject", record_files.now(), reason))
@@ -83,7 +83,7 @@ def check_revocation(project: Workspace, file: Path, *, key: str | None = None) 
     """The record in a file, if the person took the consent on file back.
 
     Args:
-        key: id of the key that it must be signed with, as the person told it.
+        key: id of the key that must have signed it, as the person stated it.
 
     Raises:
         ConsentError: it was not signed with the key of the consent, or with another than `key`,
@@ -94,25 +94,23 @@ def check_revocation(project: Workspace, file: Path, *, key: str | None = None) 
     if key is not None and record.signature.key_id != key.lower():
         raise ConsentError(
             f"{file} is signed with the key {record.signature.key_id}, not {key}.",
-            "Ask the person for their key's id, by another way than the file came.",
+            "Ask the person for the id of their key in another way than the file came.",
         )
     on_file = project.place_of(record.person).consent
     if on_file is None:
         return record
-    without = (
-        f"If the face is not to be used at all any more: understudy consent revoke {record.person}"
-    )
+    without = f"To withdraw the consent on file anyway: understudy consent revoke {record.person}"
     if on_file.payload != record.payload:
         raise ConsentError(
-            f"{file} takes back another consent of {record.person} than the one on file.", without
+            f"{file} withdraws another consent of {record.person} than the one on file.", without
         )
-    # Records of films hold the consent in full: whoever reads one could sign it with a key of
+    # Records of films contain the full consent: a reader of one could sign it with a key of
     # their own, and take that back.
     if on_file.signature != record.signature:
         raise ConsentError(
-            f"The consent in {file} does not carry the signature of the one on file: it is signed "
+            f"The consent in {file} has another signature than the one on file: it is signed "
             f"with the key {record.signature.key_id}.",
-            f"Ask {record.person}, by another way than the file came. {without}",
+            f"Ask {record.person} in another way than the file came. {without}",
         )
     return record
 
@@ -124,14 +122,14 @@ def _taken_back(file: Path) -> Consent:
     taken, signature = record.revocation, record.signature
     if taken is None or taken.by != "subject" or record.stated_by != "subject":
         raise ConsentError(
-            f"{file} does not hold what a person signed to take their consent back.",
-            f"Without that: understudy consent revoke {record.person}",
+            f"{file} is not a withdrawal that a person signed.",
+            f"To withdraw without it: understudy consent revoke {record.person}",
         )
     assert signature is not None
     if not record.revocation_whole or taken.signature.key != signature.key:
         raise ConsentError(
-            f"The revocation in {file} was changed, or was not signed with the key of the consent.",
-            "Ask the person. Whoever asks in whatever way, it can be done without: understudy "
+            f"The withdrawal in {file} was changed, or not signed with the key of the consent.",
+            "Ask the person. You can also withdraw consent without a signed file: understudy "
             f"consent revoke {record.person}",
         )
     return record

@@ -1,6 +1,6 @@
 """The metadata tag `AIGC` that GB 45438-2025 (annex E) wants in generated films and pictures.
 
-The value is JSON text with seven strings. It goes into the file's metadata under the key `AIGC`
+The value is JSON text with seven strings. It is stored in the file's metadata under the key `AIGC`
 before the file is signed, so that the signature covers it: in a film among the container's tags,
 in a picture as the XMP property `TC260:AIGC`, as TC260-PG-20258A has it.
 
@@ -8,7 +8,7 @@ in a picture as the XMP property `TC260:AIGC`, as TC260-PG-20258A has it.
      "ContentPropagator": "", "PropagateID": "", "ReservedCode2": ""}
 
 Label 1 says that the content is generated or synthesised (2: possibly, 3: suspected). The last
-three belong to whoever spreads the film. What is private to the user does not belong here.
+three belong to the distributor of the film. Private data of the user do not belong here.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ PRODUCER = "Understudy"
 
 
 class Tag(BaseModel):
-    """What the text says; a text of another maker may say less or more."""
+    """The fields of the text; those of other makers may have fewer or more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_pascal)
 
     label: str
-    """1, 2 or 3; anything else comes from a maker who does not follow the standard."""
+    """1, 2 or 3; any other value does not follow the standard."""
     content_producer: str = ""
     """Name or code of the service that made it."""
     produce_id: str = Field(default="", alias="ProduceID")
@@ -65,7 +65,7 @@ def text(record: str, source_sha256: str | None = None, producer: str = PRODUCER
 
 
 def parse(value: str) -> Tag | None:
-    """Read such a text; None when it is none. Some makers wrap it in {"AIGC": ...}."""
+    """Parse such a text; None if it is not valid. Some makers wrap it in {"AIGC": ...}."""
     try:
         found = json.loads(value)
         if isinstance(found, dict) and isinstance(found.get(KEY), dict):

@@ -1,4 +1,4 @@
-"""A perceptual fingerprint: what a film looks like, told in a few kilobytes.
+"""A perceptual fingerprint: what a film looks like, in a few kilobytes.
 
 Frames are sampled at even times. Each becomes a grey thumbnail of even local contrast, and the
 signs of its lowest DCT coefficients are its bits (Zauner, "Implementation and benchmarking of
@@ -74,7 +74,7 @@ class Fingerprint(BaseModel):
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two films lie over one another best.
+    """The best alignment of two films.
 
     Attributes:
         distance: share of bits that differ, 0..1; about 0.46 between unrelated films.
@@ -95,7 +95,7 @@ class Comparison:
 
 
 class Sampler:
-    """Makes a film's fingerprint from its frames as they come by.
+    """Computes a film's fingerprint from its frames, one by one.
 
     Args:
         closely: for a film under examination, which is compared with a record but not kept:
@@ -153,7 +153,7 @@ def parse(text: str | bytes) -> Fingerprint:
     except ValidationError as error:
         raise _damaged(error.errors()[0]["msg"]) from error
     if len(found.numbers) != len(found.frames):
-        raise _damaged("it holds more times than frames, or fewer")
+        raise _damaged("it has more or fewer times than frames")
     return found
 
 
@@ -217,7 +217,7 @@ def _window_bits(part: Floats) -> Bytes:
     small = cv2.resize(part, side, interpolation=cv2.INTER_AREA)
     apart = small - cv2.GaussianBlur(small, (0, 0), _THUMBNAIL / 4)
     spread = cv2.GaussianBlur(apart * apart, (0, 0), _THUMBNAIL / 4)
-    # Where there is nothing to see, rounding shall not decide.
+    # In flat areas, rounding must not decide.
     least = 1e-3 * float(spread.max()) + 1e-6 * float(np.mean(small * small)) + 1e-12
     even = apart / np.sqrt(spread + np.float32(least))
     rows, columns = _lowest()
@@ -241,5 +241,5 @@ def _mirror() -> Bytes:
 def _damaged(why: str) -> TrustError:
     return TrustError(
         f"A fingerprint cannot be read ({why}).",
-        "The record that holds it is damaged; take it from a copy.",
+        "Its record is damaged; restore the record from a backup.",
     )

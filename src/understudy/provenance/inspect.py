@@ -42,7 +42,7 @@ class Look:
     fingerprint: Fingerprint
 
     def carries(self, number: int) -> bool:
-        """Whether the mark of this record stands in it, with something to spare."""
+        """Whether the watermark of this record is in it, with a margin."""
         return self.reading.record_id == number and self.reading.likeness >= SURE
 
 
@@ -89,7 +89,7 @@ def look(path: Path, closely: bool = False, step: Callable[[], None] | None = No
 def guarded(
     path: Path, what: What, start: Fraction | None = None, end: Fraction | None = None
 ) -> Verdict:
-    """What the content guard says of a film or picture; nothing is read where there is no guard.
+    """The content guard's verdict on a film or picture; nothing is read if there is no guard.
 
     Raises:
         MediaError: it cannot be read.

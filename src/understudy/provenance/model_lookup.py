@@ -1,4 +1,4 @@
-"""What is known here of a model's file, by its hash: who trained or exported it, and on whose word.
+"""Look up a model's file by its hash: which installation trained or exported it, and the proof.
 
 understudy verify models/duo/checkpoints/00000060/ema-encoder.safetensors
 understudy verify exports/duo-ada.dfm
@@ -22,12 +22,12 @@ SUFFIXES = frozenset({".safetensors", ".dfm", ".onnx"})
 """Files that hold models."""
 
 UNKNOWN = (
-    "It is a model, or a part of one. Nothing is known of it here: this installation neither "
+    "It is a model, or a part of one, and unknown here: this installation neither "
     "trained nor exported it."
 )
 
 UNREAD = (
-    "It is a model, or a part of one. Nothing is known of it here, but not all records of models "
+    "It is a model, or a part of one, and unknown here; but not all records of models "
     "could be opened."
 )
 
@@ -40,9 +40,9 @@ Tone = Literal["proved", "broken", "unknown"]
 @dataclass(frozen=True)
 class KnownModel:
     """Attributes:
-    summary: a sentence for everybody.
+    summary: a sentence for everyone.
     findings: what is proved, broken and unknown, with what it is.
-    holds: the ledger here proves it, and nobody in it was removed since.
+    holds: the ledger here proves it, and no person in it was removed later.
     """
 
     summary: str
@@ -53,10 +53,10 @@ class KnownModel:
 def search(
     home: Home, sha256: str, note: Callable[[str], None] = lambda _: None
 ) -> KnownModel | None:
-    """What is known of the file with this hash; None when nothing is.
+    """The known facts about the file with this hash; None when it is unknown.
 
     Args:
-        note: is told of each record that cannot be opened, which is passed over.
+        note: called for each record that cannot be opened and is skipped.
     """
     try:
         records = model_records.find(home, sha256, note)
@@ -78,19 +78,19 @@ def search(
         findings.append(
             (
                 "broken",
-                f"Somebody whose face it draws was removed here on {when}, and what there was of "
-                "them was deleted. This is a copy, or lies elsewhere.",
+                f"A person whose face it draws was removed here on {when}, and their data were "
+                "deleted. This file is a copy, or was in another place.",
             )
         )
         return KnownModel(
-            "Do not use it: somebody whose face it draws took back their consent or was removed "
+            "Do not use it: a person whose face it draws withdrew their consent or was removed "
             f"on {when}.",
             tuple(findings),
             holds=False,
         )
     summary = _summary(made[-1])
     if not all(proved):
-        summary = f"Do not rely on it: by its record, {summary[0].lower()}{summary[1:]}"
+        summary = f"Do not rely on it: according to its record, {summary[0].lower()}{summary[1:]}"
     return KnownModel(summary, tuple(findings), all(proved))
 
 
@@ -106,7 +106,7 @@ def drew(home: Home, weights_sha256: str) -> str | None:
             count = len(record.consents)
             consents = f"{count or 'no'} consent {'record' if count == 1 else 'records'}"
             return (
-                f"The model that drew it is {record.model}, which this installation trained "
+                f"It was drawn by the model {record.model}, which this installation trained "
                 f"until {record.made_at:%Y-%m-%d %H:%M} UTC, with {consents}."
             )
     return None
@@ -133,12 +133,12 @@ def _summary(record: ModelRecord) -> str:
 def _told(record: ModelRecord) -> list[str]:
     told = []
     if record.steps is not None:
-        told.append(f"It had {record.steps} steps of training then.")
+        told.append(f"It had {record.steps} training steps at that time.")
     if record.base_sha256 is not None:
-        told.append(f"Its training began from the base {record.base_sha256[:16]} (SHA-256).")
+        told.append(f"Its training started from the base {record.base_sha256[:16]} (SHA-256).")
     told += [f"Consent record {one.id} was on file." for one in record.consents]
     if record.kind in DRAW and record.weights_sha256 is not None:
-        told.append(f"Films made with it name it as {record.weights_sha256[:16]} in their records.")
+        told.append(f"Records of films made with it call it {record.weights_sha256[:16]}.")
     return told
 
 
@@ -177,14 +177,14 @@ def _prove(home: Home, record: ModelRecord, findings: list[tuple[Tone, str]]) ->
         findings.append(
             (
                 "broken",
-                f"Its record was changed: the ledger says something else of its {changed[0]}.",
+                f"Its record was changed: the ledger has another value for its {changed[0]}.",
             )
         )
         return False
     findings.append(
         (
             "proved",
-            f"The ledger on this machine (key {proved.checkpoint.key_id}) holds its hash, since "
+            f"The ledger on this machine (key {proved.checkpoint.key_id}) contains its hash, since "
             f"{entry['time']}.",
         )
     )

@@ -1,10 +1,10 @@
-"""What is known of every model that was trained, written or deleted here, by its files' hashes.
+"""Records of every model that was trained, written or deleted here, by its files' hashes.
 
     HOME/records/models/0000002a-1f0a9b7c66d0e1a2.json      leaf of the ledger, begin of its hash
 
 The ledger holds the same: hashes of the files and of the weights, the base's hash, and keyed
 digests of the people and of their consent records, and of what else is told of the model (see
-`rest`). Nobody's name goes into either, nor a file's name, which may hold one. Records stay on
+`rest`). No one's name goes into either, nor a file's name, which may hold one. Records stay on
 this machine.
 """
 
@@ -29,7 +29,7 @@ from understudy.safeguards.consent_record import Consent
 Kind = Literal["training", "import", "base", "network", "decoder", "tombstone"]
 """training: a checkpoint at the end of a training; import: one into which a decoder was taken.
 base: what `pretrain` writes. network, decoder: what was exported. tombstone: these files were
-deleted, because somebody in them was removed."""
+deleted, because someone in them was removed."""
 
 ENTERED = {"network": "export", "decoder": "export", "tombstone": "tombstone"}
 """Kind of the ledger's entry; `model` for all others."""
@@ -138,7 +138,7 @@ def find(
     """All records of a file or of weights with this hash, oldest first.
 
     Args:
-        note: is told of each record that cannot be opened, which is passed over.
+        note: called for each record that cannot be opened and is skipped.
 
     Raises:
         TrustError: one that holds this hash is damaged.
@@ -148,9 +148,9 @@ def find(
         try:
             data = _bytes(path)
         except OSError as error:
-            note(f"{path} cannot be opened ({error.strerror}); of which model it is, is not known.")
+            note(f"{path} cannot be opened ({error.strerror}); its model is unknown.")
             continue
-        # Only what can be it is taken apart.
+        # Only possible candidates are parsed.
         if sha256.encode() not in data:
             continue
         try:
@@ -158,7 +158,7 @@ def find(
         except ValidationError as error:
             raise TrustError(
                 f"The record {path} cannot be read ({error.errors()[0]['msg']}).",
-                "Restore it from a copy, or move it away.",
+                "Restore it from a backup, or move it to another place.",
             ) from error
         if sha256 in (*record.files, record.weights_sha256):
             found.append(record)
@@ -168,5 +168,5 @@ def find(
 def _bytes(path: Path) -> bytes:
     """Raises OSError, also for what is no file: a pipe would be waited for."""
     if not path.is_file():
-        raise OSError(errno.EINVAL, "it is no file")
+        raise OSError(errno.EINVAL, "it is not a file")
     return path.read_bytes()

@@ -1,4 +1,4 @@
-"""Models in the ledger: the end of a training, what is exported, and what is deleted."""
+"""Record models in the ledger: finished trainings, exports and deletions."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def enter_checkpoint(project: Workspace, name: str, kind: Kind = "training") -> 
     them are there already. The caller is the model's only writer.
 
     Raises:
-        CheckpointError: there are checkpoints, but none is whole.
+        CheckpointError: there are checkpoints, but all are damaged.
         TrustError, StorageError: as `model_records.enter`; the model itself is kept.
     """
     damaged: CheckpointError | None = None
@@ -111,18 +111,18 @@ def enter_export(
 
 
 def known_of(file: Path) -> list[str]:
-    """What is to be said of a file that comes back, if this installation wrote it."""
+    """A note about a file that is used again, if this installation wrote it."""
     known = model_lookup.search(Home.from_environment(), files.sha256(file))
     if known is None:
         return [
-            f"{file.name} was not exported by this installation; what it says of itself and of the "
-            "consent is its maker's word."
+            f"{file.name} was not exported by this installation; its description and its statement "
+            "of consent are unconfirmed."
         ]
     return [known.summary]
 
 
 def check_not_deleted(file: Path, sha256: str | None = None) -> None:
-    """See that a model's file is not a copy of one that was deleted here with somebody in it.
+    """Check that a model's file is not a copy of one that was deleted because of a person in it.
 
     Args:
         sha256: of the file, if it is known.
@@ -135,10 +135,10 @@ def check_not_deleted(file: Path, sha256: str | None = None) -> None:
     gone = [one for one in found if one.kind == "tombstone"]
     if gone:
         raise ConsentError(
-            f"{file.name} was made with somebody who was removed here on "
+            f"{file.name} was made with a person who was removed here on "
             f"{gone[-1].made_at:%Y-%m-%d}.",
-            "Delete this copy. Should they agree again, take their new consent, and train and "
-            "export anew.",
+            "Delete this copy. If they agree again, import their new consent, then train and "
+            "export again.",
         )
 
 
@@ -158,18 +158,18 @@ def exported_with(ids: Collection[str], progress: Progress) -> list[str]:
 
 
 def _records(progress: Progress) -> Iterator[ModelRecord]:
-    """All that can be read, oldest first; the others are told."""
+    """All readable records, oldest first; others cause a note."""
     for path in sorted((Home.from_environment().records / "models").glob("*.json")):
         try:
             yield ModelRecord.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
-            progress.note(f"The record {path} cannot be read; what it is of is passed over.")
+            progress.note(f"The record {path} cannot be read and was skipped.")
 
 
 def enter_tombstone(
     hashes: Iterable[str], model: str, consents: Mapping[str, Consent], progress: Progress
 ) -> bool:
-    """Enter that files are deleted, because somebody whose face they know is removed.
+    """Record that files are deleted because a person in them is removed.
 
     The removal goes on when the ledger cannot be written, or `hashes` not be had; that is told.
 
@@ -183,5 +183,5 @@ def enter_tombstone(
             return True
     except (UnderstudyError, OSError) as error:
         why = error.problem if isinstance(error, UnderstudyError) else str(error)
-        progress.note(f"The ledger does not hold what is removed of {model}: {why}")
+        progress.note(f"The removal from {model} could not be recorded in the ledger: {why}")
     return False

@@ -1,8 +1,8 @@
-"""What is known of every output of this installation, by the number in its watermark.
+"""Records of every output of this installation, by the number in its watermark.
 
     HOME/records/c0ffee42-1f0a9b7c66d0e1a2.json     number, and begin of the unsigned file's SHA-256
 
-A mark that survives in a film that was cut and encoded anew holds nothing but the number; this
+A mark that survives in a film that was cut and encoded again holds nothing but the number; this
 is where it leads. Records stay on this machine and are never sent anywhere.
 """
 
@@ -78,5 +78,5 @@ def read(path: Path) -> RenderRecord:
     except (OSError, ValidationError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise TrustError(
-            f"The record {path} cannot be read ({why}).", "Restore it from a copy, or move it away."
+            f"The record {path} cannot be read ({why}).", "Restore it from a backup, or move it."
         ) from error

@@ -57,7 +57,7 @@ class Origin:
         source: the film or picture that was changed; None when a network made all of it.
         source_sha256: its hash.
         model_sha256: hash of the weights that drew the faces; None where no network did.
-        consents: of everybody who is shown or replaced, by name.
+        consents: of everyone who is shown or replaced, by name.
         label: "corner", "opening", "both" or "none".
         reason: why there is no label, where there is none.
         strength: of the mark at first, dB.
@@ -98,7 +98,7 @@ def record_number(key: str) -> int:
 
 def pictured(settings: TrustSettings) -> dict[str, Any]:
     """The settings that change a picture, as JSON: these make another film. Who signs does not,
-    and where the user keeps keys is nobody's business."""
+    and where the user keeps keys is no one's business."""
     return settings.model_dump(mode="json", include={"strength"})
 
 
@@ -118,7 +118,7 @@ def signer_of(settings: TrustSettings, home: Home) -> ClaimSigner:
 
 
 def check_ready(settings: TrustSettings) -> None:
-    """Say before any work whether what comes out can be sealed.
+    """Check before any work that the output can be sealed.
 
     Raises:
         TrustError: see `signer_of`; the ledger is none that this version can read, was changed, or
@@ -182,11 +182,11 @@ def seal(
 
     Args:
         unsigned: the whole film or picture, with the suffix of `finished`; stays as it is.
-        finished: where the sealed file goes.
+        finished: path of the sealed file.
         name: what it will be called.
         marked: whether it carries the mark; a matte does not, nor do the smallest pictures.
         unmarked: why not, where it should; see `provenance.watermark.limits.unmarkable`.
-        matte: it shows where the face was laid and nothing else, and carries no label.
+        matte: it shows only the area of the swap, and has no label.
         seen: what was seen in it already.
 
     Raises:
@@ -277,11 +277,11 @@ def _notes(
 ) -> tuple[str, ...]:
     told = []
     if unmarked is not None:
-        told.append(f"{name} carries no invisible mark: {unmarked}. Its record says so.")
+        told.append(f"{name} has no invisible watermark: {unmarked}. Its record says so.")
     if state == "weak":
-        told.append(f"The invisible mark could not be read back from {name}; its record says so.")
+        told.append(f"The watermark of {name} could not be read back; its record says so.")
     if settings.time_stamps and not signed.stamped:
-        told.append(f"{settings.time_stamps} gave no time-stamp; it was signed without one.")
+        told.append(f"{settings.time_stamps} sent no time-stamp; signed without one.")
     return tuple(told)
 
 
@@ -292,19 +292,19 @@ def together(outputs: Mapping[str, Sealed]) -> list[str]:
     beside = [name for name, one in outputs.items() if one.sidecar is not None]
     if len(beside) == 1:
         told.append(
-            f"{beside[0]}{credentials.SIDECAR} holds the credentials of {beside[0]}, because this "
-            "kind of file cannot: keep both together."
+            f"{beside[0]}{credentials.SIDECAR} has the credentials of {beside[0]}, because this "
+            "type of file cannot: keep both together."
         )
     elif beside:
         told.append(
-            f"{', '.join(beside)} cannot hold their credentials: these lie beside each, in a file "
-            f"of its name with {credentials.SIDECAR}. Keep them together."
+            f"{', '.join(beside)} cannot contain their credentials. They are next to it, in a file "
+            f"of the same name with {credentials.SIDECAR}. Keep them together."
         )
     return told
 
 
 def facts_of(sealed: Sealed) -> dict[str, Any]:
-    """What the record beside a film says of its seal, as JSON."""
+    """The entry about the seal in the record next to a film, as JSON."""
     return {
         "sha256": sealed.sha256,
         "mark": sealed.mark,

@@ -114,8 +114,8 @@ def write_trust(home: Home, path: Path) -> str:
     root = certificates.anchors(home)
     if not root or not (home.keys / signing.OPERATOR).exists():
         raise TrustError(
-            "This installation never signed anything, so there is nothing to believe it by.",
-            "Make a film first: understudy convert FILM",
+            "This installation has not signed anything yet, so it has no certificate to share.",
+            "Convert a film first: understudy convert FILM",
         )
     key = signing.operator_key(home).public_key()
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -176,14 +176,14 @@ def held(record: RenderRecord) -> Held:
         proved.entry.leaf,
         proved.entry.hash.hex(),
     ):
-        raise _changed("the proof is of another entry than the record names")
+        raise _changed("the proof belongs to another entry than the record names")
     if (entry["kind"], entry.get("record"), entry.get("unsigned"), facts.record) != (
         "render",
         record.number,
         facts.unsigned_sha256,
         records.number_text(record.number),
     ):
-        raise _changed("the ledger's entry is of another file")
+        raise _changed("the ledger's entry belongs to another file")
     said = {
         "source": facts.source_sha256,
         "model": facts.model_sha256,
@@ -195,7 +195,7 @@ def held(record: RenderRecord) -> Held:
     }
     for name, value in said.items():
         if name in entry and entry[name] != value:
-            raise _changed(f"the ledger says something else of its {name}")
+            raise _changed(f"the ledger has another value for its {name}")
     return Held(
         proved.checkpoint.key_id,
         str(entry["time"]),
@@ -205,4 +205,4 @@ def held(record: RenderRecord) -> Held:
 
 
 def _changed(why: str) -> TrustError:
-    return TrustError(f"The record was changed: {why}.", "Take it from a copy.")
+    return TrustError(f"The record was changed: {why}.", "Restore it from a backup.")

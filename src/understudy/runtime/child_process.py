@@ -1,4 +1,4 @@
-"""Work in a process of its own, so that what it takes of memory can be told.
+"""Run work in a separate process, so that its memory use can be measured.
 
 The process is a new one (spawned, not forked: nothing of this process counts as its own). What
 the work tells of its progress arrives here, so does the error that ends it.
@@ -68,7 +68,7 @@ def run_apart(what: str, work: Callable[..., T], *arguments: Any, progress: Prog
             processes.
 
     Raises:
-        UnderstudyError: what the work raised.
+        UnderstudyError: raised by the work.
         ProjectError: the process died, for example because memory ran out.
         KeyboardInterrupt: stopped. The work was asked to end (SIGTERM) and has ended; a second
             Ctrl-C breaks it off.
@@ -96,9 +96,9 @@ def run_apart(what: str, work: Callable[..., T], *arguments: Any, progress: Prog
         code = child.exitcode or 0
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         raise ProjectError(
-            f"The process for {what} was ended {how}.",
-            "If memory ran out, close other programs or choose a smaller --size; then run the "
-            "same command again, finished work is kept.",
+            f"The process for {what} ended {how}.",
+            "If memory was used up, close other programs or use a smaller --size; then run the "
+            "same command again; finished work is kept.",
         )
     kind, value, memory = answer
     if kind == "error":
@@ -129,7 +129,7 @@ def _child(pipe: Connection, work: Callable[..., Any], arguments: tuple[Any, ...
         try:
             pipe.send(event)
         except BrokenPipeError:
-            # Nobody waits for the result any more.
+            # No one waits for the result any more.
             os._exit(1)
 
     answer: tuple[str, Any]

@@ -28,7 +28,7 @@ def usable() -> Cores:
     allowed = allowed or os.cpu_count() or 1
     found = Cores(allowed, "all of this machine")
     if allowed < (os.cpu_count() or allowed):
-        found = Cores(allowed, f"this process is bound to {allowed} of {os.cpu_count()}")
+        found = Cores(allowed, f"this process may use {allowed} of {os.cpu_count()}")
     quota = _quota()
     if quota is not None and quota < allowed:
         found = Cores(max(1, math.ceil(quota)), f"a cgroup allows {quota:g} of {allowed}")

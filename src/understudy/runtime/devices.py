@@ -33,8 +33,8 @@ def choose_device(name: str) -> torch.device:
     if not have.get(name, False):
         there = ", ".join(kind for kind, present in have.items() if present)
         raise SettingsError(
-            f"The device `{name}` cannot be used here (torch {torch.__version__}).",
-            f"Choose auto, or one of: {there}. `understudy doctor` says more.",
+            f"The device `{name}` is not available (torch {torch.__version__}).",
+            f"Choose auto, or one of: {there}. `understudy doctor` shows details.",
         )
     return torch.device(name)
 
@@ -77,7 +77,7 @@ def settle(threads: int | None = None) -> None:
 
     More threads than cores make every parallel loop wait for the scheduler. By default glibc
     hands large blocks back to the system at each release, and every page of the next tensor
-    is then cleared and mapped anew.
+    is then cleared and mapped again.
     """
     torch.set_num_threads(threads or cores())
     if sys.platform == "linux":

@@ -1,6 +1,6 @@
 """Names of files from anywhere: shown without harm, passed to a shell, short enough for a disk.
 
-A name may hold any byte but `/` and NUL. Python keeps bytes that are not UTF-8 as lone
+A name may contain any byte but `/` and NUL. Python keeps bytes that are not UTF-8 as lone
 surrogates, which cannot be printed or stored as text.
 """
 
@@ -34,7 +34,7 @@ def plain(text: str, keep: str = "") -> str:
 def word(path: Path | str) -> str:
     """A path as one word of a shell's command line, without control characters.
 
-    A name that begins with a dash is not taken for an option. Control characters and bytes that
+    A name that starts with a dash is not read as an option. Control characters and bytes that
     are not UTF-8 are written as `$'...'`, which bash, zsh and ksh know.
     """
     text = str(path)

@@ -1,4 +1,4 @@
-"""Writes that are whole or not there, content hashes and one-writer locks."""
+"""Atomic writes, content hashes and one-writer locks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OPEN = frozenset({errno.EMFILE, errno.ENFILE})
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a write into a `StorageError`."""
+    """Turn an error of the operating system about a write into a `StorageError`."""
     try:
         yield
     except OSError as error:
@@ -51,18 +51,18 @@ def _unwritable(path: Path, error: OSError) -> StorageError | None:
     number = error.errno
     if number in _ROOM:
         return StorageError(
-            f"There is no room left to write {path}.",
+            f"The disk is full; {path} cannot be written.",
             "Free some disk space and run the same command again; finished work is kept.",
         )
     if number in _RIGHTS:
         return StorageError(
-            f"{path} may not be written here.",
-            "Give yourself write permission or copy the project to a folder of yours.",
+            f"{path} is not writable.",
+            "Give yourself write permission, or copy the project to a folder you can write to.",
         )
     if number in (errno.ENOTDIR, errno.EEXIST):
         return StorageError(
             f"{path} cannot be written: a file is in the way of a folder.",
-            "Take another place, or move the file away.",
+            "Choose another path, or move that file.",
         )
     if number in _DEVICE:
         return StorageError(
@@ -77,18 +77,18 @@ def _unwritable(path: Path, error: OSError) -> StorageError | None:
     if number in _NAME and error.filename is not None:
         return StorageError(
             f"{path} cannot be written: this disk does not allow such a name.",
-            "Choose a name of letters and digits.",
+            "Choose a name that has only letters and digits.",
         )
     if number == errno.ELOOP:
         return StorageError(
-            f"{path} cannot be written: links on the way lead in a circle.", "Mend the links."
+            f"{path} cannot be written: links in its path form a loop.", "Repair the links."
         )
     return None
 
 
 @contextmanager
 def reading_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a file that is read into a `MediaError`."""
+    """Turn an error of the operating system about a read into a `MediaError`."""
     try:
         yield
     except OSError as error:
@@ -102,7 +102,7 @@ def check_ordinary(path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise MediaError(f"{path} is a folder.", "Name the files in it.")
     if not stat.S_ISREG(mode):
-        raise MediaError(f"{path} is not an ordinary file.", "Name a film or a picture.")
+        raise MediaError(f"{path} is not a regular file.", "Name a film or a picture.")
 
 
 def unreadable(path: Path, error: OSError) -> MediaError:
@@ -116,27 +116,27 @@ def unreadable(path: Path, error: OSError) -> MediaError:
         with contextlib.suppress(OSError):
             return MediaError(
                 f"{path} is a link to {os.readlink(path)}, which does not exist.",
-                "Bring the file back, or name the file itself.",
+                "Restore that file, or name the file itself.",
             )
         return MediaError(f"{path} does not exist.", "Check the name and the folder.")
     if number in (errno.EACCES, errno.EPERM):
-        return MediaError(f"{path} may not be read.", "Give yourself read permission.")
+        return MediaError(f"{path} is not readable.", "Give yourself read permission.")
     if number in _DEVICE:
         return MediaError(
             f"The disk or network drive failed while reading {path} ({reason}).",
             "Check the disk or the connection, then copy the file again.",
         )
     if number == errno.ENAMETOOLONG:
-        return MediaError(f"There is no file {path}: the name is too long.", "Check the name.")
+        return MediaError(f"{path} does not exist: the name is too long.", "Check the name.")
     if number == errno.ELOOP:
-        return MediaError(f"{path} is a link that leads in a circle.", "Name the file itself.")
+        return MediaError(f"{path} is a link that forms a loop.", "Name the file itself.")
     if number == errno.EISDIR:
         return MediaError(f"{path} is a folder.", "Name the files in it.")
     return MediaError(f"{path} cannot be read ({reason}).", "Check the file and its disk.")
 
 
 def from_system(error: OSError) -> StorageError | None:
-    """An error of the operating system that nobody was prepared for, in words; None where it
+    """An error of the operating system that no one was prepared for, in words; None where it
     looks like a fault of this program."""
     where = None if error.filename is None else os.fsdecode(error.filename)
     if error.errno in _OPEN:
@@ -187,7 +187,7 @@ def publish(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it takes the name, else it is removed.
+    """Yield a temporary path next to `path`; on success it gets the name, else it is deleted.
 
     The temporary name starts with a dot and keeps the suffix, so that libraries which go by
     the suffix work. It is shortened where `path` has the longest name that a disk takes.
@@ -234,7 +234,7 @@ def fitting(stem: str, ending: str, folder: Path) -> str:
 
 
 def temporary_stem(path: Path) -> str:
-    """The stem of `path` as far as temporary names beside it keep it."""
+    """The stem of `path`, as far as temporary names next to it keep it."""
     room = longest_name(path.parent) - len(os.fsencode(path.suffix)) - _TEMPORARY
     return cut(path.stem, room)
 
@@ -260,13 +260,13 @@ def clear_leftovers(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all. Raises StorageError."""
+    """Write `data` to `path`, completely or not at all. Raises StorageError."""
     with atomic(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all. Raises StorageError."""
+    """Write `value` as indented JSON, completely or not at all. Raises StorageError."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     # Lone surrogates stand for bytes of file names; JSON has an escape for them.
     write_bytes(path, text.encode(errors="backslashreplace"))
@@ -277,18 +277,18 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise ProjectError(f"{path} is missing.", "Restore it or make it anew.") from error
+        raise ProjectError(f"{path} is missing.", "Restore it or create it again.") from error
     except OSError as error:
         problem = unreadable(path, error)
         raise ProjectError(problem.problem, problem.remedy) from error
     except (ValueError, UnicodeDecodeError) as error:
         raise ProjectError(
-            f"{path} is not valid JSON ({error}).", "Restore it from a copy or make it anew."
+            f"{path} is not valid JSON ({error}).", "Restore it from a backup or create it again."
         ) from error
 
 
 def sha256(path: Path, progress: Callable[[int], None] | None = None) -> str:
-    """Hex SHA-256 of a file's bytes; `progress` is told the bytes read, piece by piece."""
+    """Hex SHA-256 of a file's bytes; `progress` is called with the bytes read, piece by piece."""
     digest = hashlib.sha256()
     with open(path, "rb") as handle:
         while piece := handle.read(1 << 20):
@@ -302,7 +302,7 @@ def sha256(path: Path, progress: Callable[[int], None] | None = None) -> str:
 def only_writer(path: Path, what: str) -> Iterator[None]:
     """Hold `path` as a lock file so that one process alone writes `what`.
 
-    The lock goes with the process, however it ends. Raises ProjectLocked, StorageError.
+    The lock ends with the process. Raises ProjectLocked, StorageError.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
     $UNDERSTUDY_HOME, or $XDG_DATA_HOME/understudy, or ~/.local/share/understudy
         keys/               private keys and certificates; only the user may read them
         ledger.sqlite       the append-only log of everything that was made
-        records/            what is known of each output, by the number in its watermark
+        records/            facts about each output, by the number in its watermark
 
 The only module that knows these paths.
 """
@@ -22,7 +22,7 @@ from understudy.errors import StorageError
 
 VARIABLE = "UNDERSTUDY_HOME"
 
-_IN_THE_WAY, _LOCKED = "a file is in the way of a folder", "it may not be written"
+_IN_THE_WAY, _LOCKED = "a file has the name of a needed folder", "it is not writable"
 _WHY = {
     errno.ENOTDIR: _IN_THE_WAY,
     errno.EEXIST: _IN_THE_WAY,
@@ -35,7 +35,7 @@ _WHY = {
 @dataclass(frozen=True)
 class Home:
     """Attributes:
-    folder: where everything lies; need not exist yet.
+    folder: contains everything; need not exist yet.
     """
 
     folder: Path
@@ -49,15 +49,15 @@ class Home:
         return cls(_reachable(data / "understudy"))
 
     def make(self) -> None:
-        """Make the folder where there is none. Raises StorageError where nothing can be kept."""
+        """Create the folder if missing. Raises StorageError if nothing can be stored."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.folder).close()
         except OSError as error:
             why = _WHY.get(error.errno or 0, error.strerror)
             raise StorageError(
-                f"Keys, ledger and records cannot be kept in {self.folder}: {why}.",
-                f"Name a folder that you may write to in {VARIABLE}.",
+                f"Keys, ledger and records cannot be stored in {self.folder}: {why}.",
+                f"Set {VARIABLE} to a folder you can write to.",
             ) from error
 
     @property
@@ -80,7 +80,7 @@ def _reachable(path: Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
         raise StorageError(
-            f"Keys, ledger and records cannot be kept in {path}: {why}.",
-            f"Name another folder in {VARIABLE}.",
+            f"Keys, ledger and records cannot be stored in {path}: {why}.",
+            f"Set {VARIABLE} to another folder.",
         ) from error
     return expanded

@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish to stop, which a stage grants when it next stands well."""
+"""Ctrl-C as a request to stop, which a stage follows at the next safe point."""
 
 from __future__ import annotations
 

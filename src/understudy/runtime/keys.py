@@ -1,4 +1,4 @@
-"""The operator's key: signs consent records that nobody else signs, and the ledger's checkpoints.
+"""The operator's key: signs consent records that no one else signs, and the ledger's checkpoints.
 
 Ed25519 (RFC 8032), made at first use, kept as unencrypted PKCS#8 PEM that only the user may read.
 It says "this installation", not who sits before it.
@@ -26,7 +26,7 @@ FOLDER = 0o700
 
 
 def operator_key(home: Home) -> Ed25519PrivateKey:
-    """This installation's key, made when there is none.
+    """This installation's key, created if missing.
 
     Raises:
         TrustError: the file is damaged, is another kind of key, or others may read it.
@@ -40,14 +40,14 @@ def operator_key(home: Home) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise TrustError(
             f"{path} is not an Ed25519 key.",
-            "Restore it from a copy, or move it away: a new one is made then, which cannot "
+            "Restore it from a backup, or move it: a new key is then created, which cannot "
             "continue the old ledger.",
         )
     return key
 
 
 def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
-    """Write a file that only the user may read, whole or not at all.
+    """Write a file that only the user can read, completely or not at all.
 
     Args:
         replace: put it in the place of one that is there; otherwise the first writer wins.
@@ -82,13 +82,13 @@ def read_private(path: Path) -> object:
     try:
         if path.stat().st_mode & 0o077:
             raise TrustError(
-                f"Others than you may read the private key {path}.", f"Run: chmod 600 {path}"
+                f"Other users can read the private key {path}.", f"Run: chmod 600 {path}"
             )
         return serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise TrustError(
             f"The private key {path} cannot be read ({error}).",
-            "Restore it from a copy, or move it away so that a new one is made.",
+            "Restore it from a backup, or move it so that a new one is created.",
         ) from error
 
 

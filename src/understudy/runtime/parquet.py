@@ -31,7 +31,7 @@ class DamagedTable(ProjectError):
 
 def _damaged(path: Path, why: object) -> DamagedTable:
     return DamagedTable(
-        f"{path} is damaged ({why}).", "Run `understudy extract` again; it makes it anew."
+        f"{path} is damaged ({why}).", "Run `understudy extract` again to recreate it."
     )
 
 
@@ -77,7 +77,7 @@ def with_notes(schema: Any, notes: dict[str, Any]) -> Any:
 
 
 def write(path: Path, table: Any, notes: dict[str, Any]) -> None:
-    """Write one table, whole or not at all. Raises StorageError."""
+    """Write one table, completely or not at all. Raises StorageError."""
     write_parts(path, table.schema, [table], notes)
 
 

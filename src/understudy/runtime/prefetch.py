@@ -1,4 +1,4 @@
-"""Let a slow iterable run ahead of its consumer in a thread of its own, within bounds.
+"""Let a slow iterable run ahead of its consumer in a separate thread, within bounds.
 
 Decoding, the network and encoding each spend their time outside of Python's global lock, so
 chained `ahead`s overlap them; the bounded queues between them keep memory flat.
@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 POLL_SECONDS = 0.05
-"""How often a waiting producer looks whether it is still wanted."""
+"""How often a waiting producer checks whether it is still needed."""
 
 
 @dataclass(frozen=True)

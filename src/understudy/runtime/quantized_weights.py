@@ -72,8 +72,8 @@ def read(
     except OSError as error:
         raise unfit(f"it cannot be read ({error.strerror or error})") from error
     except (SafetensorError, KeyError, ValueError) as error:
-        raise unfit(f"it holds no {key} network, or is damaged") from error
+        raise unfit(f"it contains no {key} network, or is damaged") from error
     found = about.get("schema_version") if isinstance(about, dict) else None
     if found != schema:
-        raise unfit(f"it is of schema {found}, not {schema}")
+        raise unfit(f"it has schema {found}, not {schema}")
     return tensors, about

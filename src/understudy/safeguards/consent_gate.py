@@ -1,8 +1,8 @@
-"""On what footing a person's face may be used, and the gate that asks for it.
+"""On what basis a person's face may be used, and the gate that asks for it.
 
 A person's folder holds one `consent.json`. Without it nothing is trained on that person and
 no film is converted with that face; nor when it has ended, was taken back, was edited after it
-was signed, or does not cover what is asked. What stands in it is in `consent_record`.
+was signed, or does not cover the request. Its fields are in `consent_record`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _SEEN: Mapping[Role, str] = {
 
 
 class Subject(Protocol):
-    """Somebody who can be asked for consent; `project.Person` is one."""
+    """Someone who can be asked for consent; `project.Person` is one."""
 
     @property
     def name(self) -> str: ...
@@ -80,10 +80,10 @@ class Subject(Protocol):
 
 
 def draft(person: str, footing: Footing, statement: Statement | None, **terms: Any) -> Consent:
-    """A record that nobody has signed yet.
+    """A record that is not signed yet.
 
     Args:
-        terms: fields of `Consent`; what is not given is as usual.
+        terms: fields of `Consent`; others have their default.
 
     Raises:
         ConsentError: they contradict each other.
@@ -105,8 +105,8 @@ def draft(person: str, footing: Footing, statement: Statement | None, **terms: A
         )
     except ValidationError as error:
         raise ConsentError(
-            f"A consent of {person} cannot say so: {why(error)}.",
-            "See what can be said: understudy consent grant --help",
+            f"The consent of {person} is not valid: {why(error)}.",
+            "See the possible values: understudy consent grant --help",
         ) from error
 
 
@@ -118,7 +118,7 @@ def state(
     key: Ed25519PrivateKey | None = None,
     **terms: Any,
 ) -> Consent:
-    """Make the record for what the user states now, signed by them.
+    """Create the record for the user's statement, signed by them.
 
     Args:
         statement: the written agreement; needed for `granted`, out of place otherwise.
@@ -157,12 +157,12 @@ def _evidence_for(person: str, footing: Footing, statement: Path | None) -> Stat
         if statement is not None:
             raise ConsentError(
                 f"A statement was given for {person}, but the consent is `{footing}`.",
-                "Leave --statement out, or say --consent granted.",
+                "Remove --statement, or use --consent granted.",
             )
         return None
     if statement is None:
         raise ConsentError(
-            f"{person} is said to have granted the use of their face, without a statement.",
+            f"The basis of the consent of {person} is `granted`, but there is no statement.",
             "Give the written agreement: --consent granted --statement FILE.",
         )
     return evidence(statement)
@@ -179,29 +179,29 @@ def settle(
     """
     if footing is None and statement is not None:
         raise ConsentError(
-            f"A statement was given for {person} without saying what it is.",
-            "Say --consent granted with it.",
+            f"A statement was given for {person} without the basis of the consent.",
+            "Add --consent granted.",
         )
     if footing is None and on_file is None:
         raise ConsentError(
-            f"Nothing says on what footing the face of {person} may be used.",
-            "Say --consent self (your own face), --consent granted --statement FILE "
-            "(somebody agreed in writing) or --consent synthetic (nobody's face).",
+            f"The basis on which the face of {person} may be used is missing.",
+            "Add --consent self (your own face), --consent granted --statement FILE "
+            "(the person agreed in writing) or --consent synthetic (a generated face).",
         )
     if on_file is None:
         assert footing is not None
         return state(person, footing, statement)
     if footing is not None and footing != on_file.footing:
         raise ConsentError(
-            f"{person} is on file as `{on_file.footing}`, not `{footing}`.",
-            "Leave --consent out, or use another name for somebody else.",
+            f"The consent of {person} on file has the basis `{on_file.footing}`, not `{footing}`.",
+            "Remove --consent, or use another name for another person.",
         )
     if statement is not None:
         given = _evidence_for(person, on_file.footing, statement)
         if given is None or on_file.statement is None or given.sha256 != on_file.statement.sha256:
             raise ConsentError(
-                f"Another statement than this is on file for {person}.",
-                "Leave --statement out, or use another name for somebody else.",
+                f"Another statement is on file for {person}.",
+                "Remove --statement, or use another name for another person.",
             )
     return on_file
 
@@ -217,11 +217,11 @@ def require(
     """The consent of `person`, if it holds for `purpose` at a time (aware; the present).
 
     Args:
-        roles: in which the face is to be used; none where it is not seen.
+        roles: in which the face is used; empty if it is not seen.
         footage: that the face is taken from, SHA-256: name.
 
     Raises:
-        ConsentError: there is none, it is somebody else's, was taken back, was changed after it
+        ConsentError: it is missing, belongs to another person, was withdrawn, was changed after it
             was signed, does not hold yet or any more, or does not cover what is asked.
     """
     consent = person.consent
@@ -229,14 +229,14 @@ def require(
     doing = _DOING[purpose]
     if consent is None:
         raise ConsentError(
-            f"{person.name} has no consent on file, which {doing} needs.",
+            f"{person.name} has no consent on file, but {doing} needs it.",
             f"State it: understudy add {person.name} --consent self, "
             "granted --statement FILE, or synthetic.",
         )
     if consent.person != person.name:
         raise ConsentError(
-            f"The consent on file for {person.name} is that of {consent.person}.",
-            "Put the right record back, or state the consent of "
+            f"The consent on file for {person.name} belongs to {consent.person}.",
+            "Restore the right record, or state the consent of "
             f"{person.name}: understudy consent grant {person.name} --replace",
         )
     check(consent, at, doing)
@@ -247,11 +247,11 @@ def require(
 
 def check(consent: Consent, at: datetime, doing: str = "work") -> None:
     """Raises ConsentError when a record holds for nothing at a time (aware)."""
-    # Whoever wrote a revocation into the file, to obey one that is false does less harm than to
-    # pass over one that is true.
+    # Whoever wrote the withdrawal: to respect a false one does less harm than to ignore a true
+    # one.
     if consent.revoked_at is not None and consent.revoked_at <= at:
         raise ConsentError(
-            f"{consent.person} took the consent back on {consent.revoked_at:%Y-%m-%d}.",
+            f"{consent.person} withdrew the consent on {consent.revoked_at:%Y-%m-%d}.",
             f"Leave {consent.person} out of the {doing}.",
         )
     check_signature(consent)
@@ -262,7 +262,7 @@ def check_signature(consent: Consent) -> None:
     """Raises ConsentError when a record is not signed, was edited since, or who signed does not
     declare that the person is of age."""
     again = (
-        "Put the record that was signed back from a copy, or ask again: understudy consent "
+        "Restore the signed record from a backup, or ask again: understudy consent "
         f"request {consent.person}, or state it: understudy consent grant {consent.person} "
         "--replace"
     )
@@ -275,7 +275,7 @@ def check_signature(consent: Consent) -> None:
     if consent.schema_version == 2 and consent.footing != "synthetic" and not consent.adult:
         raise ConsentError(
             f"The consent of {consent.person} does not declare that {consent.person} is an adult.",
-            "Only the face of an adult may be used; leave it out.",
+            "Only the face of an adult may be used; do not use this face.",
         )
 
 
@@ -285,7 +285,7 @@ def _check_time(consent: Consent, at: datetime, doing: str) -> None:
         raise ConsentError(
             f"The consent of {name} was stated on {consent.stated_at:%Y-%m-%d}, and the clock of "
             f"this machine says {at:%Y-%m-%d}.",
-            "Set the clock right; a time that is still to come proves nothing.",
+            "Correct the clock of this machine, or restore the right record.",
         )
     if consent.valid_from is not None and at < consent.valid_from:
         raise ConsentError(
@@ -295,7 +295,7 @@ def _check_time(consent: Consent, at: datetime, doing: str) -> None:
     if consent.expires_at is not None and consent.expires_at <= at:
         raise ConsentError(
             f"The consent of {name} ended on {consent.expires_at:%Y-%m-%d}.",
-            f"Ask again for it, or leave {name} out of the {doing}.",
+            f"Ask for a new one, or leave {name} out of the {doing}.",
         )
 
 
@@ -326,9 +326,9 @@ def check_footage(consent: Consent, footage: Mapping[str, str]) -> None:
     if others:
         rest = f" and {len(others) - 3} more" if len(others) > 3 else ""
         raise ConsentError(
-            f"The consent of {name} does not cover {', '.join(others[:3])}{rest}; it names the "
+            f"The consent of {name} does not cover {', '.join(others[:3])}{rest}; it lists the "
             "films and pictures that the face may be taken from.",
-            f"Take what it does not cover out of the footage and run `understudy extract {name}`, "
+            f"Remove these files from the footage and run `understudy extract {name}`, "
             f"or ask for it too: understudy consent request {name}",
         )
 

@@ -39,7 +39,7 @@ By = Literal["operator", "subject"]
 FOOTINGS: tuple[Footing, ...] = ("self", "granted", "synthetic")
 PURPOSES: tuple[Purpose, ...] = ("train", "convert", "publish", "detector-training")
 USUAL: tuple[Purpose, ...] = ("train", "convert", "publish")
-"""What a record covers when nobody says otherwise."""
+"""What a record covers by default."""
 ROLES: tuple[Role, ...] = ("shown", "replaced")
 
 NOTICE = "understudy-consent-2"
@@ -64,7 +64,7 @@ class Statement(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: Annotated[str, Field(pattern=r"^statement(\.[^/\\]{1,32})?$")]
-    """Name of the copy beside `consent.json`."""
+    """Name of the copy next to `consent.json`."""
     sha256: _Hash
     """Hash of the document, in hex."""
 
@@ -90,7 +90,7 @@ class Signature(BaseModel):
 
     @property
     def key_id(self) -> str:
-        """Short name of the key; empty when it is none."""
+        """Short name of the key; empty when it is not valid."""
         try:
             return keys.key_id(keys.public_key(self.key))
         except TrustError:
@@ -121,20 +121,20 @@ class Consent(BaseModel):
     person: Annotated[str, Field(min_length=1, max_length=64)]
     """Name of the person in the project, which may be a pseudonym."""
     footing: Footing
-    """self: the user's own face. granted: somebody else's, who agreed.
-    synthetic: nobody's."""
+    """self: the user's own face. granted: another person's, who agreed.
+    synthetic: of no real person."""
     stated_at: AwareDatetime
     """When it was said."""
     statement: Statement | None = None
-    """The evidence; where the footing is granted, there is one or the person's own signature."""
+    """The evidence; with the basis granted, there is one or the person's own signature."""
     expires_at: AwareDatetime | None = None
     """From then on the consent no longer holds."""
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")] = ""
-    """UUID (RFC 9562); of schema 1 made from person, footing and day."""
+    """UUID (RFC 9562); of schema 1 made from person, basis and day."""
     stated_by: By = "operator"
     """Who says so, and signs: the person (subject), or the user of the program (operator)."""
     adult: bool | None = None
-    """Whether who signs declares that the person is of age; None in schema 1 and for nobody."""
+    """Whether the signer declares the person an adult; None in schema 1 and for synthetic."""
     purposes: tuple[Purpose, ...] = USUAL
     """train: let a model learn the face. convert: make films and pictures with it. publish: let
     these, or a model of the face, leave the project. detector-training: let a detector of
@@ -149,13 +149,13 @@ class Consent(BaseModel):
     valid_from: AwareDatetime | None = None
     """Before, it does not hold yet."""
     recipient: _Text | None = None
-    """To whom it is given: the name of a person or company."""
+    """The receiver: name of a person or company."""
     contact: _Text | None = None
-    """Whom to tell in order to take it back."""
+    """Address to tell about a withdrawal."""
     notice: Annotated[str, Field(max_length=64)] | None = None
     """The wording that was read; see `NOTICE`."""
     signature: Signature | None = None
-    """Over `payload`, by whoever `stated_by` names."""
+    """Over `payload`, by the party that `stated_by` names."""
     revoked_at: AwareDatetime | None = None
     """From then on the consent no longer holds, because it was taken back."""
     revocation: Revocation | None = None
@@ -184,10 +184,10 @@ class Consent(BaseModel):
             raise ValueError("it covers no purpose or no role")
         begin = self.valid_from or self.stated_at
         if self.schema_version == 2 and self.expires_at is not None and self.expires_at <= begin:
-            raise ValueError("it ends before it begins")
+            raise ValueError("it ends before it starts")
         told = (self.schema_version, self.footing, self.stated_by)
         if told == (2, "granted", "operator") and self.statement is None:
-            raise ValueError("somebody granted it, and there is no evidence")
+            raise ValueError("its basis is granted, but there is no evidence")
         return self
 
     @model_serializer(mode="wrap")
@@ -199,7 +199,7 @@ class Consent(BaseModel):
 
     @property
     def payload(self) -> bytes:
-        """What is signed: canonical JSON of all but `signature`, `revoked_at`, `revocation`."""
+        """The signed data: canonical JSON of all but `signature`, `revoked_at`, `revocation`."""
         return canonical(
             self.model_dump(
                 mode="json",
@@ -210,7 +210,7 @@ class Consent(BaseModel):
 
     @property
     def whole(self) -> bool:
-        """Whether the signature is right; a record of schema 1 has none and counts as whole."""
+        """Whether the signature is valid; a record of schema 1 has none and counts as unchanged."""
         if self.schema_version == 1:
             return True
         return self.signature is not None and self.signature.holds(self.payload)
@@ -251,7 +251,7 @@ def _revoking(revokes: str, at: datetime, by: By, reason: str | None) -> bytes:
 
 
 def canonical(value: Any) -> bytes:
-    """JSON of RFC 8785. `value` holds no floats, and its keys are ASCII."""
+    """JSON of RFC 8785. `value` contains no floats, and its keys are ASCII."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -267,15 +267,15 @@ def read(path: Path) -> Consent | None:
             data = file.read(LONGEST + 1)
         if len(data) > LONGEST:
             raise ConsentError(
-                f"{path} is too long to be a consent record.", "Give the record itself."
+                f"{path} is too long for a consent record.", "Give the record itself."
             )
         return Consent.model_validate_json(data)
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
         raise ConsentError(
-            f"{path} is not a consent record that can be read ({why(error)}).",
-            "Restore it from a copy, or remove it and state the consent again with "
+            f"{path} is not a readable consent record ({why(error)}).",
+            "Restore it from a backup, or delete it and state the consent again with "
             "`understudy add`.",
         ) from error
 
@@ -290,5 +290,5 @@ def why(error: Exception) -> str:
 
 
 def write(path: Path, consent: Consent) -> None:
-    """Write a `consent.json`, whole or not at all. Raises StorageError."""
+    """Write a `consent.json`, completely or not at all. Raises StorageError."""
     files.write_json(path, consent.model_dump(mode="json", exclude_none=True))

@@ -2,7 +2,7 @@
 
     people/removed.json
 
-What is left of somebody who was removed, so that asking for them is answered, and so that a
+What is left of someone who was removed, so that asking for them is answered, and so that a
 removal that was cut short is known to be unfinished.
 """
 
@@ -19,7 +19,7 @@ from understudy.runtime import files
 
 
 class Removal(BaseModel):
-    """That somebody was removed, and since when."""
+    """The removal of a person, and its time."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +35,7 @@ class _Index(BaseModel):
 
 
 def read(path: Path) -> dict[str, Removal]:
-    """Everybody who was removed, by name. Raises ProjectError when the file is damaged."""
+    """Everyone who was removed, by name. Raises ProjectError when the file is damaged."""
     if not path.exists():
         return {}
     try:
@@ -45,7 +45,7 @@ def read(path: Path) -> dict[str, Removal]:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ProjectError(
             f"{path} is damaged: {where}: {first['msg']}.",
-            "Restore it from a copy; it says who was removed from this project.",
+            "Restore it from a backup; it lists the people removed from this project.",
         ) from error
 
 

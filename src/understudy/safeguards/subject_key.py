@@ -1,4 +1,4 @@
-"""The key of somebody who signs their own consent: an Ed25519 key in a PEM file of theirs."""
+"""The key of a person who signs their own consent: an Ed25519 key in their own PEM file."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ def subject_key(path: Path, *, make: bool = True) -> Ed25519PrivateKey:
     """The key in a file; only its owner may read it.
 
     Args:
-        make: make one when there is none.
+        make: create one if missing.
 
     Raises:
-        ConsentError: it holds another kind of key, or there is none.
+        ConsentError: it contains another kind of key, or is missing.
         TrustError: it is damaged, or others may read it.
         StorageError: it cannot be written.
     """
     if not path.exists():
         if not make:
             raise ConsentError(
-                f"There is no key {path}.", "Name the one that you signed with: --key FILE"
+                f"There is no key {path}.", "Give the key that you signed with: --key FILE"
             )
         _make(path)
     try:
         key = read_private(path)
     except TrustError as error:
-        # What to do differs: this key is no installation's, and none is made in its place.
+        # The remedy differs: this is not an installation's key, and no new one is created.
         raise TrustError(error.problem, _remedy(error, path)) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise ConsentError(
             f"{path} is not an Ed25519 key.",
-            "Name another file with --key; one that is not there yet is made.",
+            "Give another file with --key; it is created if it does not exist.",
         )
     return key
 
@@ -45,7 +45,7 @@ def subject_key(path: Path, *, make: bool = True) -> Ed25519PrivateKey:
 def _remedy(error: TrustError, path: Path) -> str:
     if error.remedy.startswith("Run: chmod"):
         return error.remedy
-    return f"Restore {path} from a copy, or name another file with --key."
+    return f"Restore {path} from a backup, or give another file with --key."
 
 
 def _make(path: Path) -> None:
@@ -58,8 +58,8 @@ def _make(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"No key can be made in {path.parent} ({error.strerror}).",
-            "Name another file with --key.",
+            f"No key can be created in {path.parent} ({error.strerror}).",
+            "Give another file with --key.",
         ) from error
     with files.atomic(path) as temporary:
         temporary.chmod(PRIVATE)

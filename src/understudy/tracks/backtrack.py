@@ -24,10 +24,10 @@ BYTES_PER_PIXEL = 5
 
 
 class FollowsBack(Protocol):
-    """What is needed of a tracker."""
+    """The required methods of a tracker."""
 
     def back(self, frame: Frame, face: Face) -> Face | None:
-        """A face in the frame before the one in which it was `face`; None where it is not."""
+        """The face `face` in the previous frame; None if it is not there."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from understudy.types import Floats
 
 TOGETHER = 0.2
-"""Tracks that share this part of the shorter one's frames are two people in view at once."""
+"""Tracks that share this part of the shorter one's frames show two people at the same time."""
 
 
 def average_link(
@@ -29,8 +29,8 @@ def average_link(
     Args:
         embeddings: float32 (n, d).
         weights: n positive numbers; a pair counts as the product of its weights.
-        largest: Euclidean distance above which groups are not joined.
-        apart: (n, n), symmetric; pairs that must not end in one group.
+        largest: Euclidean distance above which groups are not merged.
+        apart: (n, n), symmetric; pairs that must not be in one group.
 
     Returns:
         Groups of row numbers, each ascending, the heaviest group first (ties: the one with

@@ -1,4 +1,4 @@
-"""Single frames out of a film, without reading all that lies between them."""
+"""Read single frames of a film, without reading all frames between them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from understudy.tracks.scan_store import Scan
 from understudy.types import Frame
 
 TOGETHER = Fraction(10)
-"""Seconds between two frames within which the film is read through rather than opened anew."""
+"""Seconds between two frames within which the film is read through rather than opened again."""
 
 
 def frames_at(film: Path, found: Scan, indices: Iterable[int]) -> Iterator[Frame]:

@@ -21,7 +21,7 @@ CLOSE = 0.05
 """Embedding distances to two people that differ by less than this leave it open who it is."""
 
 UNLIKE = 0.3
-"""So much further from a person than the track of the same film that is nearest to them is somebody
+"""So much further from a person than the track of the same film that is nearest to them is someone
 else; tracks of one person in a film were seen to lie up to 0.15 apart in that."""
 
 STRANGERS = 0.7
@@ -32,7 +32,7 @@ SPREAD = 0.15
 """As `UNLIKE`, for tracks that are that far off."""
 
 SURE = 0.35
-"""Within this distance nobody is a stranger; two in view together may be one face in a mirror."""
+"""Within this distance a face always counts as the person; two of them may be a mirror image."""
 
 Doubt = Literal["close", "taken", "unlike", "brief"]
 """Why a match is uncertain or left out: two people are as near; the person is in view already as
@@ -40,7 +40,7 @@ another track; another track is far more like them; the face shows too shortly, 
 would flash."""
 
 _TOLD: frozenset[Doubt | None] = frozenset(("close", "taken", "unlike"))
-"""Doubts that a summary tells."""
+"""Largest number of doubts in a summary."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Match:
     Attributes:
         track: number of the track.
         first, last: frame indices, both included.
-        person: the nearest known person; None when nobody is known or the track was never
+        person: the nearest known person; None when no one is known or the track was never
             measured.
         distance: of the track's mean embedding to that person's; None likewise.
         as_: whose place in the swaps its face has: a name or `EVERYBODY`; None when the face
@@ -75,7 +75,7 @@ class Match:
 
 
 def named(swaps: Iterable[str]) -> list[str]:
-    """Who of those that go is a person of the project: not everybody, not a track by order."""
+    """Who of those that go is a person of the project: not everyone, not a track by order."""
     return [goes for goes in swaps if goes != EVERYBODY and not goes.startswith(ORDERED)]
 
 
@@ -111,7 +111,7 @@ def match_tracks(
     other tracks, also those whose identity was never measured, are chosen when `EVERYBODY` is
     in `replace`.
 
-    Nobody is in two places at once: of tracks that are together in view the nearest is taken
+    No one is in two places at once: of tracks that are together in view the nearest is taken
     for the person, the others for the next nearest whom they may be. And one person looks like
     themselves: where a track shows them, one that is further off by `UNLIKE` does not, though it
     is within `same_person`; nor does one further off by `SPREAD` where strangers look as alike.
@@ -166,7 +166,7 @@ def match_tracks(
 def _strangers(
     tracks: Sequence[Track], together: Collection[tuple[int, int]], brief: Collection[int]
 ) -> float:
-    """Least distance between two people in view at the same time, who are not the same."""
+    """Least distance between two different people visible at the same time."""
     known = {t.number: t.embedding for t in tracks if t.embedding is not None}
     sure = known.keys() - brief
     apart = (known[a] - known[b] for a, b in together if a in sure and b in sure)
@@ -174,7 +174,7 @@ def _strangers(
 
 
 def _unlike(distance: float, nearest: float, strangers: float) -> bool:
-    """Whether somebody at this distance from a person is not them.
+    """Whether a face at this distance from a person shows another person.
 
     Args:
         nearest: distance of the track of the film that is nearest to the person.
@@ -189,7 +189,7 @@ def _one_place_each(
     same_person: float,
     together: Collection[tuple[int, int]],
 ) -> dict[int, tuple[float, int]]:
-    """Distance and person of every track that is somebody, the surest first."""
+    """Distance and person of every recognised track, the most certain first."""
     beside: dict[int, set[int]] = {}
     for one, two in together:
         beside.setdefault(one, set()).add(two)
@@ -208,7 +208,7 @@ def _one_place_each(
 def require_match(
     matches: Sequence[Match], replace: Collection[str], same_person: float, film: str
 ) -> None:
-    """Raise FacesError, with the distances found, when somebody of `replace` was not."""
+    """Raise FacesError, with the distances found, when a target was not found."""
     if not matches:
         raise FacesError(
             f"No face was found in {film}.",
@@ -218,28 +218,28 @@ def require_match(
     if missing := [name for name in named(replace) if name not in found]:
         nearest = "; ".join(_nearest(matches, name, same_person) for name in missing)
         rest = [name for name in replace if name not in missing]
-        leave = f", or leave {' and '.join(missing)} out" if rest else ""
+        leave = f", remove {' and '.join(missing)} from the command" if rest else ""
         raise FacesError(
             f"{' and '.join(missing)} {'were' if len(missing) > 1 else 'was'} not found in "
             f"{film}: {nearest}.",
-            f"Take --replace any to replace every face, a larger --same-person{leave}, or say who "
-            f"is who: understudy tracks {film}",
+            f"Use --replace any to replace every face, a larger --same-person{leave}, or assign "
+            f"the tracks yourself: understudy tracks {film}",
         )
 
 
 def _nearest(matches: Sequence[Match], name: str, same_person: float) -> str:
-    """What came nearest to somebody who was not found, in words."""
+    """The closest matches for a target that was not found, in words."""
     near = [m for m in matches if m.person == name and m.distance is not None]
     brief = [m.track for m in near if m.doubt == "brief" and (m.distance or 0) <= same_person]
     if brief:
-        return f"{name} shows too briefly to be replaced without a flash, in track {brief[0]}"
+        return f"{name} is visible too briefly to be replaced without flicker, in track {brief[0]}"
     if near:
         distances = sorted(m.distance for m in near if m.distance is not None)
         shown = ", ".join(f"{distance:.2f}" for distance in distances[:5])
         return f"nearest distances to {name} {shown}, limit {same_person:.2f}"
     others = sorted({m.person for m in matches if m.person is not None})
     if others:
-        return f"its faces are nearer to {', '.join(others)}"
+        return f"its faces are closer to {', '.join(others)}"
     return "no face in it was large or clear enough to measure"
 
 
@@ -254,7 +254,7 @@ def summary(matches: Sequence[Match], swaps: Mapping[str, str], film: str) -> st
         if goes.startswith(ORDERED):
             parts.append(f"{tracks} of the tracks file by {comes}")
         elif goes == EVERYBODY:
-            parts.append(f"{tracks}, whoever they show, by {comes}")
+            parts.append(f"{tracks}, any person, by {comes}")
         else:
             reach = [match.distance for match in own if match.distance is not None]
             parts.append(
@@ -265,11 +265,11 @@ def summary(matches: Sequence[Match], swaps: Mapping[str, str], film: str) -> st
     others = sorted({m.person for m in left if m.person is not None and m.person not in swaps})
     unmeasured = sum(match.distance is None for match in left)
     if others:
-        text += f"; nearer to others: {', '.join(others)}"
+        text += f"; closer to others: {', '.join(others)}"
     if unmeasured:
         text += f"; {unmeasured} too small or short to measure"
     if brief := sum(match.doubt == "brief" for match in matches):
-        text += f"; {brief} too brief to replace without a flash"
+        text += f"; {brief} too brief to replace without flicker"
     if told := [doubtful(match) for match in matches if match.doubt in _TOLD]:
         text += f"; uncertain: {', '.join(told)} (`understudy tracks` shows and corrects this)"
     return f"{text}."
@@ -280,7 +280,7 @@ def doubtful(match: Match) -> str:
     if match.doubt == "close":
         return f"track {match.track} could be {match.person} or {match.second}"
     if match.doubt == "taken":
-        return f"track {match.track} looks like {match.person}, who is in view elsewhere"
+        return f"track {match.track} looks like {match.person}, who is elsewhere in the picture"
     if match.doubt == "unlike":
-        return f"track {match.track} is somewhat like {match.person}, but others are far more so"
+        return f"track {match.track} is a little like {match.person}, but others are more similar"
     return f"track {match.track} is brief"

@@ -1,6 +1,6 @@
 """Tracks of a finished scan, put right with all of the film in view.
 
-While a film is scanned, a face that is lost for a while, or moves too fast, comes back as another
+During a scan, a face that is lost for a while, or moves too fast, is found again as another
 track. Here both ends of every piece are known, so pieces of one face are joined by where they
 lie and whom they show, short gaps between them are filled by motion, and the identity of a track
 is voted on by every measurement in it. A track that shows one person after another becomes several
@@ -30,7 +30,7 @@ MENDING = 3
 """Goes up when the same scan comes to give other tracks."""
 
 FILL = Fraction(35, 100)
-"""Seconds: a longer gap is not filled, because too much can happen in it."""
+"""Seconds: a longer gap is not filled, because too much can change in it."""
 
 JOIN = Fraction(1)
 """Seconds for which a face may be out of sight and still go on as the same track."""
@@ -55,7 +55,7 @@ FLEETING = Fraction(2, 3)
 for it is there before and after, too, only not found."""
 
 BORDER = 0.5
-"""Widths of a face within which it may have come over the border of the picture."""
+"""Widths of a face within which it may have entered over the border of the picture."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _cost(scan: Scan, rows: Rows, one: _Piece, two: _Piece) -> float | None:
     widths = boxes[:, 2] - boxes[:, 0]
     way = np.diff((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0)
     moved = float(np.linalg.norm(way)) / float(widths.mean())
-    # Somebody whose identity is unknown is the same only where nobody else could have come.
+    # A face of unknown identity counts as the same only if no other person could have entered.
     reach = REACH * (1 + float(gap)) if apart is not None else REACH / 2
     if moved > reach or widths.max() > SIZES * widths.min():
         return None

@@ -16,10 +16,10 @@ from understudy.tracks.scan_store import FrameRow, Scan
 from understudy.types import Face, Floats, Pose, Track
 
 AROUND = 2
-"""Frames over which the speed of a face beside a gap is measured."""
+"""Frames over which the speed of a face at the edge of a gap is measured."""
 
 HIDES = 0.5
-"""Overlap with somebody else's face from which a face that was missed is behind it."""
+"""Overlap with another person's face from which a missed face is behind it."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class MendedScan(Scan):
 
     A face that was filled in has score 0 and no embedding. It moves on the cubic curve through
     its places before and after with its speeds there (Hermite's), which lies half as far from the
-    truth as the straight line where somebody walks.
+    truth as the straight line where someone walks.
 
     Attributes:
         mended: the tracks.
         stretches: what the scanned tracks count as, by number.
-        gaps: what is filled.
+        gaps: the filled parts.
         brief: numbers of tracks too short to be anything but a flash.
         together: pairs of tracks, lower number first, that are in view at the same time.
         cuts: frames in which a track counts as another one after all, by its number.
@@ -175,7 +175,7 @@ def between(before: Face, after: Face, share: float, bend: Floats, track: int) -
 
     Args:
         share: of the way from `before` to `after`, 0..1.
-        bend: (x, y) by which it lies beside the straight way, pixels.
+        bend: (x, y), its distance from the straight path, pixels.
     """
 
     def mix(a: Any, b: Any) -> Any:

@@ -3,7 +3,7 @@
     film -> decode -> shots, detection, tracking, mesh, identity -> cache/scan/<key>/
 
 `extract` and `convert` share the result. It is stored in chunks of 250 frames; a scan that was
-stopped or killed goes on after its last chunk and ends up the same, to the bit, because the
+stopped or killed continues after its last chunk and gives the same result, to the bit, because the
 tracker's state is stored with each chunk. Memory does not grow with the film's length.
 """
 
@@ -70,10 +70,10 @@ class FollowsFaces(Protocol):
 
 
 class Observer(Protocol):
-    """Somebody who wants to see the frames while they are decoded anyway."""
+    """Someone who wants to see the frames while they are decoded anyway."""
 
     def add(self, frame: Frame, faces: Sequence[Face]) -> None:
-        """Called for every frame in order; the first frame of a chunk may come anew."""
+        """Called for every frame in order; the first frame of a chunk may be repeated."""
 
     def commit(self, chunk: int) -> Callable[[], None]:
         """Called after the last frame of chunk `chunk`; gives what keeps all that was added to
@@ -112,7 +112,7 @@ def scan_key(
     start: Fraction | None = None,
     end: Fraction | None = None,
 ) -> str:
-    """Name of the folder that a scan lies in: equal exactly when the result is."""
+    """Name of a scan's folder: equal exactly when the result is equal."""
     facts = {
         "schema_version": SCHEMA_VERSION,
         "tracking": TRACKING,
@@ -149,7 +149,7 @@ class _Done:
 
 
 def _finished_chunks(folder: Path) -> _Done:
-    """Read as many whole chunks as there are in a row; remove what comes after them."""
+    """Read all complete chunks from the start; delete what follows them."""
     rows: list[FrameRow] = []
     chunks, tracker = 0, None
     while (path := chunk_file(folder, chunks)).exists():
@@ -188,11 +188,11 @@ def scan(
     make_tracker: Callable[[], FollowsFaces] | None = None,
     observer: Observer | None = None,
 ) -> Scan:
-    """Find and follow the faces of a film; at once when it was scanned before.
+    """Detect and track the faces of a film; immediate if it was scanned before.
 
     Args:
         film: a film or a picture.
-        cache_folder: of the project; the scan goes to `scan/<key>/` in it.
+        cache_folder: of the project; the scan is stored in its `scan/<key>/`.
         start, end: seconds; start is included, end is not. None is the film's own.
         make_tracker: gives a tracker at its beginning; for callers that scan many films with
             one set of networks.
@@ -200,7 +200,7 @@ def scan(
 
     Raises:
         MediaError: the film cannot be decoded, or no frame lies in the part.
-        WeightsError: a face model cannot be had.
+        WeightsError: a face model is not available.
         ProjectLocked: another process scans the same film.
         StorageError: the disk said no. Chunks finished until then are kept.
     """
@@ -233,7 +233,7 @@ def scan(
 
 
 def _open(folder: Path) -> Scan | None:
-    """The finished scan in `folder`; None when there is none that is whole."""
+    """The finished scan in `folder`; None when it is missing or incomplete."""
     try:
         return Scan.open(folder)
     except ProjectError:
@@ -249,7 +249,7 @@ def _look_through(
     observer: Observer | None,
     every: int,
 ) -> list[FrameRow]:
-    """Scan what is not done yet, chunk by chunk; returns all frames without their faces.
+    """Scan the missing part, chunk by chunk; returns all frames without their faces.
 
     Args:
         every: frames between two searches for new faces.

@@ -28,7 +28,7 @@ from understudy.types import Face, Floats, Pose, Track
 
 SCHEMA_VERSION = 1
 CHUNK = 250
-"""Frames in a chunk; at most so much work is lost when a scan is killed."""
+"""Frames in a chunk: the most work that is lost when a scan is killed."""
 
 LANDMARKS = 468
 _CHUNKS_HELD = 3
@@ -134,7 +134,7 @@ def frame_rows(notes: dict[str, Any]) -> list[FrameRow]:
         return [FrameRow(index, Fraction(*time), shot, ()) for index, time, shot in parts]
     except (KeyError, TypeError, ValueError) as error:
         raise parquet.DamagedTable(
-            f"A chunk of a scan is of another kind ({error}).", "Run the same command again."
+            f"A chunk of a scan has the wrong type ({error}).", "Run the same command again."
         ) from error
 
 
@@ -219,12 +219,12 @@ class Scan:
         """Open a finished scan.
 
         Raises:
-            ProjectError: it is not finished, of another version, or files are missing or cut.
+            ProjectError: it is unfinished, of another version, or files are missing or cut.
         """
         meta = files.read_json(folder / "meta.json")
         if not isinstance(meta, dict) or meta.get("schema_version") != SCHEMA_VERSION:
             raise ProjectError(
-                f"The scan in {folder} was made by another version.", "Remove that folder."
+                f"The scan in {folder} was made by another version.", "Delete that folder."
             )
         for name, size in meta["files"].items():
             path = folder / name

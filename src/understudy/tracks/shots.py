@@ -1,4 +1,4 @@
-"""Cuts between shots, told from two neighbouring frames and what has just happened.
+"""Cuts between shots, found from two neighbouring frames and the frames before.
 
 A cut is a change that stands out from the changes of the frames before it: fast motion changes
 a lot but goes on changing. Brightness and contrast are taken out first, so that a flash, a lamp
@@ -56,7 +56,7 @@ def histogram(small: Floats) -> Floats:
 
 
 class Shots:
-    """Fed every frame in order, tells where a new shot begins."""
+    """Takes every frame in order, and says where a new shot starts."""
 
     def __init__(self) -> None:
         self._last: Floats | None = None

@@ -1,4 +1,4 @@
-"""Steady places of faces: what the mesh finds trembles from frame to frame, heads do not.
+"""Smooth the positions of faces: the mesh jitters from frame to frame, heads do not.
 
 Where a face's crop lies (scale, turn, place: the similarity of `faces.align`) is smoothed over its
 track by a quadratic through the frames around, nearer ones weighing more (Cleveland, "Robust
@@ -20,7 +20,7 @@ from understudy.tracks.scan_store import Scan
 from understudy.types import Face, Float64s, Floats
 
 REACH = 3.0
-"""Frames count up to so many deviations away."""
+"""Distance in deviations up to which frames count."""
 
 UNSURE = 0.25
 """Weight of a face that was filled in, against one that was found."""
@@ -110,7 +110,7 @@ class Steady:
 
 
 def _moved(landmarks: Floats, here: _Place, to: Float64s) -> Floats:
-    """The mesh so that its crop, which lies `here`, comes to lie at `to` (scale, turn, x, y)."""
+    """The mesh moved so that its crop at `here` is at `to` (scale, turn, x, y)."""
     growth = np.exp(here.scale - to[0])
     angle = here.turn - to[1]
     cos, sin = np.cos(angle) * growth, np.sin(angle) * growth

@@ -50,7 +50,7 @@ FAST = 0.1
 was, lags behind it: then it looks again from where it came to lie."""
 
 SETTLED = 0.05
-"""Shares of its width that a mesh which lies right moves, at most, when it looks again."""
+"""Largest shift of a correct mesh when it is measured again, as a share of its width."""
 
 LOOKS = 4
 """Most further looks of a mesh at a face that moves fast."""
@@ -351,12 +351,12 @@ def _plausible(before: Face, after: Face, near: float, grown: float) -> bool:
 
 
 def _same(one: Face, other: Face) -> bool:
-    """Whether one face can look and lie like this in two neighbouring frames."""
+    """Whether two faces in neighbouring frames can be the same."""
     return _plausible(one, other, MOVED, GROWN) and turned(one, other) <= TURNED
 
 
 def _inside(detection: Detection, faces: list[Face]) -> bool:
-    """Whether the detection's centre lies on a face that is already followed."""
+    """Whether the detection's centre is on a face that is already tracked."""
     x = (detection.box[0] + detection.box[2]) / 2
     y = (detection.box[1] + detection.box[3]) / 2
     return any(f.box[0] <= x <= f.box[2] and f.box[1] <= y <= f.box[3] for f in faces)

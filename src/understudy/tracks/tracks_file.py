@@ -4,8 +4,8 @@
     film = "film.mp4"            # and its SHA-256, and how the tracks were found
     [[track]]
     number = 3
-    person = "ada"               # whose face comes; "none": stays; "auto": as --replace says
-    [[track.part]]               # another order for a part of the track, if wanted
+    person = "ada"               # the source; "none": stays; "auto": as --replace says
+    [[track.part]]               # another choice for a part of the track, if needed
     start = 2.0
     end = 3.5
     person = "none"
@@ -43,10 +43,10 @@ LARGEST = 16 << 20
 """Bytes of a tracks file, at most."""
 
 _HEAD = """\
-# Which track of the film gets whose face. The picture beside this file shows the tracks.
-# Change the words after `person`: the name of whose face comes, "none" for a face that stays as
-# it is, "auto" for what `--replace` says. The other lines are for reading only. For a part of a
-# track, write below it, with seconds of the film:
+# The source for each track of the film. The picture next to this file shows the tracks.
+# Change the text after `person`: the name of the source, "none" to leave the face as it is, or
+# "auto" to follow `--replace`. The other lines are for information only. For a part of a track,
+# add these lines below it, with times in seconds of the film:
 #
 #     [[track.part]]
 #     start = 2.0
@@ -114,16 +114,16 @@ class Orders(Settings):
 
     @property
     def swaps(self) -> dict[str, str]:
-        """Whoever comes, by what stands for the tracks that are given to them."""
+        """The sources, by the text that names their tracks."""
         names = {name for order in self.track for name in order.people}
         return {f"{ORDERED}{name}": name for name in sorted(names - {AUTO, NONE})}
 
     def joined(self, swaps: Mapping[str, str], path: Path) -> dict[str, str]:
-        """`swaps` and whoever comes by order. Raises SettingsError when that is nobody."""
+        """`swaps` and the sources named in the file. Raises SettingsError when there are none."""
         if not swaps and not self.swaps:
             raise SettingsError(
-                f"{path} gives no track to anybody.",
-                'Write a name after `person`, or leave it "auto" and say --replace and --with.',
+                f"{path} names no source for any track.",
+                'Write a name after `person`, or keep "auto" and give --replace and --with.',
             )
         return {**swaps, **self.swaps}
 
@@ -138,7 +138,7 @@ def tracks_key(
 
 @dataclass(frozen=True)
 class Wanted:
-    """The film that a tracks file must be of, and who may come.
+    """The film that a tracks file must belong to, and the possible sources.
 
     Attributes:
         film, sha256: the film that is converted.
@@ -160,21 +160,21 @@ def load_orders(path: Path) -> Orders:
     try:
         if path.stat().st_size > LARGEST:
             raise SettingsError(
-                f"{path} is far too large for a tracks file.", "Give what `understudy tracks` made."
+                f"{path} is too large for a tracks file.", "Give a file of `understudy tracks`."
             )
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(
             f"{path} cannot be read as a tracks file ({error}).",
-            "Correct that line, or make the file anew with `understudy tracks`.",
+            "Correct that line, or create the file again with `understudy tracks`.",
         ) from error
     orders = parse(Orders, values, str(path))
     try:
         _ = orders.part
     except (ValueError, ZeroDivisionError) as error:
         raise SettingsError(
-            f"`start` or `end` in {path} is no time ({error}).",
-            "Make the file anew with `understudy tracks`.",
+            f"`start` or `end` in {path} is not a valid time ({error}).",
+            "Create the file again with `understudy tracks`.",
         ) from error
     return orders
 
@@ -191,22 +191,22 @@ def read_orders(path: Path, wanted: Wanted) -> Orders:
         raise SettingsError(
             f"{path} lists the tracks of another film ({orders.film}, with other contents), not "
             f"of {wanted.film}.",
-            f"Make one for this film: understudy tracks {wanted.film}",
+            f"Create one for this film: understudy tracks {wanted.film}",
         )
     if orders.found != tracks_key(wanted.sha256, wanted.settings, *orders.part):
         raise SettingsError(
             f"The tracks in {path} were found with other settings or by another version; their "
-            "numbers mean other faces now.",
-            "Give the same settings for finding faces, or run `understudy tracks` again.",
+            "numbers now mean other faces.",
+            "Use the same settings for finding faces, or run `understudy tracks` again.",
         )
     start, end = orders.part
     before = start is not None and (wanted.start is None or wanted.start < start)
     beyond = end is not None and (wanted.end is None or wanted.end > end)
     if before or beyond:
         raise SettingsError(
-            f"{path} lists the tracks of a part of {wanted.film} only, and more is to be "
-            "converted.",
-            "Give the same --start and --end, or list the tracks of the whole film.",
+            f"{path} lists only the tracks of a part of {wanted.film}, but a longer part is "
+            "to be converted.",
+            "Use the same --start and --end, or list the tracks of the whole film.",
         )
     _check_people(path, orders, wanted.people)
     _check_overlaps(path, orders)
@@ -221,7 +221,7 @@ def _check_people(path: Path, orders: Orders, people: Collection[str]) -> None:
             known = [*sorted(people), NONE, AUTO]
             near = difflib.get_close_matches(name, known, n=1)
             raise SettingsError(
-                f"{path} gives track {order.number} to `{name}`, but nobody here is called so.",
+                f"{path} names the source `{name}` for track {order.number}, who does not exist.",
                 f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(known)}.",
             )
 
@@ -231,7 +231,7 @@ def _check_overlaps(path: Path, orders: Orders) -> None:
     for order in orders.track:
         if order.number in seen:
             raise SettingsError(
-                f"{path} has two orders for track {order.number}.", "Leave one of them."
+                f"{path} has two entries for track {order.number}.", "Keep only one of them."
             )
         seen.add(order.number)
         parts = sorted(order.part, key=lambda part: part.start)
@@ -239,7 +239,7 @@ def _check_overlaps(path: Path, orders: Orders) -> None:
             if part.start >= part.end:
                 raise SettingsError(
                     f"A part of track {order.number} in {path} ends at {part.end:g} s, before it "
-                    f"begins at {part.start:g} s.",
+                    f"starts at {part.start:g} s.",
                     "Correct `start` or `end`.",
                 )
         for one, two in pairwise(parts):
@@ -247,7 +247,7 @@ def _check_overlaps(path: Path, orders: Orders) -> None:
                 raise SettingsError(
                     f"Two parts of track {order.number} in {path} overlap between {two.start:g} "
                     f"and {min(one.end, two.end):g} s.",
-                    "Let one end where the other begins.",
+                    "End one where the other starts.",
                 )
 
 
@@ -260,7 +260,7 @@ def obey(
         matches: of the tracks of `found`, for those that are "auto".
 
     Raises:
-        SettingsError: there is no track of that number, or none of it in a part.
+        SettingsError: no track has that number, or it is not visible in a part.
     """
     known = {track.number: track for track in found.tracks}
     by_number = {match.track: match for match in matches}
@@ -269,7 +269,7 @@ def obey(
     for order in orders.track:
         if (track := known.get(order.number)) is None:
             raise SettingsError(
-                f"{path} has an order for track {order.number}, which {orders.film} does not have "
+                f"{path} has an entry for track {order.number}, which {orders.film} does not have "
                 f"({len(known)} tracks).",
                 "Correct the number, or run `understudy tracks` again.",
             )
@@ -305,9 +305,9 @@ def _frames(found: MendedScan, part: PartOrder, track: Track, path: Path) -> tup
     ]
     if not inside:
         raise SettingsError(
-            f"Track {track.number} in {path} is not in view between {part.start:g} and "
+            f"Track {track.number} in {path} is not visible between {part.start:g} and "
             f"{part.end:g} s.",
-            "Correct `start` and `end`; they are seconds of the film.",
+            "Correct `start` and `end`; they are times in seconds of the film.",
         )
     return inside[0], inside[-1]
 

@@ -1,2 +1,2 @@
-"""Facesets in, model out: who learns what, batches, steps, checkpoints, preview sheets, and the
-base that a training begins with."""
+"""From facesets to a model: plan, batches, steps, checkpoints, preview sheets, and the
+base that a training starts with."""

@@ -1,8 +1,8 @@
-"""People of a model come and go: one decoder more, one fewer, or some on the encoder alone.
+"""Add people to a model or remove them: one decoder more or fewer, or training only decoders.
 
-All functions take snapshots apart and put them together again by their parts (the encoder, and
-one decoder for each person); weights that a function does not speak of stay as they are, to the
-bit, and so does what the optimiser remembers of them.
+All functions split snapshots into parts and join the parts again (the encoder, and
+one decoder for each person); weights that a function does not name are unchanged, to the
+bit, and so is the optimiser's state for them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Weights = Mapping[str, Tensor]
 First = Literal["alike", "mean", "scratch"]
 
 MEASURED = 24
-"""Faces by which the most alike decoder is chosen."""
+"""Number of faces used to choose the most similar decoder."""
 
 
 def encoder_digest(model: SwapModel) -> str:
@@ -32,19 +32,19 @@ def encoder_digest(model: SwapModel) -> str:
 
 
 def check_decoders(network: type[SwapModel]) -> None:
-    """Raises SettingsError when people have no decoders of their own in `network`."""
+    """Raises SettingsError when `network` has no separate decoder for each person."""
     if not network.swaps:
         raise SettingsError(
-            f"An `{network.network}` has one decoder for everybody; nobody can come or go.",
-            "Take a model of a network that swaps, for example swift.",
+            f"An `{network.network}` has one decoder for all people; none can be added or removed.",
+            "Use a model with a network that swaps, for example swift.",
         )
 
 
 def first_decoder(model: SwapModel, faces: Tensor, first: First, seed: int) -> Weights:
-    """What a new person's decoder begins as.
+    """Initial decoder of a new person.
 
     Args:
-        model: whom the person joins; averaged weights.
+        model: to which the person is added; averaged weights.
         faces: of the person, uint8 (N, 4, S', S') as `augment.planes` packs them.
         first: "alike" copies the decoder that redraws these faces best, "mean" takes the mean of
             all decoders, "scratch" draws new weights from `seed`.
@@ -67,7 +67,7 @@ def first_decoder(model: SwapModel, faces: Tensor, first: First, seed: int) -> W
 
 
 def with_person(snapshot: Snapshot, person: str, decoder: Weights) -> Snapshot:
-    """The snapshot with one more person, who comes last; nothing is remembered of them yet."""
+    """The snapshot with one more person, as the last; the optimiser has no state for them yet."""
     people = (*snapshot.model.people, person)
     part = f"decoder-{person}"
     parts = snapshot.model.parts() | {part: dict(decoder)}
@@ -75,13 +75,13 @@ def with_person(snapshot: Snapshot, person: str, decoder: Weights) -> Snapshot:
 
 
 def without_person(snapshot: Snapshot, person: str) -> Snapshot:
-    """The snapshot without one of its people, of whom somebody must be left."""
+    """The snapshot without one of its people; at least one must remain."""
     people = tuple(name for name in snapshot.model.people if name != person)
     return _taken(snapshot, people, snapshot.model.parts(), {}, {})
 
 
 def only(snapshot: Snapshot, people: Sequence[str]) -> Snapshot:
-    """Some people's decoders on the averaged encoder, which is the one that is used."""
+    """Some people's decoders on the averaged encoder, which is the one in use."""
     parts = snapshot.model.parts() | {"encoder": snapshot.average.parts()["encoder"]}
     return _taken(snapshot, tuple(people), parts, {}, {})
 

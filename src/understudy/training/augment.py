@@ -1,4 +1,4 @@
-"""Vary training pictures: colour and place for input and target alike, then warp the input.
+"""Augment training pictures: colour and position for input and target alike, then warp the input.
 
 Everything is a batched tensor operation, and everything random comes from one generator
 seeded by (seed, step), on the CPU, so the same step gives the same batch on every device.
@@ -27,22 +27,22 @@ CLAHE_CLIP = 2.0
 CLAHE_TILES = 4
 
 CACHED = 450_000
-"""Bytes of crops that are worked on together on a processor, so that they stay in its cache."""
+"""Bytes of crops processed together on a CPU, so that they stay in its cache."""
 
 Recolor = Callable[[Tensor, slice], Tensor]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one person contributes to one step.
+    """One person's part of a batch.
 
     Attributes:
         input: float32 (N, 3, S, S), 0..1: warped.
         target: float32 (N, 3, S, S), 0..1: the same picture, not warped.
         mask: float32 (N, 1, S, S), 0..1: the face in the target.
         matrix: float32 (N, 2, 3): target pixel -> crop pixel.
-        asked: float32 (N, 1, S, S), 0..1: how much is learned from each pixel; None for all of it.
-        known: float32 (N, T), what is known of the inputs, as `labels.Told` gives it: NaN where
+        asked: float32 (N, 1, S, S), 0..1: weight of each pixel in the loss; None for 1 everywhere.
+        known: float32 (N, T), labels of the inputs, as in `labels.Told`: NaN where
             nothing is. None when there is nothing.
     """
 
@@ -68,7 +68,7 @@ class Batch:
 
 
 def generator(seed: int, step: int, person: int) -> torch.Generator:
-    """The source of randomness of one person's batch, the same whatever ran before."""
+    """The random generator of one person's batch, independent of earlier work."""
     mixed = np.random.SeedSequence((seed, step, person)).generate_state(2, np.uint32)
     return torch.Generator().manual_seed(int(mixed[0]) << 31 | int(mixed[1]) >> 1)
 
@@ -83,7 +83,7 @@ def planes(images: NDArray[np.uint8], masks: NDArray[np.uint8]) -> Tensor:
 
 
 def core(crops: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The central part of the crops, as it is: images (N, 3, size, size) and masks
+    """The central part of the crops, unchanged: images (N, 3, size, size) and masks
     (N, 1, size, size), float32 0..1. Crops as `planes` gives them."""
     edge = (crops.shape[-1] - size) // 2
     values = crops[:, :, edge : edge + size, edge : edge + size].float() / 255
@@ -226,12 +226,12 @@ def _matrix(count: int, how: Augmentation, source: torch.Generator) -> Recolor:
 
 
 def _plain(count: int, how: Augmentation, source: torch.Generator) -> Recolor:
-    """Colours as they are."""
+    """Unchanged colours."""
     return lambda crops, some: crops.float() / 255
 
 
 def _lab(count: int, how: Augmentation, source: torch.Generator) -> Recolor:
-    """The field's recipe, picture by picture."""
+    """The usual recipe of the field, picture by picture."""
     draws = _uniform((count, 3), source).numpy() * np.array([0.3, 0.08, 0.08], np.float32)
     equalise = (torch.rand(count, generator=source) < 0.5).numpy()
     clahe = cv2.createCLAHE(CLAHE_CLIP, (CLAHE_TILES, CLAHE_TILES))
@@ -240,7 +240,7 @@ def _lab(count: int, how: Augmentation, source: torch.Generator) -> Recolor:
         lab = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2LAB)
         if equal:
             lab[:, :, 0] = clahe.apply(lab[:, :, 0])
-        # Upwards the rest of the range shrinks, downwards the values do: nothing is cut off.
+        # Upwards the headroom shrinks, downwards the values do: nothing is clipped.
         values = lab.astype(np.float32) / 255
         values = np.where(draw >= 0, values + (1 - values) * draw, values * (1 + draw))
         changed = np.round(values * 255).astype(np.uint8)

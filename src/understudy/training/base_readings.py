@@ -1,7 +1,7 @@
-"""What a base reads from a latent: how far the mouth is open, where the head turns, and so on.
+"""What a base reads from a latent: mouth opening, head pose, and so on.
 
 A linear map for each trait, fitted by ridge regression (Hoerl and Kennard, 1970) on faces for which
-the truth is known, such as renders. The latent is made for redrawing and not for this: what cannot
+the truth is known, such as renders. The latent is trained only for redrawing: what cannot
 be read from it linearly is not in it in a form that decoders of all people share.
 """
 
@@ -16,7 +16,7 @@ RIDGE = 0.01
 """Weight of the penalty, per face."""
 
 SIDES = (0.05, 0.95)
-"""Quantiles of the truth that a usual person reaches."""
+"""Quantiles of the truth that a typical person reaches."""
 
 POOR = 0.5
 """Correlation below which a trait is left out."""
@@ -42,7 +42,7 @@ class Readings:
         return latents @ self.weight.T + self.bias
 
     def agreement(self, latents: Tensor, truth: Tensor) -> dict[str, float]:
-        """Correlation of what is read with what is so (N, T); 0 where nothing changes."""
+        """Correlation of readings with the truth (N, T); 0 where nothing changes."""
         pairs = zip(self.names, self.read(latents).T, truth.T, strict=True)
         found = {}
         for name, read, value in pairs:
@@ -51,14 +51,14 @@ class Readings:
         return found
 
     def only(self, names: list[str]) -> Readings:
-        """Some of them, in the order of `self.names`."""
+        """Some of the readings, in the order of `self.names`."""
         rows = [self.names.index(name) for name in self.names if name in names]
         values = (self.weight[rows], self.bias[rows], self.low[rows], self.high[rows])
         return Readings(tuple(self.names[row] for row in rows), *values)
 
 
 def fit(names: tuple[str, ...], latents: Tensor, truth: Tensor) -> Readings:
-    """Learn to read.
+    """Fit the readings.
 
     Args:
         latents: float32 (N, LATENT), of faces of many people.

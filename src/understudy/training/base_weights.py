@@ -1,21 +1,20 @@
-"""The base: what a network that has seen many people knows of faces, small enough for the package.
+"""The base: weights of a network trained on many people, small enough for the package.
 
-It is a `swift` with one decoder, that of the mean person: made from a `modulated` network, it
-holds nothing by which one of the people it has learned from could be drawn. One file as
-`runtime.quantized_weights`
-writes them; what it is stands in its metadata under "base", as JSON (schema 1):
+It is a `swift` with one decoder, that of the mean person: made from a `modulated` network. It
+contains nothing with which one of its training people could be drawn. It is one file as in
+`runtime.quantized_weights`; its description is in the metadata under "base", as JSON (schema 1):
 
     schema_version, network, size      to build it
     training                           what it was made from and how
     readings                           names of what can be read from its latents
 
-A new `swift` of the same size begins with the base's encoder, and with its decoder for everybody.
+A new `swift` of the same size starts with the base's encoder, and with its decoder for each person.
 
-Beside its weights the base keeps where the faces that it has learned from lie in its latents: their
-mean and their principal directions, each divided by the faces' deviation along it. How far other
-faces lie from there, in these units, tells footage that the base knows little of from footage like
-its own (a Mahalanobis distance; Lee et al., "A simple unified framework for detecting
-out-of-distribution samples", 2018, with one class).
+Besides its weights the base stores where its training faces are in latent space: their mean and
+their principal directions, each divided by the faces' deviation along it. The distance of other
+faces, in these units, separates unfamiliar footage from footage like its own (a Mahalanobis
+distance; Lee et al., "A simple unified framework for detecting out-of-distribution samples", 2018,
+with one class).
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from understudy.training.base_readings import Readings
 
 SHIPPED = Path(__file__).with_name("base.safetensors")
 SHIPPED_SIZE = 128
-"""The base that is part of this package, and the side of its pictures."""
+"""The base in this package, and the side of its pictures."""
 
 SCHEMA = 1
 AT_ONCE = 64
@@ -47,10 +46,10 @@ MEAN = ("mean",)
 KNOWN, READ = "known.", "readings."
 READINGS = ("weight", "bias", "low", "high")
 DIRECTIONS = 128
-"""Principal directions of the latents of known faces that are kept, at most."""
+"""Largest number of stored principal directions of the latents of known faces."""
 
 RARE = 0.01
-"""Least deviation that counts as one, as a share of the largest."""
+"""Smallest deviation used, as a share of the largest."""
 
 UNFAMILIAR = 1.25
 """Distance from which a person is outside of what a base knows. With the shipped base people that
@@ -61,7 +60,7 @@ upside down at 1.7 to 2.0."""
 
 @dataclass(frozen=True)
 class Known:
-    """Where known faces lie.
+    """The distribution of known faces.
 
     Attributes:
         mean: float32 (LATENT,), of their latents.
@@ -91,9 +90,9 @@ class Known:
 class Base:
     """Attributes:
     model: one decoder, that of the mean person; in evaluation mode, without gradients.
-    known: the faces that it has learned from.
+    known: its training faces.
     readings: what can be read from its latents; None when it was made without labels.
-    training: what it was made from and how, as JSON.
+    training: its inputs and settings, as JSON.
     sha256: of the file.
     """
 
@@ -104,7 +103,7 @@ class Base:
     sha256: str
 
     def distance(self, faces: Tensor) -> float:
-        """How far somebody's faces lie from those that the base knows, in the median.
+        """Median distance of a person's faces from those the base was trained on.
 
         Args:
             faces: uint8 (N, 4, S', S') as `augment.planes` packs them.
@@ -114,7 +113,7 @@ class Base:
 
 @torch.inference_mode()
 def latents(model: Swift, faces: Tensor) -> Tensor:
-    """What the encoder's bottleneck makes of faces, uint8 (N, 4, S', S'): (N, LATENT)."""
+    """The encoder's latents of faces, uint8 (N, 4, S', S'): (N, LATENT)."""
     device = next(model.parameters()).device
     parts = [
         model.encoder.squeeze(model.encoder.features(core(part.to(device), model.size)[0]))
@@ -124,7 +123,7 @@ def latents(model: Swift, faces: Tensor) -> Tensor:
 
 
 def mean_person(source: Modulated) -> Swift:
-    """The network with the one decoder that a base keeps."""
+    """The network with the one decoder of a base."""
     with torch.random.fork_rng(devices=[]):
         model = Swift(source.size, MEAN)
     model.encoder.load_state_dict(source.encoder.state_dict())
@@ -141,7 +140,7 @@ def write_base(
     Args:
         model: as `mean_person` makes it.
         known, readings: of its latents.
-        training: what it was made from and how, as JSON.
+        training: its inputs and settings, as JSON.
 
     Raises:
         StorageError
@@ -164,31 +163,31 @@ def read_base(path: Path) -> Base:
     """Read a base.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or another version's.
+        CheckpointError: it is missing, damaged, or from another version.
     """
 
     def unfit(why: str) -> CheckpointError:
         return CheckpointError(
             f"The base {path} cannot be used: {why}.",
-            "Name a file that understudy pretrain made, or train with --base none.",
+            "Give a file that `understudy pretrain` made, or train with --base none.",
         )
 
     tensors, about = read(path, "base", SCHEMA, unfit)
     if about.get("network") != Swift.network:
-        raise unfit("it is no base of swift")
+        raise unfit("it is not a base for swift")
     digest = files.sha256(path)
     names = tuple(about.get("readings", ()))
     beside = [KNOWN + key for key in ("mean", "directions")]
     beside += [READ + key for key in READINGS] if names else []
     if any(name not in tensors for name in beside):
-        raise unfit("it does not say which faces it knows, or what it reads from them")
+        raise unfit("the statistics of its training faces or its readings are missing")
     told = {name.partition(".")[2]: tensors.pop(name) for name in beside}
     try:
         with torch.random.fork_rng(devices=[]):
             model = Swift(about["size"], MEAN)
         model.load_state_dict(restored(tensors))
     except (KeyError, TypeError, RuntimeError, SettingsError) as error:
-        raise unfit("it does not fit this version's networks") from error
+        raise unfit("it is incompatible with this version's networks") from error
     model = model.eval().requires_grad_(False)
     known = Known(told.pop("mean"), told.pop("directions"))
     readings = Readings(names, **told) if names else None
@@ -196,7 +195,7 @@ def read_base(path: Path) -> Base:
 
 
 def begin(models: Sequence[SwapModel], base: Base) -> None:
-    """Give new networks (`swift`, of the base's size) what the base knows."""
+    """Copy the base's weights to a new `swift` of the base's size."""
     for model in models:
         model.get_submodule("encoder").load_state_dict(base.model.encoder.state_dict())
         for decoder in model.decoders:

@@ -1,4 +1,4 @@
-"""What a training step sees: faces of everybody who learns, varied, some played by doubles.
+"""The batches of a training: augmented faces of everyone in it, some with doubles as input.
 
 All of it is a function of seed and step, so that a resumed training sees what an uninterrupted
 one would have seen.
@@ -25,25 +25,25 @@ from understudy.training.plan import Course
 from understudy.training.sampling import sample
 
 MEASURED = 48
-"""Held-out faces of each person that are measured at each report, at most."""
+"""Largest number of held-out faces of each person measured at each report."""
 
 MEASURED_IN_ALL = 384
-"""And of all together, about."""
+"""About the largest number for all people together."""
 
 
 class Feed:
-    """Everybody's faces, in memory as uint8.
+    """Everyone's faces, in memory as uint8.
 
     Args:
-        facesets: of everybody who learns or lends pictures, in the model's order.
-        batch: faces of each person in a step: everybody who learns comes equally often, however
+        facesets: of everyone who is trained or provides pictures, in the model's order.
+        batch: faces of each person in a step: everyone has the same share, however
             many faces they have.
         share: of the footage that is held out.
-        labels: what is known of the frames of everybody who learns.
+        labels: labels of the frames of everyone who is trained.
 
     Attributes:
-        faces: of everybody in `facesets`, uint8 (N, 4, S', S') as `augment.planes` packs them.
-        held_out: likewise, those to measure with.
+        faces: of everyone in `facesets`, uint8 (N, 4, S', S') as `augment.planes` packs them.
+        held_out: likewise, the held-out faces.
         kept: which rows of the facesets these are.
     """
 
@@ -88,7 +88,7 @@ class Feed:
             self.doubles = Doubles(self.faces, landmarks, course.learning)
 
     def chosen(self, step: int) -> Sequence[str]:
-        """Who is learned from in a step: everybody who learns, or some of them in turns."""
+        """The people in a step: everyone who is trained, or some of them in turn."""
         everybody = self.course.learning
         if self.at_once >= len(everybody):
             return everybody

@@ -1,10 +1,10 @@
-"""Decoders that stay near one another while they learn.
+"""Decoder tying: keep decoders close to each other during training.
 
 A decoder learns from latents of its own person and later draws with those of others. What it learns
 after the first minutes holds for the latents that it has seen, and swaps follow the film less than
 they could (`docs/research/lab.md`). So decoders that began alike take the mean of their
 steps, all of them, and of what each would have done besides only a share: what faces have in
-common is learned from everybody's latents, and only what makes a person is their own. A share of 1
+common is learned from everyone's latents, and only what makes a person is their own. A share of 1
 is decoders that know nothing of each other, one of 0 would be a single decoder. It falls with time,
 so that likeness comes at once. (Parameters are shared softly by Duong et al., "Low resource
 dependency parsing: cross-lingual parameter sharing in a neural network parser", 2015, too, by a

@@ -1,11 +1,11 @@
-"""Doubles: other people's faces in the place of one's own, as the network's input.
+"""Doubles: other people's faces instead of a person's own, as the network's input.
 
 A network that only ever redraws people from their own pictures has never seen what conversion
 will ask of it: one person's picture, the other's face. Left alone it learns to copy what differs
 between people too, such as the distance of the eyes. So a share of the inputs is replaced: for a
-face of A, a picture of B is taken that looks the same way (pose, lids, mouth, light) and its
-mesh is moved to where B's would be with A's expression; what has to come out is still A's own
-picture. Everything is measured on the meshes that extraction has stored; nothing is learned.
+face of A, a picture of B is taken with similar pose, lids, mouth and light, and its
+mesh is moved to where B's would be with A's expression; the target is still A's own
+picture. Everything is measured on the meshes stored by extraction; nothing is trained.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn import functional
 from understudy.faces.masks import EYES_AND_BROWS, LIPS
 
 NEAREST = 4
-"""Pictures of another person among which a double is drawn."""
+"""Number of pictures of another person from which a double is chosen."""
 
 MOST = 16
 """Pictures of all others among which a double is drawn: of many people only those are taken who
@@ -34,13 +34,13 @@ LIGHT_WEIGHT = 0.7
 """Of the difference in shading against that in shape, both in units of their medians."""
 
 SHADES = 5
-"""The shading of a face is compared as a picture of so many squares a side."""
+"""Side in squares of the picture with which the shading of faces is compared."""
 
 GRID = 20
-"""Control points a side of the field that moves a picture."""
+"""Control points per side of the field that warps a picture."""
 
 EVERY = 3
-"""Of the mesh points every third bends the field; they lie densely enough."""
+"""Every third mesh point shapes the field; they are dense enough."""
 
 SPREAD = 0.031
 """Reach of a mesh point in that field, standard deviation as a share of the picture's side."""
@@ -76,9 +76,9 @@ class Doubles:
     Args:
         crops: for each person uint8 (N, 4, S', S') as `augment.planes` packs them.
         landmarks: for each person float32 (N, 468, 2), pixels of these crops.
-        learning: whose doubles will be drawn; everybody's when None. The others only play.
+        learning: people for whom doubles are drawn; everyone when None. Others are only doubles.
 
-    Needs two people at least to have anything to draw from.
+    Needs at least two people.
     """
 
     def __init__(

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 ENOUGH = 4
-"""Measurements below which nothing is said."""
+"""Smallest number of measurements for a forecast."""
 
 WORTHWHILE = 0.002
-"""Gain of SSIM below which one cannot see a difference."""
+"""Gain of SSIM below which no difference is visible."""
 
 _POWERS = (0.0, 0.25, 0.5, 1.0, 2.0)
 
@@ -28,12 +28,12 @@ _POWERS = (0.0, 0.25, 0.5, 1.0, 2.0)
 @dataclass(frozen=True)
 class Outlook:
     """Attributes:
-    improving: whether it still gets visibly better; None while that cannot be told.
+    improving: whether it still gets visibly better; None while unknown.
     now: SSIM on the fitted curve at the end of the history; the last measured one when
         nothing could be fitted, None without any.
-    gain: what `minutes` more are likely to add to the SSIM; None while that cannot be told.
-    minutes: the further time that was asked about.
-    text: all this in plain words.
+    gain: expected gain of SSIM from `minutes` more; None while unknown.
+    minutes: the additional time asked about.
+    text: the forecast in plain words.
     """
 
     improving: bool | None
@@ -48,7 +48,7 @@ def outlook(history: Sequence[tuple[float, float]], minutes: float) -> Outlook:
 
     Args:
         history: (minutes trained, held-out SSIM), oldest first.
-        minutes: how much further to look.
+        minutes: additional time to forecast.
     """
     points = [(t, y) for t, y in history if t > 0 and math.isfinite(y)]
     if len(points) < ENOUGH:
@@ -57,8 +57,8 @@ def outlook(history: Sequence[tuple[float, float]], minutes: float) -> Outlook:
             points[-1][1] if points else None,
             None,
             minutes,
-            f"Too early to say whether it is still improving: {len(points)} of the {ENOUGH} "
-            "measurements that are needed.",
+            f"Too early to tell whether it is still improving: {len(points)} of the {ENOUGH} "
+            "measurements needed.",
         )
     late = points[-max(ENOUGH, math.ceil(len(points) / 2)) :]
     t, y = np.array(late, float).T
@@ -79,7 +79,7 @@ def outlook(history: Sequence[tuple[float, float]], minutes: float) -> Outlook:
     if seen < -max(2 * error, WORTHWHILE):
         text = (
             f"It is getting worse (held-out SSIM {y[0]:.3f} -> {y[-1]:.3f}); more time will "
-            "not help. More varied footage would."
+            "not help, but more varied footage would."
         )
         return Outlook(False, now, gain, minutes, text)
     improving = gain > max(WORTHWHILE, error / 2)
@@ -90,7 +90,7 @@ def outlook(history: Sequence[tuple[float, float]], minutes: float) -> Outlook:
         )
     else:
         text = (
-            f"Hardly improving any more: {_span(minutes)} more would likely change the held-out "
+            f"It hardly improves any more: {_span(minutes)} more would likely change the held-out "
             f"SSIM of {now:.3f} by less than {max(WORTHWHILE, abs(gain), error / 2):.3f}."
         )
     return Outlook(improving, now, gain, minutes, text)

@@ -1,6 +1,6 @@
-"""Which of a person's pictures make up their gallery.
+"""Choose the pictures of a person's gallery.
 
-Faces kept out of training stay out of the gallery, too, so that they can still judge the result.
+Held-out faces stay out of the gallery too, so that they can still be used to evaluate.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from understudy.runtime import parquet
 from understudy.types import Floats
 
 COUNT = 200
-"""Pictures in a gallery, where there are so many."""
+"""Number of pictures in a gallery, if there are enough."""
 
 LOOKED_AT = 450
-"""Pictures that are decoded in order to choose, at most."""
+"""Largest number of pictures decoded for the choice."""
 
 SIDE = 192
-"""Side in pixels at which they are looked at."""
+"""Side in pixels at which they are compared."""
 
 SHADES = 10
-"""The light of a face is compared as a picture of so many squares a side."""
+"""Side in squares of the picture with which the light of faces is compared."""
 
 LID_WEIGHT, LIP_WEIGHT, LIGHT_WEIGHT = 5.0, 2.0, 0.7
-"""Of lids, lips and light when pictures are compared."""
+"""Weights of lids, lips and light when pictures are compared."""
 
 ANOTHER = 0.6
-"""Embedding distance from the person's median from which a track shows somebody else."""
+"""Embedding distance from the person's median above which a track shows another person."""
 
 SHARP = 0.5
 """Share of the sharpness of the person's crisp pictures (upper quartile) below which one is left
@@ -58,11 +58,11 @@ out, as long as half of them are left."""
 def gallery_of(
     faceset: Faceset, rows: Indices | None = None, tell: Callable[[], None] | None = None
 ) -> Gallery:
-    """A gallery out of a faceset.
+    """Create a gallery from a faceset.
 
     Args:
-        rows: that may be used; all when None.
-        tell: called after each picture that was looked at.
+        rows: permitted rows; all when None.
+        tell: called after each picture.
 
     Raises:
         FacesError: the faceset has no usable face, or a picture cannot be read.
@@ -71,7 +71,7 @@ def gallery_of(
     rows = np.arange(len(faceset)) if rows is None else rows
     if not len(rows):
         raise FacesError(
-            f"The faceset in {faceset.folder} has no face that a gallery can be made of.",
+            f"The faceset in {faceset.folder} has no face suitable for a gallery.",
             "Add more footage of the person and run `understudy extract` again.",
         )
     meshes = _meshes(faceset)
@@ -112,16 +112,16 @@ def _gazes(pictures: Sequence[bytes], meshes: Floats) -> Floats:
 def make_galleries(
     folder: Path, facesets: Mapping[str, Faceset], held_out: float, progress: Progress
 ) -> None:
-    """See to it that a model has a gallery of everybody here, made from these very faces.
+    """Ensure that a model has a gallery of each of these people, made from exactly these faces.
 
     Args:
         folder: of the model.
         facesets: by person.
-        held_out: share of each that is kept out of training, and out of the gallery.
+        held_out: share of each kept out of training and out of the gallery.
 
     Raises:
         FacesError, MediaError: as `gallery_of`.
-        StorageError: the disk said no.
+        StorageError: the disk is full or failed.
     """
     for person, faceset in facesets.items():
         path = path_of(folder, person)
@@ -134,7 +134,7 @@ def make_galleries(
 
 
 def _bytes(faceset: Faceset, name: str) -> bytes:
-    """A picture as it is stored; one that is not WebP is made so, because it is much smaller.
+    """A picture as stored; others are converted to WebP, which is much smaller.
 
     Raises FacesError when it cannot be read.
     """
@@ -160,7 +160,7 @@ def _meshes(faceset: Faceset) -> Floats:
 
 
 def _own(faceset: Faceset) -> NDArray[np.bool_]:
-    """Which faces are the person's own, as far as they were measured: (N,). A track is judged by
+    """Which faces show the person, as far as measured: (N,). A track is judged by
     the mean of its measurements."""
     vectors, present = parquet.optional_vectors(faceset.table["embedding"].combine_chunks())
     own = np.ones(len(faceset), np.bool_)
@@ -179,7 +179,7 @@ def _own(faceset: Faceset) -> NDArray[np.bool_]:
 
 
 def _sharp(faceset: Faceset, rows: Indices) -> NDArray[np.bool_]:
-    """Which of these rows are not blurred."""
+    """The rows that are not blurred."""
     values = np.asarray(faceset.table["sharpness"].to_numpy(), np.float32)[rows]
     if not len(values):
         return np.ones(0, np.bool_)
@@ -188,7 +188,7 @@ def _sharp(faceset: Faceset, rows: Indices) -> NDArray[np.bool_]:
 
 
 def _shape(meshes: Floats, mean: Floats) -> Floats:
-    """What pictures are compared by, of their shape: (N, 936), about 1 long."""
+    """Features of shape for comparing pictures: (N, 936), length about 1."""
     weights = np.ones((POINTS, 1), np.float32)
     for lids in EYES_AND_BROWS[:2]:
         weights[lids] = LID_WEIGHT
@@ -197,7 +197,7 @@ def _shape(meshes: Floats, mean: Floats) -> Floats:
 
 
 def _light(images: NDArray[np.uint8], masks: NDArray[np.uint8]) -> Floats:
-    """What pictures are compared by, of their light: (N, 3 * SHADES ** 2)."""
+    """Features of light for comparing pictures: (N, 3 * SHADES ** 2)."""
     edge = round((1 - CORE) / 2 * images.shape[1])
     inner = slice(edge, images.shape[1] - edge)
     found = []

@@ -1,4 +1,4 @@
-"""How well a network redraws faces that it was not trained on."""
+"""How well a network redraws held-out faces."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def measure(model: SwapModel, crops: Tensor, person: str) -> Figures:
 
     Args:
         crops: uint8 (N, 4, S', S') as `augment.planes` packs them, N >= 1; the central part
-            is used, as it is.
+            is used unchanged.
     """
     device = next(model.parameters()).device
     rows: list[tuple[float, float, float]] = []

@@ -1,4 +1,4 @@
-"""What a training begins with: a checkpoint and whoever joins it, a base, or nothing."""
+"""Initial weights of a training: a checkpoint with the people added, a base, or random ones."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from understudy.training.plan import Course
 from understudy.training.takeover import take_encoder
 
 COMPARED = 48
-"""Faces of each person that are compared with those that a base knows."""
+"""Number of faces of each person compared with those of a base."""
 
 SIDE, DONE = 0.7, 0.4
 """How much of what usual people do counts as having done it, as a share of the way from the least
 to the most: of what has a middle, such as a turn, and of what has none, such as a smile."""
 
 READ = 256
-"""Faces of each person from which a base reads what they do."""
+"""Number of faces of each person from which a base reads traits."""
 
 WORDS = {
     "mouth open": ("", "an open mouth"),
@@ -33,7 +33,7 @@ WORDS = {
     "yaw": ("the head turned to the picture's left", "the head turned to the picture's right"),
     "pitch": ("the head bowed", "the head raised"),
 }
-"""What it is called when a reading never gets low, and when it never gets high."""
+"""Names for a trait whose reading never gets low, and never gets high."""
 
 
 def first_snapshot(
@@ -44,12 +44,12 @@ def first_snapshot(
     faces: Mapping[str, Tensor],
     device: torch.device,
 ) -> Snapshot:
-    """Everybody of the course in one network.
+    """All people of the plan in one network.
 
     Args:
         snapshot: the newest checkpoint; None when the model is new.
-        models: folder of the models, where `settings.encoder_from` lies.
-        faces: of everybody who learns, uint8 (N, 4, S', S') as `augment.planes` packs them.
+        models: folder of the models, which contains `settings.encoder_from`.
+        faces: of everyone who is trained, uint8 (N, 4, S', S') as `augment.planes` packs them.
         device: where faces and network are compared to find a newcomer's first decoder.
     """
     whole = build_first(course.network, course.size, course.people, settings.seed, snapshot)
@@ -68,10 +68,10 @@ def first_snapshot(
 
 
 def strangers(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
-    """A sentence about everybody whose faces lie outside of what the base knows.
+    """A sentence about each person whose faces are far from those the base was trained on.
 
     Args:
-        faces: of everybody who learns, uint8 (N, 4, S', S').
+        faces: of everyone who learns, uint8 (N, 4, S', S').
     """
     found = []
     for person, own in faces.items():
@@ -79,21 +79,21 @@ def strangers(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
         far = base.distance(some)
         if far > UNFAMILIAR:
             found.append(
-                f"The faces of {person} are unlike those that the base knows (distance {far:.1f}; "
-                f"up to {UNFAMILIAR} is usual): it helps less with them, so its encoder learns as "
-                "quickly as the decoders, and each decoder for itself."
+                f"{person}'s faces are far from those the base was trained on (distance {far:.1f}; "
+                f"up to {UNFAMILIAR} is usual), so the base helps less: its encoder learns as "
+                "quickly as the decoders, and each decoder on its own."
             )
     return found
 
 
 def lacks(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
-    """A sentence about everybody whose faces never do what those that the base knows do.
+    """A sentence about each person whose faces never show what the base's faces show.
 
-    What somebody's own footage does not show can only be guessed by their decoder. Nothing is said
-    of people who lie outside of what the base knows, since it may misread them.
+    A decoder can only guess what a person's footage does not show. Nothing is reported
+    about people who are far from the base's faces, because it may misread them.
 
     Args:
-        faces: of everybody who learns, uint8 (N, 4, S', S').
+        faces: of everyone who learns, uint8 (N, 4, S', S').
     """
     readings = base.readings
     if readings is None:
@@ -118,7 +118,7 @@ def lacks(base: Base, faces: Mapping[str, Tensor]) -> list[str]:
                 missing.append(above)
         if missing:
             found.append(
-                f"The footage of {person} hardly shows {', '.join(missing)}; more footage with it "
-                "makes swaps better there."
+                f"The footage of {person} hardly shows {', '.join(missing)}; more such footage "
+                "improves these swaps."
             )
     return found

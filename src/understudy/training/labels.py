@@ -1,4 +1,4 @@
-"""What is known of the frames that faces were cut from, for example of renders.
+"""Labels of the frames that faces were cut from, for example of renders.
 
     {"schema_version": 1, "names": ["mouth open", ...], "turning": ["yaw", ...],
      "people": {"id000": [[0.2, ...], ...]}}
@@ -26,10 +26,10 @@ from understudy.runtime import files
 from understudy.types import Floats
 
 MOST = 64
-"""Traits, at most."""
+"""Largest number of traits."""
 
 STILL = 1e-6
-"""Least deviation of a trait: of one that never changes nothing is learned."""
+"""Smallest deviation of a trait: from a constant one nothing is learned."""
 
 
 class _File(BaseModel):
@@ -43,13 +43,13 @@ class _File(BaseModel):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.schema_version != 1:
-            raise ValueError(f"schema {self.schema_version} is not known here")
+            raise ValueError(f"schema {self.schema_version} is unknown")
         if not self.names or len(set(self.names)) != len(self.names):
-            raise ValueError("every trait needs a name of its own")
+            raise ValueError("every trait needs a different name")
         if len(self.names) > MOST:
-            raise ValueError(f"there are {len(self.names)} traits, {MOST} are the most")
+            raise ValueError(f"there are {len(self.names)} traits, but at most {MOST} are allowed")
         if strange := [name for name in self.turning if name not in self.names]:
-            raise ValueError(f"`turning` names {strange[0]}, which is no trait here")
+            raise ValueError(f"`turning` names {strange[0]}, which is not a trait")
         for person, rows in self.people.items():
             for number, row in enumerate(rows):
                 if len(row) != len(self.names) or not all(map(math.isfinite, row)):
@@ -74,10 +74,10 @@ class Labels:
 
 class Told:
     """Labels of the faces that are trained on, as a network is told them: in deviations from their
-    mean over everybody; those that turn with the picture from 0.
+    mean over everyone; those that turn with the picture from 0.
 
     Args:
-        labels: what is known of the frames.
+        labels: of the frames.
         frames: of each person's faces, int64 (N,), their frames in the film.
     """
 
@@ -104,15 +104,15 @@ class Told:
 
 
 def read_labels(path: Path) -> Labels:
-    """Read a file of labels. Raises ProjectError when it is missing or no JSON, SettingsError."""
+    """Read a file of labels. Raises ProjectError when it is missing or not JSON, SettingsError."""
     try:
         found = _File.model_validate(files.read_json(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][:3]) or "the file"
         raise SettingsError(
-            f"{path} does not hold labels: {where}: {first['msg']}.",
-            "Correct it, or leave --labels out.",
+            f"{path} is not a file with labels: {where}: {first['msg']}.",
+            "Correct it, or remove --labels.",
         ) from error
     width = len(found.names)
     people = {

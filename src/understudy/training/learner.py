@@ -1,4 +1,4 @@
-"""A network that learns: weights, their moving average, and the optimiser, step by step."""
+"""A network in training: weights, their moving average, and the optimiser, step by step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from understudy.training.decoder_tying import together
 def build_first(
     network: str, size: int, people: tuple[str, ...], seed: int, snapshot: Snapshot | None
 ) -> Snapshot:
-    """What a learner starts from: the snapshot, or without one a new network from the seed."""
+    """The start of a learner: the snapshot, or without one a new network from the seed."""
     if snapshot is not None:
         return snapshot
     with torch.random.fork_rng(devices=[]):
@@ -43,9 +43,9 @@ class Learner:
     bfloat16: whether the network runs in bfloat16; weights and loss are always float32.
 
     Args:
-        start: what to begin with; it is the learner's from then on.
-        frozen: only decoders learn; what people share stays as it is, to the bit.
-        shared: factor on the learning rate of what people share.
+        start: the initial weights; owned by the learner from then on.
+        frozen: train only decoders; shared weights are unchanged, to the bit.
+        shared: factor on the learning rate of shared weights.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class Learner:
         self.device = self.accelerator.device
         self.bfloat16 = bfloat16
         self.average = _laid_out(start.average, self.device).eval().requires_grad_(False)
-        # Prepared for whatever accelerate finds (one device, or several processes); all
+        # Prepared for the devices that accelerate finds (one device, or several processes); all
         # decoders run in each step, so no parameter is ever without a gradient.
         self.network = self.accelerator.prepare(_laid_out(start.model, self.device).train())
         self.model: SwapModel = self.accelerator.unwrap_model(self.network)
         self.recipe = self.model.recipe
         if frozen:
-            # What is shared neither learns nor counts (batch statistics) nor drops out.
+            # Shared layers neither train nor update batch statistics nor use dropout.
             self.model.eval().requires_grad_(False)
             self.model.decoders.train().requires_grad_(True)
         self.learning = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
@@ -76,7 +76,7 @@ class Learner:
         self._recall(start.optimizer)
 
     def _recall(self, memory: dict[str, Tensor]) -> None:
-        """Give the optimiser what it remembers of the weights that learn."""
+        """Load the optimiser's state for the trained weights."""
         order = [p for group in self.optimizer.param_groups for p in group["params"]]
         places = {id(parameter): number for number, parameter in enumerate(order)}
         numbers = {name: places[id(parameter)] for name, parameter in self.learning.items()}
@@ -87,7 +87,7 @@ class Learner:
                 state.setdefault(numbers[weight], {})[key] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        # The fused optimiser walks weights and moments in the order of memory, so they
+        # The fused optimiser processes weights and moments in memory order, so they
         # must be laid out alike; a checkpoint keeps values, not layouts.
         for parameter, values in self.optimizer.state.items():
             for key, value in values.items():
@@ -111,8 +111,8 @@ class Learner:
         Args:
             batches: one for each person, in order.
             rate: learning rate.
-            step: how many steps came before.
-            people: whose the batches are; everybody's when None.
+            step: number of earlier steps.
+            people: of the batches; everyone when None.
             apart: how much of a decoder's step is its own, 0..1 (`decoder_tying`).
 
         Returns:
@@ -147,15 +147,15 @@ class Learner:
 
     @torch.no_grad()
     def _follow(self, step: int) -> None:
-        """Bring the average nearer to the weights; at first quickly, so that the random
-        weights of the beginning are soon forgotten."""
+        """Move the average towards the weights; quickly at first, so that the random
+        initial weights are soon forgotten."""
         update = get_ema_multi_avg_fn(min(self.recipe.ema, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
         update(list(self.average.parameters()), list(self.model.parameters()), step)
         for kept, value in zip(self.average.buffers(), self.model.buffers(), strict=True):
             kept.copy_(value)
 
     def snapshot(self, settings: dict[str, Any], state: dict[str, Any]) -> Snapshot:
-        """What a checkpoint holds; shares memory with the learner."""
+        """The contents of a checkpoint; shares memory with the learner."""
         optimizer = {
             f"{name}.{key}": value
             for name, parameter in self.learning.items()

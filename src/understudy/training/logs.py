@@ -1,4 +1,4 @@
-"""What a training leaves behind to look at: preview sheets and TensorBoard scalars."""
+"""Logs of a training: preview sheets and TensorBoard scalars."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from understudy.training.augment import core
 from understudy.training.preview_sheet import PEOPLE, Finished, sheet
 
 SHOWN = 4
-"""Held-out faces of each person on a preview sheet, at most."""
+"""Largest number of held-out faces of each person on a preview sheet."""
 
 ROWS = 12
 """Of a sheet, where that leaves one row for each person: more people, fewer faces of each."""
@@ -43,7 +43,7 @@ class Journal:
 
     Args:
         folder: of the model.
-        step: where this run begins; what an earlier run logged from there on is void.
+        step: start of this run; later log entries of an earlier run are discarded.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -63,7 +63,7 @@ class Journal:
 
         Args:
             held_out: for each person to show, crops as `augment.planes` packs them.
-            finished: of whom, what conversion makes of the faces that `shown_of` chooses.
+            finished: by person, the converted faces that `shown_of` chooses.
         """
         shown = {}
         for person, rows in shown_of({name: len(one) for name, one in held_out.items()}).items():

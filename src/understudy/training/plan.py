@@ -1,8 +1,8 @@
-"""Who learns in a training, and from whose faces.
+"""The plan of a training: who is trained, and from whose faces.
 
-Usually everybody of a model learns together: the encoder and one decoder each. When people are
-added on a frozen encoder, only their decoders learn; the others then lend pictures that stand in
-for the new faces (doubles), and nothing of theirs is run or changed.
+Usually all people of a model are trained together: the encoder and one decoder each. When people
+are added on a frozen encoder, only their decoders are trained; the others then provide pictures
+that replace the new faces as input (doubles), and their weights are neither run nor changed.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from understudy.workspace import Workspace
 
 MIN_FACES = 32
-"""Faces of a person below which training is refused; some hundred are better."""
+"""Smallest number of faces of a person; a few hundred are better."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """What is to be trained.
+    """What to train.
 
     Attributes:
         network, size: of the model.
-        people: whose decoders it has or will have, in order.
-        learning: of these, whose decoders learn.
-        frozen: whether the encoder stays as it is.
-        base: what a new model begins with.
+        people: with a decoder in it, or to be added, in order.
+        learning: of these, those whose decoders are trained.
+        frozen: whether the encoder is unchanged.
+        base: initial weights of a new model.
     """
 
     network: str
@@ -51,7 +51,7 @@ class Course:
 
     @property
     def alone(self) -> list[str]:
-        """Who learns on a frozen encoder; empty when all learn together."""
+        """People trained on a frozen encoder; empty when all are trained together."""
         return list(self.learning) if self.frozen else []
 
 
@@ -63,14 +63,14 @@ def plan(
     add: Sequence[str] = (),
     freeze: bool = False,
 ) -> Course:
-    """Decide who learns, and find everything that can be wrong before the first picture is read.
+    """Decide who is trained, and check everything before the first picture is read.
 
     Args:
-        people: who the model is to know; when empty those whom it knows, or everybody with a
+        people: of the model; when empty, those it already has, or everyone with a
             faceset when it is new.
         folder: of the model.
-        add: who joins a model that exists; `people` is empty then.
-        freeze: whether only those learn.
+        add: people to add to an existing model; `people` is then empty.
+        freeze: whether only those are trained.
 
     Raises:
         UnknownPerson, UnknownModel, ConsentError, FacesError, SettingsError, CheckpointError
@@ -89,7 +89,7 @@ def plan(
         if len(faceset) < MIN_FACES:
             raise FacesError(
                 f"{person} has {len(faceset)} faces; training needs at least {MIN_FACES} of each "
-                "person, and some hundred to be good.",
+                "person, and a few hundred for good results.",
                 f"Add more footage of {person} and extract it: understudy add {person} FILES...",
             )
     devices.choose_device(settings.device)
@@ -97,7 +97,7 @@ def plan(
 
 
 def _base(course: Course, settings: TrainSettings) -> Base | None:
-    """The base that the settings name, where it fits; the shipped one need not fit."""
+    """The base named in the settings, if it fits; the shipped one may not fit."""
     if settings.base == "none" or settings.encoder_from:
         return None
     if settings.base == "shipped":
@@ -107,7 +107,7 @@ def _base(course: Course, settings: TrainSettings) -> Base | None:
     if network_class(course.network) is not Swift or course.size != base.model.size:
         raise SettingsError(
             f"The base {settings.base} is for swift at {base.model.size} px; {course.network} at "
-            f"{course.size} px cannot begin with it.",
+            f"{course.size} px cannot start with it.",
             f"Train swift with --size {base.model.size}, or with --base none.",
         )
     return base
@@ -116,8 +116,8 @@ def _base(course: Course, settings: TrainSettings) -> Base | None:
 def _distinct(people: Sequence[str]) -> None:
     if not people or len(set(people)) != len(people):
         raise SettingsError(
-            "Training needs people, each named once.",
-            "Extract somebody's faces first, then: understudy train PERSON PERSON",
+            "Name at least one person, and each person only once.",
+            "Extract the faces first, then run: understudy train PERSON PERSON",
         )
 
 
@@ -142,7 +142,7 @@ def _together(
                 f"The model {folder.name} exists with other settings: {known['network']}, "
                 f"{known['size']} px, {' and '.join(known['people'])}; not {settings.network}, "
                 f"{size} px, {' and '.join(people)}.",
-                f"Choose another name with --name, remove {folder}, or let somebody join with "
+                f"Choose another name with --name, delete {folder}, or add a person with "
                 "--add-person.",
             )
         people = tuple(known["people"])
@@ -158,18 +158,18 @@ def _joined(
 ) -> Course:
     if not add:
         raise SettingsError(
-            "On a frozen encoder only people who are added learn.",
-            "Name them: understudy train --add-person NAME --freeze-encoder",
+            "--freeze-encoder only works together with --add-person.",
+            "Name the person to add: understudy train --add-person NAME --freeze-encoder",
         )
     _distinct(add)
     if people:
         raise SettingsError(
-            f"{' and '.join(people)} cannot be chosen while {' and '.join(add)} joins a model.",
-            "Name only who joins; the others are those whom the model knows.",
+            f"{' and '.join(people)} cannot be named while adding {' and '.join(add)} to a model.",
+            "Name only the people to add; the others are already in the model.",
         )
     if known is None:
         raise UnknownModel(
-            f"There is no trained model {folder.name} that {' and '.join(add)} could join.",
+            f"There is no trained model {folder.name} to which {' and '.join(add)} can be added.",
             f"Train it first: understudy train PERSON PERSON --name {folder.name}",
         )
     check_decoders(network_class(known["network"]))
@@ -180,11 +180,11 @@ def _joined(
 
 
 def facesets(project: Workspace, course: Course, tell: Tell) -> dict[str, Faceset]:
-    """The facesets of who learns, and of those among the others who may and can lend pictures,
+    """The facesets of everyone who is trained, and of the others who may provide pictures,
     in the model's order.
 
     Args:
-        tell: gets a sentence about each of the others who cannot.
+        tell: called with a sentence about each of the others who cannot.
     """
     found = {}
     for person in course.people:
@@ -195,5 +195,5 @@ def facesets(project: Workspace, course: Course, tell: Tell) -> dict[str, Facese
             permit(project, person, "train")
             found[person] = Faceset.open(project.person(person).faces_folder)
         except (UnknownPerson, ConsentError, FacesError) as error:
-            tell(f"{person} lends no pictures: {error.problem}")
+            tell(f"The pictures of {person} are not used: {error.problem}")
     return found

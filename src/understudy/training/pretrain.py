@@ -1,12 +1,11 @@
-"""Pretrain: facesets of many people -> a base that training can begin with.
+"""Pretrain: from facesets of many people to a base, the initial weights of trainings.
 
     understudy pretrain --minutes 60 --output base.safetensors
     understudy train ada chen --base base.safetensors
 
-One encoder and one decoder, tuned to each person by an embedding (`models/modulated.py`), learn
-from everybody but a few, who are kept aside to judge by: nobody's face is better known to the
-base than theirs will be to whoever trains with it. Stopped, the same command goes on, as training
-does.
+One encoder and one decoder, tuned to each person by an embedding (`models/modulated.py`), are
+trained on all people but a few, who are held out for evaluation: these are as unknown to the base
+as the people of later users. When stopped, the same command continues, as for training.
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ if TYPE_CHECKING:
     from understudy.workspace import Workspace
 
 FEWEST = 8
-"""People from whom a base can learn, at least."""
+"""Smallest number of people for a base."""
 
 JUDGED = 24
-"""Faces of each person kept aside that are redrawn."""
+"""Number of faces redrawn of each held-out person."""
 
 CHECKED = 180
-"""Faces of each person kept aside on which readings are checked."""
+"""Number of faces of each held-out person on which readings are checked."""
 
 REMEMBERED, FEWEST_REMEMBERED = 20, 1000
 """Faces of each person, and of all together at least, from which the base knows what it knows."""
@@ -60,8 +59,8 @@ class PretrainReport:
     """Attributes:
     trained: of the training.
     file: the base; None when the training was stopped before its end.
-    aside: how well the mean person's decoder redraws those who were kept aside.
-    readings: correlation of what the base reads from faces of those kept aside with what is so;
+    aside: how well the mean person's decoder redraws the held-out people.
+    readings: correlation of the base's readings with the truth, on faces of held-out people;
         empty without labels.
     """
 
@@ -81,15 +80,15 @@ def pretrain(
     progress: Progress | None = None,
     labels: Path | None = None,
 ) -> PretrainReport:
-    """Train a base on the facesets of `people`, or go on with it, and write it to `output`.
+    """Train a base on the facesets of `people`, or continue it, and write it to `output`.
 
     Args:
-        people: everybody with a faceset when empty.
-        name: of the model that is trained; the base is made of it.
-        settings: of the training; its network is `modulated`, it begins with nothing, and it keeps
+        people: when empty, everyone with a faceset.
+        name: of the trained model; the base is made from it.
+        settings: of the training; its network is `modulated`, starts with new weights, and keeps
             no galleries.
-        aside: how many of them are kept out, evenly spread over the names in their order.
-        labels: what is known of the frames, see `labels`; the latents learn to hold it, and
+        aside: number of held-out people, evenly spread over the ordered names.
+        labels: of the frames, see `labels`; the latents learn to contain them, and
             the base to read it from them.
 
     Raises:
@@ -104,9 +103,9 @@ def pretrain(
     learned = [person for person in everybody if person not in kept]
     if aside < 0 or len(learned) < FEWEST:
         raise SettingsError(
-            f"A base needs {FEWEST} people at least to learn from, beside those kept aside; "
-            f"here are {len(everybody)} in all, {aside} aside.",
-            "Add and extract more people, or keep fewer aside.",
+            f"A base needs at least {FEWEST} people to train on, besides those held out; "
+            f"there are {len(everybody)} in total, {aside} of them held out.",
+            "Add and extract more people, or hold out fewer with --aside.",
         )
     for person in kept:
         permit(project, person, "train")
@@ -115,7 +114,7 @@ def pretrain(
     if labels is not None:
         found = read_labels(labels)
         _check_labels(project, found, everybody)
-    # A base is given away and draws nobody: it is no place for anybody's pictures.
+    # A base is shared and draws no real person: it must not contain pictures.
     fixed = {"network": Modulated.network, "base": "none", "gallery": False}
     own = settings.model_copy(update=fixed)
     trained = train(project, learned, name, own, progress, labels=found)
@@ -161,7 +160,7 @@ def pretrain(
 
 
 def _check_labels(project: Workspace, found: Labels, people: Sequence[str]) -> None:
-    """Raises SettingsError when a frame of somebody's faces has no label."""
+    """Raises SettingsError when a frame of someone's faces has no label."""
     for person in people:
         frames = Faceset.open(project.person(person).faces_folder).frames
         labelled = len(found.people.get(person, ()))
@@ -169,16 +168,16 @@ def _check_labels(project: Workspace, found: Labels, people: Sequence[str]) -> N
             raise SettingsError(
                 f"The labels have {labelled} frames of {person}, but there are faces up to frame "
                 f"{frames.max()}.",
-                "Give a row for every frame of everybody's film, or leave --labels out.",
+                "Give a row for every frame of each person's film, or remove --labels.",
             )
 
 
 def _some(project: Workspace, person: str, size: int, count: int) -> tuple[Tensor, Indices]:
-    """So many of somebody's faces, evenly spread, uint8 (N, 4, S', S'), and their frames."""
+    """This many faces of a person, evenly spread, uint8 (N, 4, S', S'), and their frames."""
     faceset = Faceset.open(project.person(person).faces_folder)
     rows = np.linspace(0, len(faceset) - 1, min(len(faceset), count)).astype(int)
     arrays = faceset.load(size, rows=[int(row) for row in rows])
-    # Copies, because torch wants to be able to write to what it takes.
+    # Copies, because torch needs writable arrays.
     return planes(arrays.images.copy(), arrays.masks.copy()), faceset.frames[rows]
 
 
@@ -190,8 +189,8 @@ def _truth(found: Labels, frames: Mapping[str, Indices]) -> Tensor:
 def _checked(
     project: Workspace, readings: Readings, network: Swift, found: Labels, people: Sequence[str]
 ) -> tuple[Readings, dict[str, float]]:
-    """Those that hold for people whom the base has not seen, and how well they do (mean
-    correlation); all of them when there is nobody to check with."""
+    """The readings that are valid for people unknown to the base, and their quality (mean
+    correlation); all readings when there is no one to check with."""
     if not people:
         return readings, {}
     sums = dict.fromkeys(readings.names, 0.0)

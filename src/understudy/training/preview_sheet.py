@@ -1,4 +1,4 @@
-"""Preview sheets: what a model makes of faces that it was not trained on, to look at."""
+"""Preview sheets: what a model draws from held-out faces, to check by eye."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ GAP = 4
 CAPTION = 18
 TILE = 128
 DETAILED = 192
-"""Side of the pictures, in pixels: at least, and where finished swaps are among them."""
+"""Side of the pictures, in pixels: minimum, and with finished swaps."""
 
 BACKGROUND = 24
 INK = (220, 220, 220)
 
 PEOPLE = 6
-"""As whom a face is drawn, at most."""
+"""Largest number of people as whom a face is drawn."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What conversion makes of one person's held-out faces.
+    """One target's held-out faces, converted.
 
     Attributes:
-        comes: whose face was put there.
+        comes: the source.
         pictures: core crops, RGB uint8 (S, S, 3).
     """
 
@@ -52,7 +52,7 @@ class Rehearses(Protocol):
         """Whose faces are drawn over."""
 
     def draw(self, model: SwapModel, others: Mapping[str, Sequence[str]]) -> dict[str, Finished]:
-        """The swaps by target, with the first of the `others` of each who can be drawn so.
+        """The swaps by target, each with the first of its `others` who can be drawn.
         Raises CheckpointError when a person's gallery is damaged."""
 
 
@@ -70,14 +70,14 @@ def sheet(
     finished: Mapping[str, Finished] | None = None,
 ) -> Image:
     """Draw a sheet, one row per face: the face, itself redrawn where the model knows it, then as
-    everybody else, and the mask of the first swap (its own, where there is nobody else); last, one
-    swap as conversion lays it over a film. Of more than PEOPLE people only those of `faces` are
+    each other person, and the mask of the first swap (its own, if there is no other); last, one
+    swap blended as in a conversion. Of more than PEOPLE people only those of `faces` are
     drawn.
 
     Args:
         faces: for each person to show, images (N, 3, size, size), RGB 0..1, on the model's
             device.
-        finished: of whom, the swap of the same faces as conversion draws it.
+        finished: by target, the converted swap of the same faces.
 
     Returns:
         RGB uint8 (height, width, 3).
@@ -103,7 +103,7 @@ def sheet(
 
 
 def others_of(model: SwapModel, shown: Sequence[str]) -> dict[str, list[str]]:
-    """As whom the faces of each of `shown` are drawn beside themselves."""
+    """The people as whom the faces of each of `shown` are drawn besides themselves."""
     drawn = [name for name in model.people if len(model.people) <= PEOPLE or name in shown]
     return {name: [one for one in drawn if one != name and model.swaps] for name in shown}
 

@@ -1,4 +1,4 @@
-"""Which faces a step of training takes: pure functions, so that resuming is exact."""
+"""The faces of a training step: pure functions, so that resuming is exact."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def _epoch(seed: int, epoch: int, count: int) -> Indices:
 
 
 def sample(seed: int, step: int, count: int, n: int) -> Indices:
-    """Which `n` of `count` faces step `step` takes.
+    """The `n` of `count` faces of step `step`.
 
-    Every face comes once in every epoch, in an order of that epoch's own; a step may reach into
+    Every face is used once in every epoch, in a new order for each epoch; a step may reach into
     the next epoch.
 
     Args:

@@ -1,4 +1,4 @@
-"""Where a training stands, and what learning rate that means."""
+"""The state of a training, and the learning rate that follows from it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from understudy.models.recipe import Recipe
 
 @dataclass
 class State:
-    """Where a training stands; goes into `state.json`.
+    """State of a training; stored in `state.json`.
 
     Attributes:
         step, seconds: trained so far.
         budget: of the present course, as {"steps": n} or {"minutes": x}.
-        alone: who learns in it on a frozen encoder; empty when everybody learns together.
-        since_step, since_seconds: where it began: with the model, or when who learns changed.
-        phase: step at which the present budget was taken up; warm-up starts there.
+        alone: people trained on a frozen encoder; empty when all are trained together.
+        since_step, since_seconds: its start: with the model, or when the trained people changed.
+        phase: step at which the present budget started; warm-up starts there.
         caution: factor on the learning rate, halved at each retreat.
-        retreats: how often it went back to a checkpoint.
+        retreats: how often it returned to a checkpoint.
         held_out: share of the footage kept out.
         facesets: fingerprint of each person's faceset.
-        base: SHA-256 of the base that it began with, if it did.
-        shared: factor on the learning rate of what people share.
+        base: SHA-256 of the base that it started with, if any.
+        shared: factor on the learning rate of shared weights.
         apart: how much of a decoder's step is its own in the end.
         history: one entry per report: step, seconds, and figures by person.
     """
@@ -47,12 +47,12 @@ class State:
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Self:
-        """From `state.json`; keys that are not the state's are passed over."""
+        """From `state.json`; unknown keys are ignored."""
         names = {entry.name for entry in fields(cls)}
         return cls(**{key: value for key, value in saved.items() if key in names})
 
     def json(self) -> dict[str, Any]:
-        """What `from_json` takes."""
+        """The input of `from_json`."""
         return asdict(self)
 
     @property
@@ -64,13 +64,13 @@ class State:
 
     @property
     def left(self) -> float:
-        """What is left of the budget, in steps or seconds."""
+        """The rest of the budget, in steps or seconds."""
         if "steps" in self.budget:
             return max(0.0, self.budget["steps"] - (self.step - self.since_step))
         return max(0.0, 60 * self.budget["minutes"] - (self.seconds - self.since_seconds))
 
     def forget(self, person: str) -> None:
-        """Take somebody out who no longer belongs to the model."""
+        """Remove a person who no longer belongs to the model."""
         self.facesets.pop(person, None)
         for entry in self.history:
             entry["people"].pop(person, None)
@@ -86,7 +86,7 @@ class State:
 
 
 def learning_rate(recipe: Recipe, state: State) -> float:
-    """Of the step that comes next: rises in a line over the warm-up, falls along a half
+    """Learning rate of the next step: rises linearly over the warm-up, falls along a half
     cosine over the budget (Loshchilov and Hutter, "SGDR", 2017). A function of the state
     alone."""
     warmup = float(recipe.warmup)

@@ -1,4 +1,4 @@
-"""Begin with another model's encoder: what it has learned to see need not be learned again."""
+"""Start with another model's encoder, so that it need not be trained again."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from understudy.models.base import SwapModel
 
 
 def take_encoder(model: SwapModel, source: SwapModel, name: str) -> None:
-    """Give `model` the weights of the encoder of `source`, which stays as it is.
+    """Copy the weights of the encoder of `source` to `model`; `source` is unchanged.
 
     `swift`, `vae` and `autoencoder` of one size have encoders of one shape; what a network has
-    beside it (decoders, the heads of `vae`) stays as it was.
+    besides it (decoders, the heads of `vae`) is unchanged.
 
     Args:
         name: of the source, for the message.
@@ -22,9 +22,9 @@ def take_encoder(model: SwapModel, source: SwapModel, name: str) -> None:
     shapes = [{key: value.shape for key, value in one.state_dict().items()} for one in (own, other)]
     if shapes[0] != shapes[1]:
         raise SettingsError(
-            f"The encoder of {name} ({source.network}, {source.size} px) does not fit into "
+            f"The encoder of {name} ({source.network}, {source.size} px) is incompatible with "
             f"{model.network} at {model.size} px.",
-            "Take a model of the same size; swift, vae and autoencoder fit one another, "
-            "original only itself.",
+            "Use a model of the same size; swift, vae and autoencoder are compatible, "
+            "original only with itself.",
         )
     own.load_state_dict(other.state_dict())

@@ -9,10 +9,10 @@ and resumed gives the same weights, to the bit, as one that was not (same budget
 machine, budget in steps).
 
 The budget is a total: `--steps 200` on a model that has 100 trains 100 more, and `--minutes`
-counts the time spent in training steps, over all resumptions, without loading, measuring
-and saving. It counts from where the course began: with the model, or when who learns in it
+counts the time spent in training steps, over all runs, without loading, measuring
+and saving. It counts from the start of the course: with the model, or when the trained people
 changed. The learning rate falls over the whole budget; with a larger budget a finished
-training warms up again and follows the longer curve from where it stands.
+training warms up again and continues on the longer curve.
 """
 
 from __future__ import annotations
@@ -56,28 +56,28 @@ if TYPE_CHECKING:
     from understudy.workspace import Workspace
 
 DEFAULT_MINUTES, KNOWN_MINUTES = 10.0, 5.0
-"""How long to train when nobody says, and where a base knows everybody: there swaps are as good as
+"""Minutes to train by default, and if a base covers everyone: then swaps are as good as
 they get by then."""
 
 PATIENCE = 5
 """Steps in a row without a finite loss before going back to the last checkpoint."""
 
 TOLD = 6
-"""People whose figures are told one by one, at most."""
+"""Largest number of people whose figures are reported one by one."""
 
 RETREATS = 3
-"""Times that this may happen, each with half the learning rate."""
+"""Largest number of these returns, each with half the learning rate."""
 
 
 @dataclass(frozen=True)
 class TrainReport:
     """Attributes:
     model: name of the model.
-    folder: where it lies.
-    network, size, people: what it is.
-    learned: whose decoders were trained in this course.
-    steps: trained in all.
-    minutes: spent in training steps in all.
+    folder: of the model.
+    network, size, people: of the model.
+    learned: people whose decoders were trained in this course.
+    steps: trained in total.
+    minutes: spent in training steps in total.
     faces_per_second: in this run; 0 when it had nothing left to do.
     held_out: for each of `learned`, figures of the averaged weights on faces kept out of training.
     outlook: in plain words, whether more training would help.
@@ -110,27 +110,27 @@ def train(
     labels: Labels | None = None,
     rehearse: Rehearse | None = None,
 ) -> TrainReport:
-    """Train the model `name` on the facesets of `people`, or go on with it.
+    """Train the model `name` on the facesets of `people`, or continue its training.
 
-    Ctrl-C (and SIGTERM) ends it after the step at hand, with a checkpoint.
+    Ctrl-C (and SIGTERM) ends it after the current step, with a checkpoint.
 
     Args:
-        people: who the model is to know; when empty those whom it knows, or everybody with a
+        people: of the model; when empty, those it already has, or everyone with a
             faceset when it is new.
-        add: who joins the model, which exists then; `people` is empty.
-        freeze: train only the decoders of those who join. The encoder and all other decoders
+        add: people to add to the model, which must exist; `people` is then empty.
+        freeze: train only the decoders of the people added. The encoder and all other decoders
             stay as they are, to the bit.
-        labels: what is known of the frames of everybody who learns, for networks that can be told.
+        labels: of the frames of everyone who is trained, for networks that use them.
         rehearse: draws swaps for the preview sheets, where people have galleries; without it the
             sheets show what the network alone draws.
 
     Raises:
         UnknownPerson, ConsentError, FacesError, SettingsError: before anything is computed.
-        UnknownModel: there is nothing to join.
-        CheckpointError: there are checkpoints, but none is whole.
+        UnknownModel: there is no model to add people to.
+        CheckpointError: there are checkpoints, but all are damaged.
         ProjectLocked: another process trains this model.
         TrainingError: the loss does not stay finite even at a much lower learning rate.
-        StorageError: the disk said no; the last checkpoint is whole.
+        StorageError: the disk is full or failed; the last checkpoint is valid.
         TrustError: keys or ledger are not ready, before anything is computed; or the model cannot
             be entered in the ledger: then it is kept, and the same call enters it.
     """
@@ -159,8 +159,8 @@ def train(
             finished = run.state.spent >= 1
             if not finished:
                 task.note(
-                    f"Stopped at step {run.state.step}; nothing is lost. "
-                    "Run the same command again to go on."
+                    f"Stopped at step {run.state.step}; the model is saved. "
+                    "Run the same command again to continue."
                 )
             task.note(words)
         run.journal.close()
@@ -189,17 +189,17 @@ def _keep_galleries(
     settings: TrainSettings,
     progress: Progress,
 ) -> None:
-    """Make the galleries of these people, or remove them where there are to be none."""
+    """Create the galleries of these people, or remove them if they are not wanted."""
     if settings.gallery and network_class(settings.network).swaps:
         make_galleries(folder, facesets, held_out, progress)
         return
     for person in facesets:
         if remove(path_of(folder, person)):
-            progress.note(f"The gallery of {person} was removed, as --no-gallery says.")
+            progress.note(f"The gallery of {person} was removed because of --no-gallery.")
 
 
 def _told(figures: Mapping[str, Figures]) -> str:
-    """Everybody's figures, or of many people their mean."""
+    """The figures of each person, or their mean for many people."""
     if len(figures) > TOLD:
         ssim, psnr = (
             np.mean([getattr(v, key) for v in figures.values()]) for key in ("ssim", "psnr")
@@ -261,8 +261,8 @@ class _Run:
         self.unsaved = snapshot is None
 
     def _meet(self, base: Base, progress: Progress) -> None:
-        """Compare everybody with those whom the base knows. Its encoder learns slowly and decoders
-        learn together, unless somebody is a stranger to it."""
+        """Compare everyone with the people of the base. Its encoder learns slowly and decoders
+        learn together, unless someone is a stranger to it."""
         unknown = strangers(base, self.feed.faces)
         if not unknown:
             self.state.shared, self.state.apart = self.recipe.based, self.recipe.apart
@@ -271,7 +271,7 @@ class _Run:
             progress.note(sentence)
 
     def _learn_from(self, snapshot: Snapshot | None) -> None:
-        """Make the learner: from a checkpoint, to which whoever joins is added, or from nothing."""
+        """Create the learner: from a checkpoint plus the people added, or from new weights."""
         course = self.course
         self.whole = first_snapshot(
             course, self.settings, snapshot, self.folder.parent, self.feed.faces, self.device
@@ -286,18 +286,18 @@ class _Run:
         )
 
     def _take_up(self, saved: State, joined: bool, progress: Progress) -> None:
-        """Go on from where a checkpoint stands; it is another course when somebody `joined`, or
-        others learn."""
+        """Continue from a checkpoint; it is another course when a person `joined`, or
+        other people are trained."""
         fresh, self.state = self.state, saved
         budget = _budget(self.settings, known=saved.shared < 1)
         before = saved.facesets
         if changed := [p for p, one in fresh.facesets.items() if before.get(p, one) != one]:
             names = " and ".join(changed)
-            progress.note(f"The faces of {names} have changed since the last training.")
+            progress.note(f"The facesets of {names} have changed since the last training.")
         if saved.held_out != fresh.held_out:
             progress.note(
-                f"This model keeps holding out a share of {saved.held_out:g}, as it began, so "
-                "that no held-out face has been trained on."
+                f"This model keeps its first held-out share of {saved.held_out:g}, so "
+                "that no held-out face was used for training."
             )
         saved.facesets |= fresh.facesets
         if joined or saved.alone != fresh.alone:
@@ -307,16 +307,16 @@ class _Run:
         if saved.budget != budget:
             saved.budget, saved.phase = budget, saved.step
         progress.note(
-            f"Going on from step {saved.step}."
+            f"Continuing from step {saved.step}."
             if saved.spent < 1
-            else f"This model has used up its budget already ({saved.step} steps, "
-            f"{saved.seconds / 60:.3g} minutes); give more --minutes or --steps in all."
+            else f"This model has already used its budget ({saved.step} steps, "
+            f"{saved.seconds / 60:.3g} minutes); give a larger total with --minutes or --steps."
         )
 
     def rehearse(
         self, rehearse: Rehearse, settings: ConvertSettings, found: Mapping[str, Faceset]
     ) -> None:
-        """Let preview sheets show swaps as conversion draws them with these settings."""
+        """Make preview sheets show swaps as conversion draws them with these settings."""
         kept = self.feed.kept
         shown = shown_of({person: len(rows) for person, rows in kept.items()})
         rows = {person: kept[person][places] for person, places in shown.items()}
@@ -330,12 +330,12 @@ class _Run:
         try:
             return self.rehearsal.draw(average, others_of(average, self.rehearsal.people))
         except CheckpointError as error:
-            task.note(f"The preview sheet shows no finished swaps: {error.problem}")
+            task.note(f"The preview sheet has no finished swaps: {error.problem}")
             return {}
 
     @property
     def reported(self) -> bool:
-        """Whether everybody who learns was measured at the last report."""
+        """Whether everyone who learns was measured at the last report."""
         history = self.state.history
         return bool(history) and set(self.course.learning) <= set(history[-1]["people"])
 
@@ -350,7 +350,7 @@ class _Run:
         people = self.feed.chosen(state.step)
         batches = self.feed.batches(state.step, people)
         rate = learning_rate(self.recipe, state)
-        # Decoders that learn alone are as young as their course.
+        # Decoders trained alone are as new as their course.
         age = state.step - state.since_step if self.course.frozen else state.step
         apart = own_share(state.apart, state.step - state.since_step)
         self.terms = self.learner.learn(batches, rate, age, people, apart)
@@ -372,13 +372,13 @@ class _Run:
         lost = self.state
         if lost.retreats == RETREATS:
             raise TrainingError(
-                f"The loss of {self.folder.name} does not stay finite (step {lost.step}), even "
-                f"at {lost.caution:g} of the usual learning rate.",
-                "Train with --precision float32, or look for broken pictures in the facesets; "
+                f"The loss of {self.folder.name} is not finite (step {lost.step}), even "
+                f"with {lost.caution:g} of the usual learning rate.",
+                "Train with --precision float32, or look for damaged pictures in the facesets; "
                 "the last checkpoint is kept.",
             )
         task.note(
-            f"The loss was not finite for {PATIENCE} steps; going back to the last checkpoint "
+            f"The loss was not finite for {PATIENCE} steps; returning to the last checkpoint "
             "with half the learning rate."
         )
         snapshot = load_newest(self.folder, task.note)
@@ -388,7 +388,7 @@ class _Run:
         state.alone, state.base = lost.alone, lost.base
         state.shared, state.apart = lost.shared, lost.apart
         state.since_step, state.since_seconds = lost.since_step, lost.since_seconds
-        # Lost time stays spent, or a budget in minutes might never end.
+        # Lost time still counts, or a budget in minutes might never end.
         state.seconds = lost.seconds
         state.retreats, state.caution = lost.retreats + 1, lost.caution / 2
         self._learn_from(snapshot)

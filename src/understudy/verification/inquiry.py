@@ -53,7 +53,7 @@ class Inquiry:
     def judge(
         self, looked: Callable[[], Look], tagged: Callable[[], aigc.Tag | None]
     ) -> Verification:
-        """The answer, of what is seen in the file and of its metadata tag.
+        """The answer, from the file's contents and its metadata tag.
 
         Raises:
             MediaError: nothing can be seen in it, and nothing else is known of it.
@@ -79,7 +79,7 @@ class Inquiry:
         found = Evidence(credentials, entered, mark, seen, match, tag, source, empty)
         if unopened is not None and found.nothing:
             raise MediaError(
-                f"Nothing can be said of it, because it could not be opened. {unopened.problem}",
+                f"It could not be opened, so nothing can be checked. {unopened.problem}",
                 unopened.remedy,
             ) from unopened
         outcome, summary = conclude(found)
@@ -100,7 +100,7 @@ class Inquiry:
     def _by_hash(self, sha256: str) -> tuple[bool, set[int]]:
         """Whether the ledger here holds exactly this file, and under which numbers."""
         if not self.home.ledger.exists():
-            self.say("unknown", "There is no ledger on this machine in which it could stand.")
+            self.say("unknown", "There is no ledger on this machine.")
             return False, set()
         try:
             with Ledger.open(self.home, write=False) as ledger:
@@ -114,29 +114,29 @@ class Inquiry:
             self.say("broken", f"The ledger on this machine cannot be relied on: {error.problem}")
             return False, set()
         if not entries:
-            self.say("unknown", "The ledger on this machine does not hold exactly this file.")
+            self.say("unknown", "The ledger on this machine has no entry for exactly this file.")
             return False, set()
         when = entries[0].values["time"]
-        self.say("proved", f"The ledger on this machine holds exactly this file, since {when}.")
+        self.say("proved", f"The ledger on this machine has an entry for this file, since {when}.")
         numbers = {one.values.get("record") for one in entries}
         return True, {one for one in numbers if isinstance(one, int)}
 
     def _credentials(self) -> Credentials:
         found = read(self.file, trusted=self.vouchers.certificates)
         number = f" (certificate {shortened(found.serial)})" if found.serial else ""
-        who = f"{found.signer}{number}" if found.signer else "somebody without a name"
+        who = f"{found.signer}{number}" if found.signer else "an unnamed signer"
         when = f" on {found.signed_at:%Y-%m-%d %H:%M} UTC" if found.signed_at else ""
         if found.state == "trusted":
-            self.say("proved", f"Nothing was changed since it was signed by {who}, trusted here.")
+            self.say("proved", f"Nothing was changed since the trusted signer {who} signed it.")
         elif found.state == "unknown signer":
             self.say("proved", "Nothing was changed since it was signed.")
-            self.say("unknown", f"Who signed is not known here: {who}.")
+            self.say("unknown", f"The signer is not on the trusted list: {who}.")
         elif found.state == "none":
             self.say("unknown", "It has no Content Credentials, or they were removed.")
         if found.intact and when:
-            self.say("proved", f"A time-stamp authority that is trusted here saw it{when}.")
+            self.say("proved", f"A trusted time-stamp authority confirms that it existed{when}.")
         for reason in found.reasons:
-            if reason != "Nobody here vouches for the signer.":  # said above, with the name
+            if reason != "The signer is not on the trusted list.":  # said above, with the name
                 self.say("broken" if found.state in ("tampered", "damaged") else "unknown", reason)
         for left_open in found.uncovered:
             self.say("unknown", left_open)
@@ -147,16 +147,16 @@ class Inquiry:
             elif one.state != "none":
                 self.say(
                     "proved" if found.state == "trusted" else "unknown",
-                    f"What it was made from was signed too, and had not been changed.{of}",
+                    f"What it was made from was also signed and had not been changed.{of}",
                 )
         return found
 
     def _tagged(self, credentials: Credentials, tag: aigc.Tag | None) -> aigc.Tag | None:
         if tag is not None:
             label = {"1": "generated or changed by AI", "2": "possibly", "3": "suspected"}
-            said = f"{label.get(tag.label, tag.label)}, by {tag.content_producer or 'nobody named'}"
+            said = f"{label.get(tag.label, tag.label)}, by {tag.content_producer or 'no one named'}"
             number = f", number {tag.produce_id}" if tag.produce_id else ""
-            covered = "" if credentials.intact else " Anybody can write that."
+            covered = "" if credentials.intact else " Anyone can write that."
             self.say(
                 "proved" if credentials.state == "trusted" else "unknown",
                 f"Its metadata tag AIGC (GB 45438) says: {said}{number}.{covered}",
@@ -166,16 +166,16 @@ class Inquiry:
     def _mark(self, seen: Look | None, unopened: UnderstudyError | None) -> int | None:
         if seen is None:
             why = "" if unopened is None else f" {unopened.problem}"
-            self.say("unknown", f"No picture in it can be read, so no invisible mark can be.{why}")
+            self.say("unknown", f"No picture in it can be read, so no watermark either.{why}")
             return None
         number = seen.reading.record_id
         if number is None:
-            self.say("unknown", "No invisible mark of this program can be read in it.")
+            self.say("unknown", "No invisible watermark of this program was found in it.")
             return None
         self.say(
             "unknown",
-            f"Its pictures carry the invisible mark {records.number_text(number)}. Alone that "
-            "proves nothing: marks can be copied.",
+            f"Its pictures have the invisible watermark {records.number_text(number)}. This alone "
+            "proves nothing: watermarks can be copied.",
         )
         return number
 
@@ -188,16 +188,16 @@ class Inquiry:
             self.say("broken", fault)
         if found.source is not None:
             name = records.number_text(found.source.number)
-            self.say("unknown", f"It is, byte for byte, what the record {name} was made from.")
+            self.say("unknown", f"It is, byte for byte, the input of the film of record {name}.")
         if found.match is not None:
             if found.match.lead == "looks" or self._prove(found.match):
                 self._describe(found.match)
         elif signed is None and "mark" in leads.values():
-            self.say("unknown", "The record of that mark is not here; its maker may have it.")
+            self.say("unknown", "The record of that watermark is not here; its maker may have it.")
         return found.match, found.source is not None
 
     def _prove(self, match: Match) -> bool:
-        """Say what the record is worth; False when it is worth nothing."""
+        """Report how far the record can be trusted; False if not at all."""
         number = records.number_text(match.record.number)
         try:
             what = held(match.record)
@@ -207,14 +207,14 @@ class Inquiry:
         whose = "This installation's ledger" if what.key == self.vouchers.own else "A ledger"
         self.say(
             "proved" if match.known else "unknown",
-            f"{whose} (key {what.key}) holds the record {number}, unaltered, since {what.time}, "
-            + ("on its own word." if match.known else "on its own word; nobody here knows it."),
+            f"{whose} (key {what.key}) contains the record {number}, unchanged, since {what.time}, "
+            + ("as it states." if match.known else "as it states; the ledger is not trusted here."),
         )
         if match.known and not match.good:
             self.say(
                 "unknown",
-                "What the film looks like is not in that ledger: there the record is believed as "
-                "it came.",
+                "That ledger does not contain what the film looks like: this part of the record "
+                "is not confirmed.",
             )
         for anchor in what.anchors:
             tone: Tone = "broken" if anchor.state == "broken" else "unknown"
@@ -241,8 +241,8 @@ class Inquiry:
             if match.lead in ("mark", "metadata"):
                 self.say(
                     "unknown",
-                    "What else was changed in the pictures cannot be told, nor whether they are "
-                    "those of the original footage with a forged mark, where the face is small.",
+                    "It is unknown what else was changed in the pictures, or whether they are "
+                    "the original footage with a forged watermark, if the face is small.",
                 )
         elif match.how in ("same", "edited"):
             self.say("unknown", f"It shows the footage of the record {number} ({distance}).")
@@ -260,26 +260,26 @@ class Inquiry:
             )
 
     def _told(self, found: Evidence, outcome: Outcome) -> Facts | None:
-        """The facts that can be told, and say them; None where nobody's word stands for any."""
+        """Report the facts and return them; None if no signer or record states any."""
         credentials, match = found.credentials, found.match
         agrees = match if match and match.agrees else None
         tone: Tone = "unknown"
         if agrees and agrees.good:
-            facts, whose, tone = agrees.record.facts, "By its record", "proved"
+            facts, whose, tone = agrees.record.facts, "According to its record", "proved"
         elif credentials.intact and credentials.facts:
-            facts, whose = credentials.facts, "By what was signed"
+            facts, whose = credentials.facts, "According to the signed facts"
             tone = "proved" if credentials.state == "trusted" else "unknown"
         elif agrees and agrees.holds and outcome == "unknown signer":
-            facts, whose = agrees.record.facts, "By the record that came with it"
+            facts, whose = agrees.record.facts, "According to the record that came with it"
         else:
             return None
         count = len(facts.consents)
         consents = f"{count or 'no'} consent record{'' if count == 1 else 's'} named"
-        guard = "did not look" if facts.guard == "unscanned" else facts.guard
+        guard = "not used" if facts.guard == "unscanned" else facts.guard
         self.say(
             tone,
             f"{whose}: made with {facts.tool} on {facts.made_at:%Y-%m-%d %H:%M} UTC; {consents}; "
-            f"content guard: {guard}; visible label: {facts.label or 'not said'}"
+            f"content guard: {guard}; visible label: {facts.label or 'not stated'}"
             f"{f' ({facts.reason})' if facts.reason else ''}.",
         )
         if tone == "proved" and facts.model_sha256:
@@ -287,7 +287,7 @@ class Inquiry:
             if drew:
                 self.say("proved", drew)
         if facts.mark and facts.mark.reason:
-            self.say(tone, f"{whose}, it never carried a mark: {facts.mark.reason}.")
+            self.say(tone, f"{whose}, it never had a watermark: {facts.mark.reason}.")
         return facts
 
 

@@ -25,9 +25,9 @@ LARGEST = 288
 """Longer side of a shown picture, pixels; the page stays small."""
 
 NOTE = (
-    "Proved is what signatures and hashes show, on the word of whoever signed. Not known is what "
-    "nothing in the file or on this machine shows; it may be true or not. A file of which nothing "
-    "is known is not genuine for that. Nothing was asked over the network."
+    "Proved: shown by signatures and hashes, as stated by the signer. Unknown: "
+    "nothing in the file or on this machine shows it; it may be true or not. A file with nothing "
+    "known about it is not proved to be genuine. The network was not used."
 )
 
 _TONES: dict[Outcome, Tone] = {
@@ -38,12 +38,12 @@ _TONES: dict[Outcome, Tone] = {
     "broken": "bad",
 }
 _ANSWERS: dict[Tone, str] = {"bad": "Beware", "good": "Checked", "note": "Note"}
-_NAMES: dict[Tone, str] = {"bad": "Broken", "good": "Proved", "note": "Not known"}
+_NAMES: dict[Tone, str] = {"bad": "Broken", "good": "Proved", "note": "Unknown"}
 _WORDS: dict[str, Tone] = {"broken": "bad", "proved": "good", "unknown": "note"}
 
 
 def build(found: Sequence[Verification]) -> str:
-    """The page as HTML. Reads a few frames of each file again; what cannot be read is not shown."""
+    """The page as HTML. Reads a few frames of each file again; unreadable ones are not shown."""
     title = plain(found[0].file.name) if len(found) == 1 else f"{len(found)} files"
     sections = []
     if len(found) > 1:
@@ -69,7 +69,7 @@ def _file(one: Verification, alone: bool) -> list[Section]:
     for title, tone, told in (
         ("Broken", "broken", one.told("broken")),
         ("Proved", "proved", one.told("proved")),
-        ("Not known", "unknown", one.told("unknown")),
+        ("Unknown", "unknown", one.told("unknown")),
     ):
         if told:
             words = Words([(_WORDS[tone], text) for text in told], _NAMES)
@@ -103,11 +103,11 @@ def _rows(one: Verification) -> list[list[str]]:
     rows = [
         ["File", str(one.file)],
         ["SHA-256", one.sha256],
-        ["Content Credentials", found.state + (" (in a file beside it)" if found.sidecar else "")],
+        ["Content Credentials", found.state + (" (in a file next to it)" if found.sidecar else "")],
         ["Signer", found.signer or ""],
         ["Certificate's number", hexadecimal(found.serial) if found.serial else ""],
         ["Program that signed", found.generator or ""],
-        ["Mark", one.mark or "none that can be read"],
+        ["Watermark", one.mark or "none found"],
         ["Fingerprint distance", "" if one.distance is None else f"{one.distance:.3f}"],
     ]
     if one.facts is not None:
@@ -115,7 +115,7 @@ def _rows(one: Verification) -> list[list[str]]:
         rows += [
             ["Record", facts.record],
             ["Made", f"{facts.made_at:%Y-%m-%d %H:%M} UTC, {facts.tool}"],
-            ["SHA-256 of the source", facts.source_sha256 or ""],
+            ["SHA-256 of the input film", facts.source_sha256 or ""],
             ["SHA-256 of the model", facts.model_sha256 or ""],
             ["Consent records", ", ".join(each.id for each in facts.consents)],
             ["Content guard", facts.guard],

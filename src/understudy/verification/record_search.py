@@ -78,7 +78,7 @@ def search(
         candidates = [(one, "looks", True) for one in _read(newest, faults)]
     sources = [one for one, _, _ in candidates if one.facts.source_sha256 == sha256]
     found = [_compared(home, vouchers, *one, sha256, seen) for one in candidates]
-    # What only looks lead to is nothing to go by where these differ.
+    # A record found only by similar looks counts for nothing if these differ.
     found = [one for one in found if one.lead != "looks" or one.how in ("same", "edited")]
     return Search(
         min(found, key=_preference) if found else None,

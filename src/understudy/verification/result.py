@@ -25,15 +25,15 @@ class Verification:
     """What can be said of a file.
 
     Attributes:
-        outcome: intact: nothing was changed since it was signed here, or by somebody who is
-            trusted here. unknown signer: what is said of it holds together, on the word of
-            somebody whom nobody here vouches for. altered: made by this program and changed
+        outcome: intact: nothing was changed since it was signed here, or by someone who is
+            trusted here. unknown signer: the signature is valid, but the
+            signer is not on the trusted list. altered: made by this program and changed
             since. broken: something contradicts itself. unknown: nothing is proved.
-        summary: one or two sentences for everybody.
+        summary: one or two sentences for everyone.
         findings: in the order in which they were looked for.
-        facts: of the record, wherever it was found; None where they cannot be believed at all.
+        facts: of the record, wherever it was found; None if they cannot be trusted.
         record: that agrees with it, to be handed over with it.
-        credentials: what the file says of itself.
+        credentials: the file's own statements.
         mark: number that the invisible mark holds, eight hex digits.
         distance: between the file's fingerprint and the record's, 0..1.
     """
@@ -92,5 +92,5 @@ def shortened(serial: str) -> str:
 
 
 def hexadecimal(serial: str) -> str:
-    """A decimal serial number in hex; anything else as it is."""
+    """A decimal serial number in hex; anything else unchanged."""
     return f"{int(serial):X}" if serial.isdecimal() else serial

@@ -1,4 +1,4 @@
-"""What follows from what was found in a file: an outcome, and one sentence for everybody.
+"""What follows from what was found in a file: an outcome, and one sentence for everyone.
 
 The rules, the first that applies. A record is good when its ledger's signature holds and is one
 that is believed here; it agrees when it has the file's hash before signing, or looks like it.
@@ -39,18 +39,18 @@ EXIT_CODES: dict[Outcome, int] = {
     "altered": 22,
     "broken": 23,
 }
-"""What the command ends with; of several files the largest."""
+"""Exit code of the command; with several files the largest."""
 
 EDITED = 0.07
 """Distance between fingerprints from which another encoding alone does not explain it. Measured:
-encoded anew, scaled or mirrored at most 0.02; the footage that a swap was made from, where the
+encoded again, scaled or mirrored at most 0.02; the footage that a swap was made from, where the
 face fills half of the frame, 0.11."""
 
 CUT = 0.6
 """Seconds that a film must be shorter or longer than its record says to be called so."""
 
 LEFT = 0.85
-"""Share of width or height below which a cropped film cannot be told by its looks."""
+"""Share of width or height below which a cropped film cannot be recognised."""
 
 FEW = 4
 """Pairs of frames below which films that differ are not said to be different films: records hold
@@ -73,8 +73,8 @@ class Match:
             be shown.
         good: it can be relied on: all that was compared is held by a ledger that is believed here,
             or the record is this installation's own.
-        holds: the ledger's signature under it holds, whoever signed.
-        known: and whoever signed is believed here.
+        holds: the ledger's signature is valid, whoever signed.
+        known: and the signer is trusted here.
     """
 
     record: RenderRecord
@@ -150,7 +150,7 @@ def how_alike(record: RenderRecord, comparison: Comparison, seen: Look) -> How:
 def made(facts: Facts) -> str:
     """What was done, by a record's facts."""
     if facts.reason == MATTE_REASON:
-        return "It is the matte of a film that was made with this program"
+        return "It is the alpha mask of a film that was made with this program"
     if facts.source_sha256 is None:
         return "It was made by a network of this program"
     return "A face in it was replaced with this program"
@@ -183,8 +183,8 @@ def conclude(found: Evidence) -> tuple[Outcome, str]:
         if credentials.facts:
             return "intact", f"{made(credentials.facts)}, and nothing was changed since."
         return "intact", (
-            f"Signed by {credentials.signer or 'somebody who is trusted here'}, and nothing was "
-            "changed since. What it shows is the signer's word."
+            f"Signed by {credentials.signer or 'a trusted signer'}, and nothing was "
+            "changed since. Whether it shows the truth, only the signer states."
         )
     if found.entered:
         done = made(match.record.facts) if match else "It was made with this program"
@@ -195,9 +195,9 @@ def conclude(found: Evidence) -> tuple[Outcome, str]:
     if credentials.state == "unknown signer":
         done = made(credentials.facts) if credentials.facts else "It is signed"
         return "unknown signer", (
-            f"{done}, says somebody whom nobody here knows. Nothing was changed since they signed."
+            f"{done}, says a signer who is not on the trusted list. Nothing was changed since."
             if credentials.facts
-            else f"{done}, and nothing was changed since; but nobody here knows the signer."
+            else f"{done}, and nothing was changed since; the signer is not on the trusted list."
         )
     return _without_signature(found, good)
 
@@ -205,19 +205,19 @@ def conclude(found: Evidence) -> tuple[Outcome, str]:
 def _broken(credentials: Credentials, agrees: Match | None) -> str:
     if agrees and agrees.how in ("exact", "stripped"):
         return (
-            f"{made(agrees.record.facts)}, and the file is as it was then; but the credentials "
-            "beside it are not its own."
+            f"{made(agrees.record.facts)}, and the file is unchanged; but the credentials "
+            "next to it are not its own."
         )
     what = (
-        f" By its record, {_lower(made(agrees.record.facts))}."
+        f" According to its record, {_lower(made(agrees.record.facts))}."
         if agrees
-        else " What it says of itself proves nothing now."
+        else " Its own statements prove nothing now."
     )
     if credentials.state == "damaged":
         return f"Do not rely on it: its credentials are damaged.{what}"
     if credentials.sidecar:
         return (
-            "Do not rely on it: it is not the file that the credentials beside it were made for, "
+            "Do not rely on it: it is not the file that the credentials next to it were made for, "
             f"or it was changed since.{what}"
         )
     return f"Do not rely on it: it was changed after it was signed.{what}"
@@ -230,22 +230,22 @@ def _found_again(found: Evidence, match: Match) -> tuple[Outcome, str]:
         return "intact", f"{made(facts)}, and nothing was changed since."
     if match.how == "stripped":
         return "altered", (
-            f"{made(facts)}. Its credentials were removed; all else is as it was, byte for byte."
+            f"{made(facts)}. Its credentials were removed; the rest is unchanged, byte for byte."
         )
     assert match.comparison is not None
     assert found.seen is not None
     done = changes(record, match.comparison, found.seen)
     signed = (
-        "somebody unknown here signed it anew"
+        "an unknown signer signed it again"
         if found.credentials.intact
         else "its credentials were removed"
     )
     through = {
-        "mark": "the mark in its pictures",
+        "mark": "the watermark in its pictures",
         "metadata": "its metadata",
     }.get(match.lead, "its credentials")
     return "altered", (
-        f"{made(facts)}, and it was changed since: {signed}, and it was {_listed(done)}. Its "
+        f"{made(facts)}, and it was changed afterwards: {signed}, and it was {_listed(done)}. Its "
         f"record was found through {through}."
     )
 
@@ -257,76 +257,76 @@ def _without_signature(found: Evidence, good: Match | None) -> tuple[Outcome, st
     if match and match.how == "other" and match.lead == "mark":
         if good is None:
             return "unknown", (
-                "It carries this program's mark, but the record of that mark describes something "
+                "It has this program's watermark, but the watermark's record describes something "
                 "else. Nothing here can prove more."
             )
         what = _noun(match.record)
         return "broken", (
-            f"Do not rely on it: its invisible mark belongs to a {what} that shows something "
-            f"else. The mark was copied from there, or the {what} was changed beyond recognition."
+            f"Do not rely on it: its invisible watermark belongs to a {what} that shows something "
+            f"else. The watermark was copied, or the {what} was changed beyond recognition."
         )
     if match and match.holds and match.how == "edited":
         return "unknown", (
-            "Nobody can tell what it is: it carries the mark of a film in which a face was "
+            "It is unclear what it is: it has the watermark of a film in which a face was "
             "replaced and shows the same footage, but other pictures. It was edited, or the mark "
-            "was put into the original."
+            "was added to the original."
         )
     if good and good.how == "too little":
         return "unknown", (
-            "It carries this program's mark, so a face in it was probably replaced; but too little "
+            "It has this program's watermark, so a face in it was probably replaced. Too little "
             f"of the {_noun(good.record)} is left to compare it with its record."
         )
     if good and good.how == "unseen":
         return "unknown", (
-            f"It names a record here, by which {_lower(made(good.record.facts))}. But "
-            "no pictures can be read in it, so that nothing is proved."
+            f"It names a record here, which says: {_lower(made(good.record.facts))}. But "
+            "no pictures can be read in it, so nothing is proved."
         )
     if match and match.holds and match.agrees:
         return "unknown signer", (
             f"{made(match.record.facts)}, says "
             + (
-                "the record that came with it; but that film's looks are not in the ledger."
+                "the record that came with it; but the ledger does not confirm how that film looks."
                 if match.known
-                else "a record of somebody whom nobody here knows."
+                else "a record of a signer who is not on the trusted list."
             )
         )
     if found.mark is not None:
         return "unknown", (
-            "It carries this program's mark, so a face in it was probably replaced. Nothing here "
+            "It has this program's watermark, so a face in it was probably replaced. Nothing here "
             "can prove it."
         )
     if found.tag is not None:
         producer = found.tag.content_producer or "somebody"
         return "unknown", (
-            f"Its metadata says that {producer} made or changed it by AI. Nobody signed that, so "
+            f"Its metadata says that {producer} made or changed it with AI. This is not signed, so "
             "it proves nothing."
         )
     if found.source:
         return "unknown", (
-            "It is exactly the footage that a film here was made from. That does not make it "
+            "It is exactly the footage from which a film here was made. This does not make it "
             "genuine."
         )
     if found.empty:
-        return "unknown", "The file is empty: nothing can be known of it."
+        return "unknown", "The file is empty."
     if found.seen is None:
-        return "unknown", "Nothing is known of it, and no pictures can be read in it."
-    return "unknown", "Nothing is known of it. That does not make it genuine."
+        return "unknown", "Nothing is known about it, and no pictures can be read in it."
+    return "unknown", "Nothing is known about it. This does not make it genuine."
 
 
 def _by_looks(found: Evidence) -> str:
     if found.source:
         return (
-            "It is exactly the footage that a film here was made from. That does not make it "
+            "It is exactly the footage from which a film here was made. This does not make it "
             "genuine."
         )
     return (
-        "Nobody can tell what it is: it looks like a film that was made here, but carries no mark. "
-        "It is that film with its mark lost, or the footage that it was made from."
+        "It is unclear what it is: it looks like a film that was made here, but has no watermark. "
+        "It is that film without its watermark, or the footage that it was made from."
     )
 
 
 def changes(record: RenderRecord, comparison: Comparison, seen: Look) -> list[str]:
-    """What was done to a film since its record, as far as can be told; participles."""
+    """Detected changes of a film since its record; participles."""
     found = []
     after = f"{max(comparison.offset, 0):.1f} s"
     if seen.kind == "still" and record.kind == "film":
@@ -335,7 +335,7 @@ def changes(record: RenderRecord, comparison: Comparison, seen: Look) -> list[st
         found.append(f"cut to {seen.seconds:.1f} of its {record.seconds:.1f} s (from {after} on)")
     elif seen.seconds - record.seconds > CUT:
         before = max(-comparison.offset, 0)
-        found.append(f"put into a longer film, {before:.1f} s after its beginning")
+        found.append(f"inserted into a longer film, {before:.1f} s after its start")
     geometry = seen.reading.geometry
     if seen.reading.record_id == record.number:
         across, down, scale = kept(record, seen)
@@ -351,7 +351,7 @@ def changes(record: RenderRecord, comparison: Comparison, seen: Look) -> list[st
     if comparison.flipped:
         found.append("mirrored")
     if seen.kind == "still":
-        return found if record.kind == "film" else ["saved anew", *found]
+        return found if record.kind == "film" else ["saved again", *found]
     if comparison.distance == 0 and not found:
-        return ["packed anew (or encoded so well that it cannot be told)"]
-    return ["encoded anew", *found]
+        return ["stored in another container (or encoded again without visible loss)"]
+    return ["encoded again", *found]

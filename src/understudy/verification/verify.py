@@ -1,15 +1,15 @@
-"""Verify: is this file marked, by whom, and untouched since?
+"""Verify whether a file was made with this program, by whom, and whether it was changed since.
 
     understudy verify film.mp4
 
-Works on any film or picture, also on what this program did not make, and asks nobody: what can be
+Works on any film or picture, also on what this program did not make, and asks no one: what can be
 known is in the file, in the ledger and the records of this installation, and in records that were
 handed over with the file. In this order:
 
     hash in the ledger -> Content Credentials -> metadata tag -> invisible mark
     -> the record that these lead to -> its proof from a ledger -> its fingerprint
 
-A file of a model has no pictures: what is known of it is known by its hash.
+A file of a model has no pictures: it is looked up by its hash.
 
 Each answer says what is proved, what is broken and what is unknown. A file without any mark is
 unknown; it is never called genuine. Mark and tag are an index and prove nothing by themselves,
@@ -51,12 +51,12 @@ def verify(
 
     Args:
         home: whose ledger and records are looked into; this installation's when None.
-        trusted: PEM files of certificates and ledgers' keys that are believed besides this
+        trusted: PEM files of certificates and ledger keys to trust besides this
             installation's own; `provenance.trusted_signers.write_trust` writes such a file.
         handed: records that came with it; `provenance.trusted_signers.write_record` writes one.
 
     Raises:
-        MediaError: there is no such file, or it can be opened neither as a film nor as a picture
+        MediaError: the file does not exist, or opens neither as a film nor as a picture
             and nothing else is known of it.
         TrustError: the file, or a record or certificate that was given, cannot be read.
     """
@@ -82,8 +82,8 @@ def _hashed(file: Path) -> str:
 
 
 def _of_another(file: Path) -> Verification:
-    """A file that holds nothing but the credentials of another one."""
-    summary = f"It holds the credentials of another file; verify that: {plain(file.stem)}"
+    """A file that contains only the credentials of another one."""
+    summary = f"It contains the credentials of another file; verify {plain(file.stem)}"
     return _without_pictures(file, _hashed(file), "unknown", summary)
 
 

@@ -44,7 +44,7 @@ def test_the_first_line_is_the_answer(
     assert lines[0] == (
         f"{made.path}: A face in it was replaced with this program, and nothing was changed since."
     )
-    assert lines.index("Proved") < lines.index("Not known")
+    assert lines.index("Proved") < lines.index("Unknown")
     assert "Broken" not in lines
 
 
@@ -91,13 +91,13 @@ def test_a_film_is_checked_elsewhere_with_what_was_handed_over(
 ) -> None:
     copy = film(here / "copy.mp4", decoded(made.path), crf=16)
     words = ("--save-record", "record.json", "--save-trust", "ours.pem")
-    assert "its record." in say(capsys, copy, *words, code=ALTERED)
+    assert "the record." in say(capsys, copy, *words, code=ALTERED)
     monkeypatch.setenv(VARIABLE, str(here / "elsewhere"))
     assert "Nothing here can prove it" in say(capsys, copy, code=UNKNOWN)
     told = say(capsys, copy, "--record", "record.json", code=STRANGER)
-    assert "nobody here knows" in told
+    assert "not on the trusted list" in told
     told = say(capsys, copy, "--record", "record.json", "--trust", "ours.pem", code=ALTERED)
-    assert "Its record was found through the mark in its pictures." in told
+    assert "Its record was found through the watermark in its pictures." in told
     assert say(capsys, made.path, code=STRANGER)
     assert say(capsys, made.path, "--trust", "ours.pem")
     forged = film(here / "forged.mp4", marked(scene(9), NUMBER, STRENGTH), crf=16)
@@ -106,11 +106,11 @@ def test_a_film_is_checked_elsewhere_with_what_was_handed_over(
 
 
 def test_wrong_use_is_told(made: Made, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "No file is named" in say(capsys, code=SettingsError.exit_code)
+    assert "No file is given" in say(capsys, code=SettingsError.exit_code)
     words = (made.path, made.path, "--save-record", "a.json")
-    assert "for one film" in say(capsys, *words, code=SettingsError.exit_code)
+    assert "exactly one film" in say(capsys, *words, code=SettingsError.exit_code)
     other = film(here / "other.mp4", scene(9, 4))
     assert main(["verify", str(other), "--save-record", "a.json"]) == TrustError.exit_code
-    assert "no record here that agrees" in capsys.readouterr().err
+    assert "no record that matches" in capsys.readouterr().err
     assert not (here / "a.json").exists()
     assert say(capsys, here, code=MediaError.exit_code).startswith("error: ")

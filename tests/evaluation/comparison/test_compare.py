@@ -199,7 +199,7 @@ def test_the_table_and_the_pictures(compared: tuple[CompareReport, list[str]]) -
     lines = report.markdown.read_text(encoding="utf-8").splitlines()
     rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
     assert rows[0][-3:] == ["swift", "original", "warp"]
-    assert ["steps of training", "3", "3", "\N{EN DASH}"] in rows
+    assert ["training steps", "3", "3", "\N{EN DASH}"] in rows
     assert {len(row) for row in rows[2:]} == {4}
     warp = report.values["models"][2]
     (truth,) = (row for row in rows if row[0].startswith("swap and truth, PSNR"))
@@ -264,7 +264,7 @@ def test_without_a_film_the_warp_is_left_out_however_the_models_are_written(
     models = "swift , original, warp"
     report = compare(project, folder, here, models=models, progress=progress, **how)
     assert [row["model"] for row in report.values["models"]] == ["swift", "original"]
-    assert [event.text for event in events if "the warp is left out" in event.text]
+    assert [event.text for event in events if "The warp is skipped" in event.text]
 
 
 @pytest.mark.slow
@@ -363,7 +363,7 @@ def test_a_full_disk_is_told_before_any_work(
 ) -> None:
     full = type("Usage", (), {"free": 1000})()
     monkeypatch.setattr("shutil.disk_usage", lambda path: full)
-    with pytest.raises(StorageError, match="models to be trained"):
+    with pytest.raises(StorageError, match="models to train"):
         compare(project, folder, Here(stop_at=0), steps=9)
 
 

@@ -106,7 +106,7 @@ def test_weights_are_converted_once(file: Path, tmp_path: Path) -> None:
 def test_another_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / efficientnet.NAME
     torch.save({"other": torch.zeros(1)}, path)
-    with pytest.raises(WeightsError, match="another network"):
+    with pytest.raises(WeightsError, match="is not the network"):
         efficientnet.load(path, tmp_path / "cache")
     path.write_bytes(b"no pickle")
     with pytest.raises(WeightsError, match="cannot be read"):

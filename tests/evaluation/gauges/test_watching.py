@@ -87,10 +87,10 @@ def test_a_soft_swap_is_said_to_be_soft() -> None:
         for text, tone in said.items()
     )
     assert any(text.startswith("The eyes are softer than in a perfect swap") for text in said)
-    assert said["The eyes shut when the film's do (in 3 of 3 frames)."] == "good"
-    assert said["It does not jump anywhere where the film does not."] == "good"
+    assert said["The eyes close when they close in the film (in 3 of 3 frames)."] == "good"
+    assert said["It does not jump except where the film does."] == "good"
     assert said["a note"] == "note"
-    taken = "Among 3 people it is taken for ada in 92% of 12 frames, else mostly for chen."
+    taken = "Among 3 people it is recognised as ada in 92% of 12 frames, otherwise mostly as chen."
     assert said[taken] == "good"
 
 
@@ -101,7 +101,7 @@ def test_a_crisp_swap_that_stares_and_jumps() -> None:
     assert found.steps.swap.largest > 5
     assert found.steps.truth.largest == pytest.approx(0, abs=1)
     said = {text: tone for tone, text in sentences(found, "ada")}
-    assert said["The eyes often stay open when the film's do (in 0 of 3 frames)."] == "bad"
+    assert said["The eyes often stay open when they close in the film (in 0 of 3 frames)."] == "bad"
 
 
 def test_without_a_truth_there_is_no_found() -> None:
@@ -125,9 +125,9 @@ def test_values_are_plain_json_and_tables_have_their_figures() -> None:
     assert found.detail.face is not None
     rows = {row[0]: row[1:] for row in [*crisp.rows, *rest.rows]}
     fine = f"{found.detail.face.detail[0]:.2f} / "
-    assert rows["Detail, beside the true swap"][0].startswith(fine)
-    assert rows["Taken for ada among 3 people, share of frames"][:2] == ["0.92", "1.00"]
-    assert rows["Frames with shut eyes"] == ["3 (3 with the film)", "3 (3 with the film)", "3"]
+    assert rows["Detail, compared with the true swap"][0].startswith(fine)
+    assert rows["Recognised as ada among 3 people, share of frames"][:2] == ["0.92", "1.00"]
+    assert rows["Frames with closed eyes"] == ["3 (3 with the film)", "3 (3 with the film)", "3"]
 
 
 def test_a_gap_between_frames_is_not_a_jump() -> None:

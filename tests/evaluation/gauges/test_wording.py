@@ -66,15 +66,15 @@ def test_likeness_and_retrieval() -> None:
     like = Likeness(0.47, 0.57, 0.1, 0.33, 0.14, 20)
     found = said(replace(NONE, likeness=like, retrieval=Retrieval(0.25, 20, 75, "crowd id051")))
     assert found == {
-        "It looks less like ada than it could (identity distance .47, of a perfect swap .33).": (
-            "bad"
-        ),
-        "Among 75 people it is taken for ada in 25% of 20 frames, else mostly for crowd id051.": (
-            "bad"
-        ),
+        "It looks less like ada than a perfect swap (identity distance .47; perfect "
+        "swap .33).": "bad",
+        "Among 75 people it is recognised as ada in 25% of 20 frames, "
+        "otherwise mostly as crowd id051.": "bad",
     }
     near = said(replace(NONE, likeness=replace(like, over_truth=0.02)))
-    expected = "It looks as much like ada as can be (identity distance .35, of a perfect swap .33)."
+    expected = (
+        "It looks as much like ada as a perfect swap (identity distance .35; perfect swap .33)."
+    )
     assert near == {expected: "good"}
 
 
@@ -88,7 +88,7 @@ def test_blinks_and_jumps() -> None:
         )
     )
     assert found == {
-        "The eyes mostly shut when the film's do (in 6 of 10 frames).": "note",
+        "The eyes mostly close when they close in the film (in 6 of 10 frames).": "note",
         "It jumps at 1.0 s, 3.2 s and 7.5 s, and once more.": "bad",
     }
     once = said(replace(NONE, steps=Steps(jumps, jumps, None, (3.21,))))

@@ -178,7 +178,7 @@ def test_a_film_without_the_people_or_a_model_without_galleries_is_told(
     with pytest.raises(SettingsError, match="autoencoder has no gallery"):
         project.explain("autoencoder", tmp_path, film=scene, **FEW)
     alone = film(tmp_path / "green.mp4", 8, [Act("green", 0, 8, 90)])
-    with studio.painted(), pytest.raises(FacesError, match="could come was found"):
+    with studio.painted(), pytest.raises(FacesError, match="could replace was found"):
         project.explain("vae", tmp_path, film=alone, **FEW)
     with pytest.raises(MediaError, match=r"no\.mp4"):
         project.explain("vae", tmp_path, film=tmp_path / "no.mp4", **FEW)
@@ -192,7 +192,7 @@ def test_nobody_is_shown_without_consent(project: Project) -> None:
         place.consent_file, before.model_copy(update={"revoked_at": before.stated_at})
     )
     try:
-        with pytest.raises(ConsentError, match="blue took the consent back"):
+        with pytest.raises(ConsentError, match="blue withdrew the consent"):
             project.explain("vae", **FEW)
     finally:
         consent_gate.write(place.consent_file, before)

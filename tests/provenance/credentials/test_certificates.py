@@ -143,7 +143,7 @@ def test_a_local_chain_that_others_may_read_is_refused(tmp_path: Path) -> None:
 
 def test_no_folder_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="in the way"):
+    with pytest.raises(StorageError, match="name of a needed folder"):
         local_signer(Home(tmp_path / "file" / "home"))
 
 
@@ -187,7 +187,7 @@ def test_a_chain_in_the_wrong_order_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("authority", "purpose", "why"),
     [
-        (True, "email", "an authority's"),
+        (True, "email", "a certificate authority"),
         (False, "server", "neither e-mail"),
         (False, None, "missing"),
         (False, "none", "not for digital signatures"),
@@ -212,5 +212,5 @@ def test_a_key_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrustError, match="cannot be read"):
         ClaimSigner.read(chain, private(tmp_path / "locked.pem", key, b"secret"))
     other = ec.generate_private_key(ec.SECP256K1())
-    with pytest.raises(TrustError, match="of a kind"):
+    with pytest.raises(TrustError, match="has a type"):
         ClaimSigner.read(chain, private(tmp_path / "k1.pem", other))

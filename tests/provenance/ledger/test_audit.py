@@ -38,22 +38,22 @@ def test_an_untouched_ledger_is_intact(filled: Home) -> None:
 def test_an_edited_row_is_found(filled: Home) -> None:
     forge(filled, "UPDATE entries SET entry = json_set(entry, '$.record', 77) WHERE leaf = 4")
     report = audit(filled)
-    assert told(report) == ["entry 4: was changed: its hash in the tree is another"]
+    assert told(report) == ["entry 4: was changed: the tree has another hash of it"]
     with Ledger.open(filled, write=False) as log:
         for work in (lambda: log.prove(4), lambda: log.by_record(77), lambda: log.latest(9)):
-            with pytest.raises(TrustError, match="is not what was signed"):
+            with pytest.raises(TrustError, match="changed after it was"):
                 work()
         assert log.by_record(4) == []
 
 
 def test_a_row_that_is_no_text_is_found(filled: Home) -> None:
     forge(filled, "UPDATE entries SET entry = CAST(x'7b2261223a22ff227d' AS TEXT) WHERE leaf = 4")
-    assert told(audit(filled))[0] == "entry 4: was changed: its hash in the tree is another"
+    assert told(audit(filled))[0] == "entry 4: was changed: the tree has another hash of it"
 
 
 def test_a_blank_more_is_found(filled: Home) -> None:
     forge(filled, "UPDATE entries SET entry = replace(entry, ',', ', ') WHERE leaf = 4")
-    assert "entry 4: is not written as entries are" in told(audit(filled))
+    assert "entry 4: has not the format of an entry" in told(audit(filled))
 
 
 def test_a_removed_row_is_found(filled: Home) -> None:
@@ -69,9 +69,9 @@ def test_a_removed_row_with_the_gap_closed_is_found(filled: Home) -> None:
     )
     found = told(audit(filled))
     assert found[:5] == [
-        f"entry {one}: holds what was entered as {one + 1}" for one in range(4, SIZE - 1)
+        f"entry {one}: contains the content of entry {one + 1}" for one in range(4, SIZE - 1)
     ]
-    assert any("entry 9 of it cut off at the end" in one for one in found)
+    assert any("entry 9 of it missing at the end" in one for one in found)
 
 
 def test_exchanged_rows_are_found(filled: Home) -> None:
@@ -82,8 +82,8 @@ def test_exchanged_rows_are_found(filled: Home) -> None:
         "UPDATE entries SET leaf = 6 WHERE leaf = 100",
     )
     assert told(audit(filled)) == [
-        "entry 2: holds what was entered as 6",
-        "entry 6: holds what was entered as 2",
+        "entry 2: contains the content of entry 6",
+        "entry 6: contains the content of entry 2",
     ]
 
 
@@ -97,8 +97,8 @@ def test_an_inserted_row_is_found(filled: Home) -> None:
         "INSERT INTO entries SELECT 4, json_set(entry, '$.record', 77) FROM entries WHERE leaf = 3",
     )
     found = told(audit(filled))
-    assert found[0] == "entry 4: was changed: its hash in the tree is another"
-    assert found[1] == "entry 5: holds what was entered as 4"
+    assert found[0] == "entry 4: was changed: the tree has another hash of it"
+    assert found[1] == "entry 5: contains the content of entry 4"
 
 
 @pytest.mark.parametrize("leaf", [-1, SIZE])
@@ -115,9 +115,9 @@ def test_a_changed_hash_is_found(filled: Home, level: int) -> None:
 
 def test_a_hash_removed_or_too_many_is_found(filled: Home) -> None:
     forge(filled, "DELETE FROM nodes WHERE level = 1 AND number = 2")
-    assert told(audit(filled)) == ["tree: the stored hash over entries 4 to 5 is not theirs"]
+    assert told(audit(filled)) == ["tree: the stored hash of entries 4 to 5 is wrong"]
     forge(filled, "INSERT INTO nodes VALUES (9, 0, zeroblob(32)), (9, 1, zeroblob(32))")
-    assert "tree: holds hashes of entries that are not there" in told(audit(filled))
+    assert "tree: contains hashes of missing entries" in told(audit(filled))
 
 
 def test_a_forger_who_rebuilds_the_tree_is_found_by_the_signatures(filled: Home) -> None:
@@ -125,7 +125,7 @@ def test_a_forger_who_rebuilds_the_tree_is_found_by_the_signatures(filled: Home)
     rebuild(filled)
     (found,) = told(audit(filled))
     assert re.fullmatch(
-        r"checkpoint 5: signed at .*; entry 4 changed, exchanged or put in since", found
+        r"checkpoint 5: signed at .*; entry 4 changed, replaced or inserted since", found
     )
 
 
@@ -138,7 +138,7 @@ CUT = (
 def test_a_cut_tail_is_found_by_the_newest_checkpoint(filled: Home) -> None:
     forge(filled, *CUT)
     found = told(audit(filled))
-    assert any("checkpoint 10: " in one and "entries 8 to 9 of it cut off" in one for one in found)
+    assert any("checkpoint 10: " in one and "entries 8 to 9 of it missing" in one for one in found)
 
 
 def test_a_cut_tail_with_its_checkpoints_is_found_by_a_copy(filled: Home) -> None:
@@ -146,12 +146,12 @@ def test_a_cut_tail_with_its_checkpoints_is_found_by_a_copy(filled: Home) -> Non
         kept = log.checkpoint().note
     forge(filled, *CUT, "DELETE FROM checkpoints WHERE size > 8")
     assert any("checkpoint 10 from elsewhere" in one for one in told(audit(filled)))
-    with Ledger.open(filled) as log, pytest.raises(TrustError, match="is not what was signed"):
+    with Ledger.open(filled) as log, pytest.raises(TrustError, match="changed after it was"):
         log.append("render", {"record": 1})
     filled.ledger.with_suffix(".checkpoint").unlink()
     assert audit(filled).findings == ()
     (found,) = told(audit(filled, [kept]))
-    assert "entries 8 to 9 of it cut off at the end" in found
+    assert "entries 8 to 9 of it missing at the end" in found
 
 
 def test_an_older_copy_of_the_database_is_found(filled: Home, tmp_path: Path) -> None:

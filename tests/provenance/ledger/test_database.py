@@ -24,7 +24,7 @@ def test_one_that_writes_for_long_is_waited_for_no_longer(
     monkeypatch.setattr(database, "BUSY", 0.1)
     with closing(sqlite3.connect(filled.ledger, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with Ledger.open(filled) as log, pytest.raises(ProjectLocked, match="has been writing"):
+        with Ledger.open(filled) as log, pytest.raises(ProjectLocked, match="is writing to"):
             log.append("render", {"record": 1})
 
 
@@ -38,7 +38,7 @@ def small_files() -> Iterator[Callable[[int], None]]:
     signal.signal(signal.SIGXFSZ, ignored)
 
 
-@pytest.mark.parametrize(("least", "said"), [(0, "no room|disk failed"), (1 << 62, "no room")])
+@pytest.mark.parametrize(("least", "said"), [(0, "is full|failed"), (1 << 62, "is full")])
 def test_a_full_disk_loses_nothing(
     filled: Home,
     small_files: Callable[[int], None],
@@ -104,12 +104,12 @@ def test_without_a_ledger_nothing_is_made_to_read(at: Home) -> None:
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="in the way"):
+    with pytest.raises(StorageError, match="name of a needed folder"):
         Ledger.open(Home(tmp_path / "file" / "home"))
 
 
 def test_a_home_that_cannot_be_made() -> None:
-    with pytest.raises(StorageError, match="cannot be kept in /proc/nowhere") as caught:
+    with pytest.raises(StorageError, match="cannot be stored in /proc/nowhere") as caught:
         Ledger.open(Home(Path("/proc/nowhere")))
     assert "UNDERSTUDY_HOME" in caught.value.remedy
 
@@ -119,6 +119,6 @@ def test_it_is_read_where_nothing_can_be_written(filled: Home) -> None:
     filled.ledger.with_name("ledger.sqlite-shm").mkdir()
     report = audit(filled)
     assert (report.size, report.findings) == (SIZE, ())
-    with Ledger.open(filled) as log, pytest.raises(StorageError, match="may not be written"):
+    with Ledger.open(filled) as log, pytest.raises(StorageError, match="is not writable"):
         log.append("render", {"record": 1})
     assert audit(filled).size == SIZE

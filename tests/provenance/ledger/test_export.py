@@ -30,7 +30,7 @@ def test_an_export_is_checked_without_the_ledger(filled: Home, tmp_path: Path) -
     [
         (lambda lines: [*lines[:5], *lines[6:]], "entry 4: removed"),
         (lambda lines: [*lines[:5], lines[5].replace('d":4', 'd":5'), *lines[6:]], "entry 4 ch"),
-        (lambda lines: [*lines[:9], *lines[11:]], "entries 8 to 9 of it cut off"),
+        (lambda lines: [*lines[:9], *lines[11:]], "entries 8 to 9 of it missing"),
         (lambda lines: [line.replace("\\ntime 2", "\\ntime 3") for line in lines], "signature"),
     ],
 )
@@ -48,5 +48,5 @@ def test_a_changed_export_is_found(
 def test_what_is_no_export_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "ledger.jsonl"
     path.write_text(text)
-    with pytest.raises(TrustError, match="not a ledger's export"):
+    with pytest.raises(TrustError, match="not an export of a ledger"):
         verify_export(path)

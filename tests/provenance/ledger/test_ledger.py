@@ -67,7 +67,7 @@ def test_what_was_signed_is_never_signed_over(filled: Home) -> None:
     rebuild(filled)
     with Ledger.open(filled) as log:
         for work in (lambda: log.append("render", {"record": 1}), log.checkpoint):
-            with pytest.raises(TrustError, match="is not what was signed"):
+            with pytest.raises(TrustError, match="was changed after it was signed"):
                 work()
         assert len(log) == SIZE
 
@@ -77,12 +77,12 @@ def test_a_lost_key_is_reported_and_can_be_followed_by_another(filled: Home) -> 
     path.unlink()
     report = audit(filled)
     assert report.intact
-    assert "not by one known here" in told(report, "unknown")[0]
+    assert "not by a known key" in told(report, "unknown")[0]
     assert not path.exists()
     old = report.newest
     assert old
     with Ledger.open(filled) as log:
-        with pytest.raises(TrustError, match="Put the old key back"):
+        with pytest.raises(TrustError, match="Restore the old key"):
             log.append("render", {"record": 1})
         assert len(log) == SIZE
         new = log.adopt_key()

@@ -1,4 +1,4 @@
-"""The commands, a module for each kind; importing them registers them with `app`."""
+"""The commands, one module for each group; importing a module registers its commands."""
 
 from understudy.cli.commands import (
     compare,

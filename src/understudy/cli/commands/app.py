@@ -1,4 +1,4 @@
-"""What all commands share: the application that they register with, and kinds of arguments."""
+"""What all commands share: the application they register with, and types of arguments."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from understudy.settings import Settings
 
 STOPPED = 130
 
-_HELP = """Learn a face, let it stand in for another, and prove what was made.
+_HELP = """Swap faces in films and pictures, and prove what was made.
 
-The way of a film, command by command: init, add, extract, train, convert, evaluate.
-`understudy demo` goes all of it on two bundled synthetic people."""
+Run the commands in this order: init, add, extract, train, convert, evaluate.
+`understudy demo` runs all of them on two bundled synthetic people."""
 
 
 Time = Annotated[Fraction, Parameter(converter=seconds, n_tokens=1, metavar="TIME")]
 Own = Annotated[Session, Parameter(parse=False)]
-DEFAULTS = "What project.toml says comes before the defaults shown here."
+DEFAULTS = "Values in project.toml override the defaults shown here."
 SCAN = Group("Finding faces", sort_key=10)
 ENCODE = Group("Writing films", sort_key=11)
-_GLOBAL = Group("Everywhere", sort_key=20)
+_GLOBAL = Group("Global options", sort_key=20)
 
 app = App(
     name="understudy",
@@ -41,7 +41,7 @@ app.meta.suppress_keyboard_interrupt = False
 
 
 def given(*settings: Settings | None) -> dict[str, Any]:
-    """The settings that were named on the command line, and no defaults."""
+    """Only the settings given on the command line, without defaults."""
     return {
         name: getattr(one, name)
         for one in settings
@@ -51,8 +51,8 @@ def given(*settings: Settings | None) -> dict[str, Any]:
 
 
 def passed_over(found: Mapping[str, int]) -> list[str]:
-    """What is said of files in folders that were not tried: how many, by what they are."""
-    return [f"Passed over: {number} x {what}" for what, number in sorted(found.items())]
+    """Lines about files in folders that were skipped: how many, by kind."""
+    return [f"Skipped {number}: {what}" for what, number in sorted(found.items())]
 
 
 def count(number: int, noun: str) -> str:

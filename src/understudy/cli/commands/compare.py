@@ -1,4 +1,4 @@
-"""The command that holds networks against one another."""
+"""The command that compares networks."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def compare(
     settings: Annotated[CompareSettings | None, Parameter(name="*")] = None,
     session: Own,
 ) -> None:
-    """Train several networks for the same budget, let each swap the same film, and measure all.
+    """Train several networks for the same time, swap faces in the same film, and measure each.
 
-    Can be stopped; the same command goes on, and what is trained is not trained again. How the
-    networks are trained otherwise is what project.toml says for training.
+    You can stop it; the same command continues and does not train finished networks again. All
+    other training settings come from project.toml.
 
     Args:
-        people: Whom the networks learn; everybody with a faceset when not given.
-        film: The film to swap faces in, best one that nobody was trained on.
-        replace: Whose face goes; the second person's when not given.
-        with_: Whose face comes; the first person's when not given.
-        face: Photo of who comes, for the warp; it draws out of the faceset when not given.
-        truth: What the swap ought to look like, where that is known.
+        people: People to train on. Default: every person with a faceset.
+        film: Film to swap faces in, preferably one not used for training.
+        replace: Target: the person whose face is replaced. Default: the second person.
+        with_: Source: the person whose face is inserted. Default: the first person.
+        face: Photo of the source, for the warp. Default: the source's faceset.
+        truth: Reference film that shows what the swap should look like, if you have one.
         truth_mask: Film that is white where the face is in `truth`.
         target_mask: Film that is white where the face is in `film`.
-        output: Folder for table, pictures and films; in the renders folder when not given.
+        output: Folder for table, pictures and films. Default: a folder in the renders folder.
     """
     with session.progress() as progress:
         report = session.project().compare(

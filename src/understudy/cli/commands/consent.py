@@ -1,4 +1,4 @@
-"""Consent: stated, signed, shown, carried and taken back."""
+"""Commands for consents: state, sign, show, transfer or withdraw them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 consent = App(
     name="consent",
-    help="State, sign, show, carry or take back a consent.",
+    help="State, sign, show, transfer or withdraw a consent.",
     sort_key=6,
 )
 app.command(consent)
@@ -34,7 +34,7 @@ app.command(consent)
 _Flag = Parameter(negative="")
 
 SUBJECT = "subject.pem"
-"""The key of somebody who signs on this machine."""
+"""File name of the key of a person who signs on this machine."""
 
 
 @consent.command(name="grant", sort_key=0)
@@ -42,23 +42,24 @@ def grant_consent(
     name: str,
     /,
     *,
-    footing: Footing,
+    footing: Annotated[Footing, Parameter(name=("--basis", "--footing"))],
     statement: Path | None = None,
     replace: Annotated[bool, _Flag] = False,
     terms: CoveredTerms = None,
     session: Own,
 ) -> None:
-    """State somebody's consent yourself, in full; `understudy add --consent` does it in short.
+    """State a person's consent yourself, with all details. `understudy add --consent` is the short
+    form.
 
-    It is signed with the key of this installation. For a real person you thereby declare that
-    they are an adult and agreed; their own signature (request, sign, import) is worth more.
+    It is signed with the key of this installation. For a real person you declare that they are an
+    adult and agreed. Their own signature (request, sign, import) is stronger evidence.
 
     Args:
-        name: Whose face.
-        footing: self: it is yours. granted: the person agreed, as --statement shows. synthetic:
-            it is nobody's.
-        statement: The evidence: a signed form, or a film in which the person agrees.
-        replace: Take the place of the record on file, which is kept.
+        name: Person whose face it is.
+        footing: Basis of the consent. self: the face is yours. granted: the person agreed, as
+            --statement shows. synthetic: the face is generated and belongs to no real person.
+        statement: File with the evidence: a signed form, or a film in which the person agrees.
+        replace: Replace the record on file; the old record is kept as a copy.
     """
     from understudy.people.consent import grant
 
@@ -67,7 +68,7 @@ def grant_consent(
     )
     _say(session, change.record)
     if change.earlier:
-        session.say(f"The record before it is kept in {change.earlier}.")
+        session.say(f"The previous record is kept in {change.earlier}.")
 
 
 @consent.command(name="request", sort_key=1)
@@ -82,8 +83,8 @@ def request_consent(
     """Write a form that the person can read and sign on their own machine.
 
     Args:
-        name: Whose face.
-        output: The form; NAME-consent-request.json here when not given.
+        name: Person whose face it is.
+        output: Form to write. Default: NAME-consent-request.json in the current folder.
     """
     from understudy.people.consent_exchange import request
 
@@ -93,7 +94,7 @@ def request_consent(
     session.say(
         f"Send {change.file} to {name}, who signs it with:",
         f"  understudy consent sign {word(change.file.name)} --agree",
-        "and sends back what that writes. Then: understudy consent import FILE",
+        "and sends you the signed file. Then run: understudy consent import FILE",
     )
 
 
@@ -110,11 +111,12 @@ def sign_consent(
     """Read a form, and sign it as the person whose face it is.
 
     Args:
-        file: What `understudy consent request` wrote.
-        key: Your key, which is made when the file is not there; one of your own when not given.
-        agree: That you agree to what the form says, and are an adult. Without it the form is
-            only shown.
-        output: The signed form; beside the form when not given.
+        file: Form written by `understudy consent request`.
+        key: File with your key; it is created if it does not exist. Default: your own key on this
+            machine.
+        agree: Confirm that you agree to the form and that you are an adult. Without it, the form
+            is only shown.
+        output: Signed form to write. Default: a file next to the form.
     """
     from understudy.people.consent_exchange import read_record, sign
     from understudy.safeguards.subject_key import subject_key
@@ -122,7 +124,7 @@ def sign_consent(
     if not agree:
         _say(session, read_record(file))
         session.say(
-            "Nothing was signed. If you are this person, an adult, and agree to all of it:",
+            "Nothing was signed. If you are this person, are adult, and agree to all of it, run:",
             f"  understudy consent sign {word(file)} --agree",
         )
         return ConsentError.exit_code
@@ -133,10 +135,10 @@ def sign_consent(
     _say(session, change.record)
     assert change.record.signature is not None
     session.say(
-        f"Signed: send {change.file} back. Tell the id of your key by another way, for example "
-        f"by telephone: {change.record.signature.key_id}",
+        f"Signed. Send {change.file} back. Also tell them the id of your key in another way, for "
+        f"example by telephone: {change.record.signature.key_id}",
         f"Keep your key: {path}",
-        f"With it you can take this back: understudy consent revoke {word(change.file)}",
+        f"You need it to withdraw this consent: understudy consent revoke {word(change.file)}",
     )
     return 0
 
@@ -152,14 +154,14 @@ def import_consent(
     yes: Annotated[bool, _Flag] = False,
     session: Own,
 ) -> int:
-    """Take a signed consent into the project, or a person's word that they take theirs back.
+    """Import a signed consent into the project, or a person's signed withdrawal.
 
     Args:
-        file: What `understudy consent sign`, `export` or `revoke` wrote.
-        statement: The evidence that it speaks of; looked for beside the file when not given.
-        key: Id of the person's key, as they told you; any key when not given.
-        replace: Take the place of the record on file, which is kept.
-        yes: Remove what has to go, where the consent is taken back.
+        file: File written by `understudy consent sign`, `export` or `revoke`.
+        statement: Evidence that the consent names. Default: a file next to FILE.
+        key: Id of the person's key, as they told you. Default: accept any key.
+        replace: Replace the record on file; the old record is kept as a copy.
+        yes: For a withdrawal: remove the person's data from the project.
     """
     from understudy.people.consent_exchange import import_record, read_record
     from understudy.people.revocation import check_revocation, import_revocation, revoked_by_person
@@ -176,23 +178,24 @@ def import_consent(
     change = import_record(session.project(), file, statement, key=key, replace=replace)
     _say(session, change.record)
     if not change.new:
-        session.say("It was on file already.")
+        session.say("This record was already on file.")
     if change.earlier:
-        session.say(f"The record before it is kept in {change.earlier}.")
+        session.say(f"The previous record is kept in {change.earlier}.")
     if key is None and change.record.stated_by == "subject":
         session.say(
-            "That the key is theirs, only they can tell you; to be sure give its id with --key."
+            "Only the person can confirm that the key is theirs. To check, give its id with --key."
         )
     return 0
 
 
 @consent.command(name="export", sort_key=4)
 def export_consent(name: str, /, *, output: Path | None = None, session: Own) -> None:
-    """Write somebody's consent and its evidence, for another project.
+    """Write a person's consent and its evidence to files, for another project.
 
     Args:
-        name: Whose.
-        output: The record; NAME.consent.json here when not given. The evidence comes beside it.
+        name: Person whose consent it is.
+        output: Record to write. Default: NAME.consent.json in the current folder. The evidence is
+            written next to it.
     """
     from understudy.people.consent_exchange import export_record
 
@@ -211,10 +214,10 @@ def show_consent(
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     session: Own,
 ) -> None:
-    """Show consents in plain words, and whether they hold.
+    """Show consents in plain words, and whether they are valid.
 
     Args:
-        who: A person, or a file with a record; everybody in the project when not given.
+        who: Person, or file with a record. Default: every person of the project.
         as_json: Print JSON.
     """
     records = _records(session, who)
@@ -239,11 +242,11 @@ def show_consent(
         else:
             _say(session, record)
     if not records:
-        session.say("There is nobody in this project yet.")
+        session.say("This project has no people yet.")
 
 
 def _records(session: Session, who: str | None) -> dict[str, Consent | None]:
-    """Records by person, or the one of a file or person."""
+    """Records by person: all of the project, or the one of a file or person."""
     from understudy.people.consent_exchange import read_record
 
     if who is not None and Path(who).is_file():
@@ -258,7 +261,7 @@ def _records(session: Session, who: str | None) -> dict[str, Consent | None]:
 
 
 def _taken_back(project: Project, name: str) -> Consent | None:
-    """The last consent that somebody who was removed took back."""
+    """The last consent that a removed person withdrew."""
     proofs = (read(path) for path in project.revoked_folder.glob("*/consent.json"))
     own = [proof for proof in proofs if proof is not None and proof.person == name]
     return max(own, key=lambda proof: proof.revoked_at or proof.stated_at, default=None)
@@ -275,24 +278,24 @@ def revoke_consent(
     output: Path | None = None,
     session: Own,
 ) -> int:
-    """Take a consent back: what was made of the face goes, films are listed, a proof stays.
+    """Withdraw a consent: removes the person's data, lists films made with them, keeps a proof.
 
-    There is no way back. Without --yes it is only said what would happen. The person whose face
-    it is gives the file that they signed, and sends what that writes to whoever holds the consent.
+    It cannot be undone. Without --yes, only shows what would happen. The person whose face it is
+    can run this with the file they signed, and sends the result to the holder of the consent.
 
     Args:
-        who: A person of the project, or the file with the consent that you signed yourself.
-        yes: Do it.
-        reason: Why, in words; stands in the proof.
-        key: With a file: the key that you signed with; the one `sign` made when not given.
-        output: With a file: where your word goes; beside the file when not given.
+        who: Person of the project, or the file with the consent that you signed yourself.
+        yes: Withdraw it.
+        reason: Reason, in words; it is stored in the proof.
+        key: With a file: file with the key you signed with. Default: the key that `sign` created.
+        output: With a file: signed withdrawal to write. Default: a file next to it.
     """
     if Path(who).is_file():
         return _revoke_own(session, Path(who), yes, reason, key, output)
     if key is not None or output is not None:
         raise SettingsError(
-            f"--key and --output are for the file of a consent, and there is no file {who}.",
-            "Leave them out, or check the path.",
+            f"--key and --output need the file of a consent, but there is no file {who}.",
+            "Remove them, or check the path.",
         )
     project = session.project()
     if not yes:
@@ -321,7 +324,7 @@ def _revoke_own(
     if not yes:
         _say(session, read_record(file))
         session.say(
-            "Nothing was signed. If you are this person and take it back:",
+            "Nothing was signed. If you are this person and want to withdraw it, run:",
             f"  understudy consent revoke {word(file)} --yes",
         )
         return ConsentError.exit_code
@@ -335,7 +338,7 @@ def _revoke_own(
     )
     _say(session, change.record)
     session.say(
-        f"Signed: send {change.file} to whoever holds your consent. They run:",
+        f"Signed. Send {change.file} to the holder of your consent. They run:",
         f"  understudy consent import {word(change.file.name)} --yes",
     )
     return 0
@@ -343,36 +346,36 @@ def _revoke_own(
 
 def _say_what_goes(session: Session, name: str, command: str) -> int:
     session.say(
-        f"This takes the consent of {name} back, and removes their footage, their faceset,",
-        "their decoder in every model, exported files with their face, and what is cached.",
-        "Films that were made are listed and stay. There is no way back.",
-        f"Nothing was done yet. To do it: understudy consent {command} --yes",
+        f"This withdraws the consent of {name} and removes their footage, their faceset,",
+        "their decoder in every model, exported files with their face, and cached files.",
+        "Films made with this person are kept and listed. It cannot be undone.",
+        f"Nothing was changed. To do it: understudy consent {command} --yes",
     )
     return ConsentError.exit_code
 
 
 def _say_revoked(session: Session, name: str, done: Revoked) -> int:
     session.say(
-        f"The consent of {name} is taken back, and was removed:",
+        f"The consent of {name} is withdrawn. Removed:",
         *(f"  {one}" for one in done.removal.removed),
     )
     if done.proof:
-        session.say(f"Kept as proof of what was agreed before: {done.proof}")
+        session.say(f"Kept as proof of the earlier consent: {done.proof}")
     if done.removal.renders:
         session.say(
-            f"Made with {name}, and still there; think about whether to delete or withdraw them:",
+            f"These outputs were made with {name} and still exist; consider deleting them:",
             *(f"  {one}" for one in done.removal.renders),
         )
     if done.removal.elsewhere:
         session.say(
-            "Made with them too, by the records of this installation, and not in the folder of "
-            "renders (written elsewhere, moved or deleted):",
+            "Also made with this person, according to the records of this installation, but not "
+            "in the renders folder (written elsewhere, moved or deleted):",
             *(f"  {one}" for one in done.removal.elsewhere),
         )
     if done.removal.models:
         session.say(
-            f"What {' and '.join(done.removal.models)} learned from them with the encoder stays in "
-            "it; only a model trained anew has nothing of it."
+            f"The shared encoder of {' and '.join(done.removal.models)} still contains what it "
+            "learned from this person; only retraining from scratch removes that."
         )
     return 0
 

@@ -1,4 +1,4 @@
-"""What a consent covers, as words on the command line."""
+"""What a consent covers, as options on the command line."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ class Terms:
     """What a consent covers."""
 
     purpose: Annotated[tuple[Purpose, ...], _Flag] = ()
-    """What for, once for each; train, convert and publish when not given. Training keeps up to 200
-    of the person's own pictures inside the model, unless it is told --no-gallery."""
+    """Purpose; repeat for each. Default: train, convert and publish. Training keeps up to 200
+    of the person's own pictures inside the model, unless you give --no-gallery."""
 
     role: Annotated[tuple[Role, ...], _Flag] = ()
-    """shown in the place of another, replaced by another; both when not given."""
+    """shown: as the source. replaced: as the target. Default: both."""
 
     footage: Annotated[tuple[Path, ...], _Flag] = ()
-    """A film or picture that the face may be taken from, once for each; any of the person, also
-    such as is added later, when not given."""
+    """Film or picture that the face may be taken from; repeat for each. Default: all footage of
+    the person, also footage added later."""
 
     start: Annotated[str | None, Parameter(name="--from")] = None
-    """First day, as 2027-01-31; at once when not given."""
+    """First day, for example 2027-01-31. Default: today."""
 
     until: str | None = None
-    """Last day, as 2027-12-31 (UTC); no end when not given."""
+    """Last day (UTC), for example 2027-12-31. Default: no end."""
 
     territory: str | None = None
-    """Where it holds, in words; anywhere when not given."""
+    """Territory in which the consent is valid, in words. Default: everywhere."""
 
     recipient: str | None = None
-    """To whom it is given: a person's or company's name."""
+    """Person or company that receives the consent."""
 
     contact: str | None = None
-    """Whom to tell in order to take it back."""
+    """Address of the one to tell when the consent is withdrawn."""
 
     def fields(self) -> dict[str, Any]:
         """Fields of `Consent`; only what was given. Raises SettingsError, ConsentError."""
@@ -70,7 +70,7 @@ def _day(text: str | None, flag: str, moment: time) -> datetime | None:
         day = datetime.strptime(text, "%Y-%m-%d")
     except ValueError as error:
         raise SettingsError(
-            f"{flag}: `{text}` is no day.", "Write year, month and day, as 2027-12-31."
+            f"{flag}: `{text}` is not a valid date.", "Write year, month and day: 2027-12-31."
         ) from error
     return datetime.combine(day.date(), moment, UTC)
 

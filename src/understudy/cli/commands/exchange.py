@@ -1,4 +1,4 @@
-"""Commands between this and other programs: export, import-faces."""
+"""Commands that exchange files with other programs: export, import-faces."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def export(
     Needs the extra `export`: pip install 'understudy[export]'
 
     Args:
-        person: Whose face.
-        model: The only model of the project when not given.
-        kind: dfm (DeepFaceLive, facefusion and their like) or onnx (the network as it is).
-        replace: Take the mask of the face below from this person's decoder, which then goes into
-            the file as well: for a film in which just this person is replaced.
-        output: The file; in the project's folder `exports` when not given.
+        person: Source: the person whose face is exported.
+        model: Model of the project. Default: the project's only model.
+        kind: dfm (for DeepFaceLive, facefusion and similar programs) or onnx (the plain network).
+        replace: Target: take the mask of the replaced face from this person's decoder, which is
+            then part of the file. For films in which only this person is replaced.
+        output: File to write. Default: a file in the project's folder `exports`.
     """
     project = session.project()
     with session.progress() as progress:
         report = project.export(person, model, kind, replace, output, progress)
     card = report.card
     session.say(
-        f"{report.output}: {report.bytes / 1e6:.1f} MB, pictures of {report.side} px.",
-        f"torch and ONNX Runtime differ by {card.difference:.1g} at most, "
+        f"{report.output}: {report.bytes / 1e6:.1f} MB, image size {report.side} px.",
+        f"Largest difference between torch and ONNX Runtime: {card.difference:.1g}, "
         f"over {card.checked} held-out faces.",
         f"Next: understudy convert FILM --model {report.output} --replace "
         f"{replace or 'NAME'} --with {person}",
@@ -61,17 +61,18 @@ def import_faces(
     scan: Annotated[ScanSettings | None, Parameter(name="*", group=SCAN)] = None,
     session: Own,
 ) -> int:
-    """Take faces that were cut out elsewhere into a person's faceset.
+    """Add faces that another program cut out to a person's faceset.
 
-    Face pictures of faceswap, or any folder of faces. Each face is found and aligned anew; faces
-    of somebody else stay out. The same pictures given again change nothing.
+    Reads face pictures of faceswap, or any folder of faces. Each face is detected and aligned
+    again; faces of other people are left out. Importing the same pictures again changes nothing.
 
     Args:
-        person: Whose faces; somebody new when there is no such person yet.
-        pictures: Pictures and folders of them; they stay as they are.
-        consent: On what footing the face may be used; needed once for each person. self: it is
-            yours. granted: the person agreed in writing. synthetic: it is nobody's.
-        statement: The written agreement, for granted.
+        person: Person whose faces these are; may be new to the project.
+        pictures: Pictures and folders of pictures; they are not changed.
+        consent: Basis on which the face may be used; needed once for each person. self: the face
+            is yours. granted: the person agreed in writing. synthetic: the face is generated and
+            belongs to no real person.
+        statement: File with the written agreement, for `granted`.
     """
     with session.progress() as progress:
         report = session.project().import_faces(
@@ -79,15 +80,15 @@ def import_faces(
         )
     parts = [f"Imported {count(report.added, 'face')} of {person}"]
     if report.already:
-        parts.append(f"{report.already} there already")
+        parts.append(f"{report.already} already there")
     if report.others:
-        parts.append(f"{report.others} of somebody else left out")
+        parts.append(f"{report.others} of other people left out")
     if report.refused:
         parts.append(f"{len(report.refused)} refused, see above")
     session.say(
         ", ".join(parts) + ".",
         *passed_over(report.passed_over),
-        f"{report.faces} faces of {person} are in the faceset.",
+        f"The faceset of {person} now has {report.faces} faces.",
         "Next: understudy train",
     )
     return MediaError.exit_code if report.refused else 0

@@ -1,4 +1,4 @@
-"""The command that shows a model from inside."""
+"""The command that shows the inside of a model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from understudy.settings import ExplainSettings
 if TYPE_CHECKING:
     from understudy.evaluation.inspection.layers import Anatomy
 
-_HEADINGS = ("layer", "what", "comes out", "parameters", "MMAC", "sees", "draws", "time")
+_HEADINGS = ("layer", "kind", "output", "parameters", "MMAC", "sees", "draws", "time")
 
 
 @app.command(sort_key=9, help_epilogue=DEFAULTS)
@@ -27,12 +27,12 @@ def explain(
     settings: Annotated[ExplainSettings | None, Parameter(name="*")] = None,
     session: Own,
 ) -> None:
-    """See inside a model: its layers, what its latent keeps of a face, and what it knows.
+    """Show the inside of a model: its layers, and what its latent contains of a face.
 
     Args:
-        model: The only model of the project when not given.
-        output: Folder for pictures and explain.json; in the renders folder when not given.
-        film: Say also which of the people's own pictures serve in this film, and what is missing.
+        model: Model of the project. Default: the project's only model.
+        output: Folder for pictures and explain.json. Default: a folder in the renders folder.
+        film: Also report which gallery pictures would be used in this film, and which are missing.
     """
     with session.progress() as progress:
         report = session.project().explain(model, output, progress, film, **given(settings))
@@ -48,23 +48,23 @@ def explain(
         f"To encode a face: {anatomy.macs('encode') / 1e6:,.1f} MMAC; "
         f"to decode it: {anatomy.macs('decode') / 1e6:,.1f} MMAC; "
         f"both: {anatomy.seconds * 1000:.1f} ms here.",
-        f"Latent: {shape}, {latent['numbers']:,} numbers; on the way all passes through "
+        f"Latent: {shape}, {latent['numbers']:,} numbers; the narrowest layer before it has "
         f"{latent['narrowest']['numbers']:,} ({latent['narrowest']['layer']}).",
     )
     for name, inside in report.figures["people"].items():
         known = ", ".join(f"{trait} {value:.2f}" for trait, value in inside["r2"].items())
-        session.say(f"{name}: known to the latent (R2 on held-out faces): {known}.")
+        session.say(f"{name}: readable from the latent (R2 on held-out faces): {known}.")
     session.say(*gallery_lines(report.figures))
     session.say(
         "",
-        "MMAC: a million multiplications, each with its addition. sees, draws: side in pixels of "
-        "what one unit in the middle depends on and touches.",
+        "MMAC: a million multiply-add operations. sees, draws: width in pixels of the area that "
+        "one unit in the middle depends on, and affects.",
         f"Pictures and explain.json are in {report.folder}.",
     )
 
 
 def gallery_lines(figures: Mapping[str, Any]) -> list[str]:
-    """Lines for the terminal: what the galleries hold, and what a film lacks in them."""
+    """Lines for the terminal: what the galleries contain, and what a film needs but they lack."""
     lines = [
         f"Gallery of {name}: {one['pictures']} pictures, yaw {one['yaw'][0]:.0f} to "
         f"{one['yaw'][1]:.0f}, pitch {one['pitch'][0]:.0f} to {one['pitch'][1]:.0f} degrees; eyes "
@@ -75,7 +75,7 @@ def gallery_lines(figures: Mapping[str, Any]) -> list[str]:
 
 
 def table(anatomy: Anatomy) -> list[str]:
-    """Lines for the terminal: layers that have weights or change the shape, and the rest's time."""
+    """Lines for the terminal: layers with weights or a new shape, and the time of the rest."""
     cells: list[Sequence[str]] = [_HEADINGS]
     rest, before = 1.0, None
     for layer in anatomy.layers:

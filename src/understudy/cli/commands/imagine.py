@@ -1,4 +1,4 @@
-"""The command that looks around in a model's latents."""
+"""The command that samples faces from a model's latent space."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ def imagine(
     settings: Annotated[ImagineSettings | None, Parameter(name="*")] = None,
     session: Own,
 ) -> None:
-    """Draw faces that nobody made: at random, between two, and along what moves mouth or light.
+    """Sample new faces from a model's latent space.
 
-    Best with a model of the network vae; others show how little their latents are made for it.
+    Draws random faces, faces between two faces, and faces along directions that move mouth, eyes,
+    head or light. Works best with the network `vae`; the latent spaces of other networks are not
+    smooth.
 
     Args:
-        model: The only model of the project when not given.
-        person: Whose faces; everybody's in the model, one by one, when not given.
-        output: Folder for sheets, films and figures; in the renders folder when not given.
+        model: Model of the project. Default: the project's only model.
+        person: Person whose faces are drawn. Default: each person of the model.
+        output: Folder for sheets, films and figures. Default: a folder in the renders folder.
     """
     with session.progress() as progress:
         report = session.project().imagine(
@@ -39,8 +41,8 @@ def imagine(
             f"{trait} {values['r2']:.2f}" for trait, values in figures["directions"].items()
         ]
         session.say(
-            f"{name}: a face in {found['prior']:.0%} of the draws from N(0, 1) and in "
+            f"{name}: a face was found in {found['prior']:.0%} of the samples from N(0, 1) and in "
             f"{found['fitted']:.0%} of those from a distribution fitted to the faces.",
-            f"Known to the latents (R2 on held-out faces): {', '.join(followed)}.",
+            f"Readable from the latents (R2 on held-out faces): {', '.join(followed)}.",
         )
     session.say(f"Sheets, films and figures.json are in {report.folder}.")

@@ -1,4 +1,4 @@
-"""The ledger of this installation: look into it, check it, and give parts of it away."""
+"""Commands for this installation's ledger: show, check and export it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ledger = App(
 app.command(ledger)
 
 SHORT = 12
-"""Digits of a digest that are shown; `--json` has them all."""
+"""Number of digits shown of a digest; `--json` shows all."""
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
@@ -49,13 +49,13 @@ def show_ledger(
     as_json: Json = False,
     session: Own,
 ) -> None:
-    """Show entries, digests in short.
+    """Show entries of the ledger, with shortened digests.
 
     Args:
-        leaf: The entry with this number.
-        record: Those of the output with this number in its mark, as `understudy verify` writes it.
-        sha256: Those of the output with this hash.
-        last: So many of the latest, when none of these is given.
+        leaf: Entry with this number.
+        record: Entries of the output with this record number, as `understudy verify` shows it.
+        sha256: Entries of the output with this SHA-256 hash.
+        last: Number of latest entries to show, when none of the above is given.
         as_json: Print JSON Lines.
     """
 
@@ -81,7 +81,7 @@ def show_ledger(
         )
         session.say(f"{entry.leaf:>6}  {values['time']}  {values['kind']}: {rest}")
     if not found and not as_json:
-        session.say("There is no such entry.")
+        session.say("No entry found.")
 
 
 @ledger.command(name="audit", sort_key=1)
@@ -93,12 +93,12 @@ def audit_ledger(
     as_json: Json = False,
     session: Own,
 ) -> int:
-    """Compute the whole ledger anew and say which rows were changed, removed, moved or put in.
+    """Recompute the whole ledger and report rows that were changed, removed, moved or inserted.
 
     Args:
-        against: Checkpoints that were kept elsewhere.
-        block_headers: Bitcoin block headers that you trust, a height and 160 hex digits a line.
-        tsa_roots: Certificates of time-stamp authorities that you trust, PEM.
+        against: Checkpoint files that you kept in another place.
+        block_headers: Bitcoin block headers you trust; per line a height and 160 hex digits.
+        tsa_roots: PEM file with certificates of time-stamp authorities you trust.
         as_json: Print JSON.
     """
 
@@ -109,11 +109,11 @@ def audit_ledger(
 
 @ledger.command(name="checkpoint", sort_key=2)
 def checkpoint_ledger(*, output: Path | None = None, new_key: Flag = False, session: Own) -> None:
-    """Sign the ledger as it is now; keep the file elsewhere, to audit against it.
+    """Sign the current state of the ledger. Keep the file in another place for later audits.
 
     Args:
         output: Write the checkpoint to this file.
-        new_key: Go on with this installation's key where another one signed before.
+        new_key: Sign with this installation's key although another key signed before.
     """
 
     with Ledger.open(Home.from_environment()) as log:
@@ -130,10 +130,10 @@ def checkpoint_ledger(*, output: Path | None = None, new_key: Flag = False, sess
 
 @ledger.command(name="export", sort_key=3)
 def export_ledger(output: Path, /, *, session: Own) -> None:
-    """Write entries, checkpoints and public keys as JSON Lines, which anybody can check.
+    """Write entries, checkpoints and public keys as JSON Lines, which anyone can check.
 
     Args:
-        output: The file.
+        output: File to write.
     """
 
     with Ledger.open(Home.from_environment(), write=False) as log:
@@ -150,18 +150,18 @@ def prove_ledger(
     output: Path,
     session: Own,
 ) -> None:
-    """Write the proof that an entry is in the ledger: what can go with a film.
+    """Write the proof that an entry is in the ledger, for example to send it with a film.
 
     Args:
-        leaf: The entry with this number.
-        record: The latest of the output with this number in its mark.
-        sha256: The latest of the output with this hash.
-        output: The file.
+        leaf: Entry with this number.
+        record: Latest entry of the output with this record number.
+        sha256: Latest entry of the output with this SHA-256 hash.
+        output: File to write.
     """
 
     if sum(one is not None for one in (leaf, record, sha256)) != 1:
         raise SettingsError(
-            "It is not clear which entry is to be proved.",
+            "Exactly one entry must be named to write a proof.",
             "Give one of --leaf, --record and --sha256.",
         )
     with Ledger.open(Home.from_environment(), write=False) as log:
@@ -170,7 +170,7 @@ def prove_ledger(
             found = log.by_record(number) if number is not None else log.by_sha256(str(sha256))
             if not found:
                 raise TrustError(
-                    "The ledger has no entry of this output.", "See them: understudy ledger show"
+                    "The ledger has no entry for this output.", "List them: understudy ledger show"
                 )
             leaf = found[-1].leaf
         proof = log.prove(leaf)
@@ -190,14 +190,14 @@ def verify_ledger(
     as_json: Json = False,
     session: Own,
 ) -> int:
-    """Check a proof or an export of anybody's ledger; needs neither that ledger nor a network.
+    """Check a proof or an export of any ledger. Works offline and without that ledger.
 
     Args:
-        file: What `understudy ledger prove` or `understudy ledger export` wrote.
-        key: Id of the key that must have signed.
-        against: For an export: checkpoints that were kept elsewhere.
-        block_headers: Bitcoin block headers that you trust, a height and 160 hex digits a line.
-        tsa_roots: Certificates of time-stamp authorities that you trust, PEM.
+        file: File written by `understudy ledger prove` or `understudy ledger export`.
+        key: Id of the key that must have signed it.
+        against: For an export: checkpoint files that you kept in another place.
+        block_headers: Bitcoin block headers you trust; per line a height and 160 hex digits.
+        tsa_roots: PEM file with certificates of time-stamp authorities you trust.
         as_json: Print JSON.
     """
 
@@ -224,7 +224,7 @@ def verify_ledger(
         *(f"Anchor: {one.words}" for one in proved.anchors),
     )
     if not proved.anchors:
-        session.say("The time is the signer's word; nobody else vouches for it.")
+        session.say("Only the signer states the time; no independent service confirms it.")
     return TrustError.exit_code if any(one.state == "broken" for one in proved.anchors) else 0
 
 
@@ -236,12 +236,12 @@ def anchor_ledger(
     upgrade: Flag = False,
     session: Own,
 ) -> None:
-    """Have the newest checkpoint's hash stamped by somebody else. Only the hash leaves here.
+    """Have the latest checkpoint's hash time-stamped by a service. Only the hash is sent.
 
     Args:
-        calendar: Address of an OpenTimestamps calendar (Bitcoin; free, takes hours).
-        tsa: Address of a time-stamp authority (RFC 3161).
-        upgrade: Ask for what is still missing of all anchors.
+        calendar: URL of an OpenTimestamps calendar (Bitcoin; free, takes hours).
+        tsa: URL of a time-stamp authority (RFC 3161).
+        upgrade: Ask the services for the missing parts of all anchors.
     """
 
     wanted: list[Anchor] = []
@@ -251,8 +251,8 @@ def anchor_ledger(
         wanted.append(TimeStampAuthority(tsa))
     if not wanted and not upgrade:
         raise SettingsError(
-            "No service is named, and none is asked unasked.",
-            "Give --calendar URL or --tsa URL; or --upgrade for those asked before.",
+            "No time-stamp service is given, and there is no default.",
+            "Give --calendar URL or --tsa URL, or --upgrade to complete earlier anchors.",
         )
     with Ledger.open(Home.from_environment()) as log:
         told = [log.anchor(one) for one in wanted]
@@ -263,50 +263,50 @@ def anchor_ledger(
 
 @ledger.command(name="forget", sort_key=7)
 def forget_ledger(subject: str, /, *, yes: Flag = False, session: Own) -> int:
-    """Destroy the key of somebody's digests: they mean nothing from then on.
+    """Destroy the key that links ledger digests to a person. It cannot be undone.
 
-    There is no way back. Without --yes it is only said what would go.
+    Without --yes, only shows what would happen.
 
     Args:
-        subject: The id of their consent; `understudy consent show NAME` says it.
-        yes: Do it.
+        subject: Id of the person's consent; `understudy consent show NAME` prints it.
+        yes: Destroy the key.
     """
 
     if not yes:
         session.say(
-            f"This destroys the key by which the ledger's digests of {subject} can be told to be",
-            "theirs. Nobody can prove any more that a film was made while their consent held, not",
-            "even you. The ledger, the films and their records stay. There is no way back.",
-            f"Nothing was done yet. To do it: understudy ledger forget {quote(subject)} --yes",
+            f"This destroys the key that links the ledger's digests of {subject} to this person.",
+            "After that no one, not even you, can prove that a film was made while the consent was",
+            "valid. The ledger, the films and their records stay. It cannot be undone.",
+            f"Nothing was changed. To do it: understudy ledger forget {quote(subject)} --yes",
         )
         return TrustError.exit_code
     with Ledger.open(Home.from_environment(), write=False) as log:
         done = log.forget(subject)
     session.say(
-        f"The digests of {subject} mean nothing any more; the ledger is whole."
+        f"The digests of {subject} can no longer be linked to a person; the ledger is intact."
         if done
-        else f"There is no key for {subject}, so nothing was to do. For a person, give the id of "
-        "their consent: understudy consent show NAME"
+        else f"There is no key for {subject}; nothing was changed. Give the id of the person's "
+        "consent: understudy consent show NAME"
     )
     return 0
 
 
 def _number(text: str) -> int:
-    """A record's number from the hexadecimal digits that are shown. Raises SettingsError."""
+    """Record number from its hexadecimal digits. Raises SettingsError."""
     try:
         number = int(text, 16)
     except ValueError:
         number = -1
     if not 0 <= number < 2**32:
         raise SettingsError(
-            f"--record: `{text}` is no number of a record.",
-            "Give its eight hexadecimal digits, as `understudy verify` writes them.",
+            f"--record: `{text}` is not a valid record number.",
+            "Give its eight hexadecimal digits, as `understudy verify` shows them.",
         )
     return number
 
 
 def _plain(name: str, value: object) -> str:
-    """A value of an entry for people."""
+    """A value of an entry as readable text."""
     from understudy.provenance.records import number_text
 
     if name == "record" and isinstance(value, int):
@@ -323,7 +323,7 @@ def _notes(paths: Iterable[Path]) -> Sequence[str]:
         except (OSError, UnicodeDecodeError) as error:
             raise TrustError(
                 f"The checkpoint {path} cannot be read ({error}).",
-                "Give what `understudy ledger checkpoint --output` wrote.",
+                "Give a file written by `understudy ledger checkpoint --output`.",
             ) from error
     return notes
 

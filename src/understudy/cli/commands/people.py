@@ -1,4 +1,4 @@
-"""One person of a project: their decoder out of and into models, and everything of them removed."""
+"""Commands for one person of a project: export, import or remove them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def export_person(
     gallery: bool = True,
     session: Own,
 ) -> None:
-    """Write a person's decoder as a file, for a model with the same encoder.
+    """Write a person's decoder to a file, for another model with the same encoder.
 
     Args:
-        name: Who.
-        model: The only model of the project when not given.
-        output: The file; in the folder exports when not given.
-        gallery: Put the person's gallery into the file, too: up to 200 of their own pictures.
+        name: Person to export.
+        model: Model of the project. Default: the project's only model.
+        output: File to write. Default: a file in the folder exports.
+        gallery: Include the person's gallery: up to 200 of their own pictures.
     """
     with session.progress() as progress:
         project = session.project()
@@ -41,13 +41,13 @@ def export_person(
     session.say(
         f"{report.file}: the decoder of {name} in {report.model} "
         f"({report.label.network} at {report.label.size} px, {report.label.consent.footing}).",
-        *_kept(report, "The file holds"),
+        *_kept(report, "The file contains"),
         f"Next: understudy person import {word(report.file)} --model MODEL",
     )
 
 
 def _kept(report: DecoderReport, begin: str) -> list[str]:
-    """What is said of the gallery in a file, if there is one."""
+    """The line about the gallery in a file, if it has one."""
     if not report.pictures:
         return []
     return [f"{begin} a gallery of {count(report.pictures, 'picture')} of {report.person}."]
@@ -62,18 +62,19 @@ def import_person(
     statement: Path | None = None,
     session: Own,
 ) -> None:
-    """Take a person's decoder from a file into a model with the same encoder.
+    """Add a person's decoder from a file to a model with the same encoder.
 
     Args:
-        file: What `understudy person export` wrote.
-        model: The only model of the project when not given.
-        statement: The written agreement, for somebody new to the project who granted the use.
+        file: File written by `understudy person export`.
+        model: Model of the project. Default: the project's only model.
+        statement: File with the written agreement, for a person new to the project whose consent
+            has the basis `granted`.
     """
     with session.progress() as progress:
         report = session.project().import_person(file, model, statement, progress)
     session.say(
-        f"{report.person} is in {report.model} now ({report.label.consent.footing}).",
-        *_kept(report, "With them came"),
+        f"{report.model} now contains {report.person} ({report.label.consent.footing}).",
+        *_kept(report, "Imported with it:"),
         f"Next: understudy convert FILM --replace any --with {report.person} "
         f"--model {report.model}",
     )
@@ -81,26 +82,29 @@ def import_person(
 
 @person.command(name="remove", sort_key=2)
 def remove_person(name: str, /, *, session: Own) -> None:
-    """Remove a person: footage, faces, consent, their decoder in every model, and what is cached.
+    """Remove a person: footage, faces, consent, their decoder in every model, and cached files.
 
-    There is no way back. Films that were made are listed and stay.
+    It cannot be undone. Films made with this person are kept and listed.
 
     Args:
-        name: Who.
+        name: Person to remove.
     """
     with session.progress() as progress:
         report = session.project().remove_person(name, progress)
     session.say(f"{name} was removed:", *(f"  {one}" for one in report.removed))
     if report.renders:
-        session.say("Made with them, and still there:", *(f"  {one}" for one in report.renders))
+        session.say(
+            "These outputs were made with this person and still exist:",
+            *(f"  {one}" for one in report.renders),
+        )
     if report.elsewhere:
         session.say(
-            "Made with them too, by the records of this installation, and not in the renders "
-            "folder (written elsewhere, moved or deleted):",
+            "Also made with this person, according to the records of this installation, but not "
+            "in the renders folder (written elsewhere, moved or deleted):",
             *(f"  {one}" for one in report.elsewhere),
         )
     if report.models:
         session.say(
-            f"What {' and '.join(report.models)} learned from them with the encoder stays in it; "
-            "only a model trained anew has nothing of it."
+            f"The shared encoder of {' and '.join(report.models)} still contains what it learned "
+            "from this person; only retraining from scratch removes that."
         )

@@ -1,4 +1,4 @@
-"""The command that makes a base."""
+"""The command that trains a base."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def pretrain(
     settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
     session: Own,
 ) -> int:
-    """Train a base on the facesets of many people, for trainings of others to begin with.
+    """Train a base on the facesets of many people: initial weights for later trainings.
 
-    Ctrl-C keeps what was learned; the same command goes on from there.
+    Ctrl-C stops and saves the model; the same command continues from there.
 
     Args:
-        people: Who; everybody with a faceset when not given.
-        name: Of the model that is trained; the base is made of it.
-        aside: So many of them are kept out, to judge the base by.
-        output: The file; NAME.safetensors in the folder exports when not given.
-        labels: JSON with what is known of every frame, mouth, lids and so on; from it the base
-            learns to read faces.
+        people: People to train on. Default: every person with a faceset.
+        name: Name of the model that is trained; the base is made from it.
+        aside: Number of people held out to evaluate the base.
+        output: File to write. Default: NAME.safetensors in the folder exports.
+        labels: JSON file with the known mouth, eyelids and so on of every frame; the base learns
+            to read these from faces.
     """
     with session.progress() as progress:
         report = session.project().pretrain(
@@ -47,14 +47,14 @@ def pretrain(
         return STOPPED
     for person, figures in report.aside.items():
         session.say(
-            f"{person}, kept aside: redrawn as the mean person, SSIM {figures.ssim:.3f} "
+            f"{person} (held out): redrawn with the mean decoder, SSIM {figures.ssim:.3f} "
             f"({figures.psnr:.1f} dB)."
         )
     if report.readings:
         told = ", ".join(f"{name} {value:.2f}" for name, value in report.readings.items())
-        session.say(f"It reads from faces that it has not seen (correlation): {told}.")
+        session.say(f"Readings on held-out faces (correlation): {told}.")
     session.say(
-        f"The base is {report.file}.",
+        f"The base is in {report.file}.",
         f"Next: understudy train PERSON PERSON --base {word(report.file)}",
     )
     return 0

@@ -35,7 +35,7 @@ from understudy.settings import (
 )
 
 NAMED = 6
-"""People whom the next command names, at most."""
+"""Largest number of people that the suggested next command names."""
 
 
 @app.command(sort_key=0)
@@ -43,12 +43,12 @@ def init(folder: Path = Path(), /, *, session: Own) -> None:
     """Make a project folder.
 
     Args:
-        folder: Where; the current folder when not given. It may exist.
+        folder: Folder to create; it may exist already. Default: the current folder.
     """
     project = Project.create(session.folder or folder)
     where = "" if project.folder == Path.cwd() else f"cd {word(folder)} && "
     session.say(
-        f"Made a project in {project.folder}; its settings are in project.toml.",
+        f"Created a project in {project.folder}; its settings are in project.toml.",
         f"Next: {where}understudy add NAME FILES... --consent self|granted|synthetic",
     )
 
@@ -62,20 +62,21 @@ def add(
     statement: Path | None = None,
     session: Own,
 ) -> int:
-    """Bring in footage of a person: videos, pictures, folders of them.
+    """Add footage of a person: videos, pictures, or folders of them.
 
     Args:
         person: Name for the person: lower-case letters, digits, '-' and '_'.
-        files: Videos, pictures and folders.
-        consent: On what footing the face may be used; needed once for each person. self: it is
-            yours. granted: the person agreed in writing. synthetic: it is nobody's.
-        statement: The written agreement, for granted.
+        files: Videos, pictures and folders to copy into the project.
+        consent: Basis on which the face may be used; needed once for each person. self: the face
+            is yours. granted: the person agreed in writing. synthetic: the face is generated and
+            belongs to no real person.
+        statement: File with the written agreement, for `granted`.
     """
     with session.progress() as progress:
         report = session.project().add(person, files, consent, statement, progress)
     parts = [f"Added {count(len(report.added), 'file')} of {person} ({report.footing})"]
     if report.already:
-        parts.append(f"{len(report.already)} there already")
+        parts.append(f"{len(report.already)} already there")
     if report.refused:
         parts.append(f"{len(report.refused)} refused, see above")
     session.say(", ".join(parts) + ".", *passed_over(report.passed_over))
@@ -90,19 +91,19 @@ def extract(
     scan: Annotated[ScanSettings | None, Parameter(name="*", group=SCAN)] = None,
     session: Own,
 ) -> None:
-    """Find the faces in the footage and align them: makes each person's faceset.
+    """Find and align the faces in the footage. This makes each person's faceset.
 
-    Can be stopped and run again; on unchanged footage it does nothing.
+    You can stop it and run it again. If the footage has not changed, it does nothing.
 
     Args:
-        people: Whose footage; everybody's when not given.
+        people: People whose footage is read. Default: every person of the project.
     """
     project = session.project()
     names = list(people) or project.people
     if not names:
         raise ProjectError(
-            f"There is nobody in {project.folder} yet.",
-            "Add somebody first: understudy add NAME FILES...",
+            f"The project {project.folder} has no people yet.",
+            "Add a person first: understudy add NAME FILES...",
         )
     for name in names:
         project.person(name)
@@ -127,15 +128,15 @@ def train(
     settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
     session: Own,
 ) -> int:
-    """Train a model on the facesets of two or more people.
+    """Train a model on the facesets of two or more people: the sources and targets of later swaps.
 
-    Ctrl-C keeps what was learned; the same command goes on from there.
+    Ctrl-C stops and saves the model; the same command continues from there.
 
     Args:
-        people: Who; when not given those whom the model knows, or everybody with a faceset.
-        name: Of the model; the people's names joined by '-' when not given.
-        add_person: Who joins a model that is there; once for each person.
-        freeze_encoder: Train only the decoders of those who join; all else stays as it is.
+        people: People to train. Default: those the model knows, or every person with a faceset.
+        name: Name of the model. Default: the people's names joined by '-'.
+        add_person: Person to add to an existing model. Repeat for each person.
+        freeze_encoder: Train only the decoders of the people added; change nothing else.
     """
     project = session.project()
     with session.progress() as progress:
@@ -190,42 +191,45 @@ def convert(
     scan: Annotated[ScanSettings | None, Parameter(name="*", group=SCAN)] = None,
     session: Own,
 ) -> None:
-    """Put other faces in the place of people's faces in a film.
+    """Swap faces in a film or picture: replace the face of a target with the face of a source.
 
-    One person: --replace ben --with ada. Several at once: --replace ben=ada --replace eva=chen.
+    The target is the person in the film whose face is replaced; the source is the person whose
+    face is inserted.
 
-    Without a model, out of a person's faceset: --model warp; or out of a photo: --model warp --face
-    PHOTO.
+    One target: --replace ben --with ada. Several targets: --replace ben=ada --replace eva=chen.
 
-    Can be stopped; the same command goes on after the last finished segment.
+    Without a trained model: --model warp takes the source's face from their faceset, and
+    --model warp --face PHOTO takes it from a photo.
+
+    You can stop it; the same command continues after the last finished segment.
 
     Args:
-        film: The film to work on; it stays as it is. A picture becomes a picture.
-        replace: Whose face goes: a person of the project, or `any` for every face; with
-            =PERSON whose face comes instead. Once for each person; `any` with --face when not
-            given.
-        with_: Whose face comes, where --replace does not say: a person that the model knows, or
-            whom the photo shows.
-        model: Of the project, an exported file (.dfm, .onnx), or `warp` for no network; the only
-            model of the project when not given.
-        face: Photo whose face comes, for --model warp; PHOTO#2 is its second face from the left.
-        swap_faces: Let the two faces in a picture change places, for --model warp.
-        preview: Convert nothing: draw a few frames in each colour transfer and with other edges,
-            as one picture to choose by eye.
-        consent: On what footing faces that are not on file may be used, for --model warp; as for
-            `add`.
-        statement: The written agreement, for granted.
-        output: The film to write; in the renders folder when not given.
-        tracks: A file of `understudy tracks` that says who comes in each track; it wins over
-            --replace, which may be left out then.
-        start: Begin here, in seconds or as 1:02.5.
-        end: End before here.
+        film: Film or picture to convert; it is not changed. A picture becomes a picture.
+        replace: Target: the person whose face is replaced, or `any` for every face. TARGET=SOURCE
+            also names the source. Repeat for each target. Default with --face: `any`.
+        with_: Source: the person whose face is inserted, unless --replace names one. A person that
+            the model knows, or the person in the photo.
+        model: Model of the project, an exported .dfm or .onnx file, or `warp` (no network).
+            Default: the project's only model.
+        face: Photo with the source's face, for --model warp. PHOTO#2 is its second face from the
+            left.
+        swap_faces: Exchange the two faces in a picture, for --model warp.
+        preview: Convert nothing. Draw a few frames with each colour transfer and each blend, as
+            one picture to compare by eye.
+        consent: Basis on which faces of people outside the project may be used, for --model warp;
+            as for `add`.
+        statement: File with the written agreement, for `granted`.
+        output: Film to write. Default: a file in the renders folder.
+        tracks: File made by `understudy tracks` that names the source for each track. It takes
+            precedence over --replace, which is then optional.
+        start: Start at this time: seconds, or 1:02.5.
+        end: Stop before this time.
     """
     if swap_faces:
         if any((replace, with_, face, tracks, start, end, preview)) or model not in (None, WARP):
             raise SettingsError(
-                "With --swap-faces two faces of one picture change places; nobody else is named.",
-                f"Leave the rest out: understudy convert PICTURE --model {WARP} --swap-faces",
+                "--swap-faces exchanges the two faces of one picture and takes no other options.",
+                f"Use only: understudy convert PICTURE --model {WARP} --swap-faces",
             )
         done = session.project().swap_faces(
             film,
@@ -234,7 +238,7 @@ def convert(
             statement=statement,
             **given(settings, scan),
         )
-        session.say(f"{done.output}: two faces changed places.")
+        session.say(f"{done.output}: two faces exchanged.")
         return
     sitter = Portrait.parse(face).name if face else None
     rules = tracks is None or replace or with_
@@ -258,7 +262,7 @@ def convert(
         session.say(
             *(f"Note: {note}" for note in sheet.notes),
             f"{sheet.output}: {count(len(sheet.times), 'frame')}, {count(len(sheet.rows), 'row')}.",
-            "Next: the same command without --preview, with the words above the row you like.",
+            "Next: run the command without --preview, with the options above the row you like.",
         )
         return
     with session.progress() as progress:
@@ -275,7 +279,7 @@ def convert(
     if warped or report.frames == 1 or is_exported(model) or tracks is not None:
         session.say(f"Next: understudy verify {word(report.output)}")
         return
-    # One pair is measured at a time; the record beside the film knows who came for whom.
+    # One pair is measured at a time; the record next to the film names source and target.
     which = f" --replace {next(iter(swaps))}" if len(swaps) > 1 else ""
     session.say(
         f"Next: understudy evaluate --model {project.model(model)} --film {word(film)} "
@@ -299,19 +303,20 @@ def evaluate(
     settings: Annotated[EvaluateSettings | None, Parameter(name="*")] = None,
     session: Own,
 ) -> None:
-    """Measure how good a model, and a film made with it, is: numbers and a page with pictures.
+    """Measure the quality of a model and of a film made with it: figures and an HTML page.
 
     Args:
-        model: Of the project; the only model of the project when not given.
-        film: The film before conversion.
-        swap: The film after conversion.
-        replace: Who was replaced in `swap`.
-        with_: Whose face came.
-        truth: What the swap ought to look like, where that is known.
+        model: Model of the project. Default: the project's only model.
+        film: Film before conversion.
+        swap: Film after conversion.
+        replace: Target: the person who was replaced in `swap`.
+        with_: Source: the person whose face was inserted.
+        truth: Reference film that shows what the swap should look like, if you have one.
         truth_mask: Film that is white where the face is in `truth`.
         target_mask: Film that is white where the face is in `film`.
-        baseline: Another swap of the film that this one must beat, for example --model warp's.
-        output: Folder for the figures and the page; the renders folder when not given.
+        baseline: Another swap of the same film to compare with, for example made with
+            --model warp.
+        output: Folder for the figures and the page. Default: the renders folder.
     """
     with session.progress() as progress:
         report = session.project().evaluate(

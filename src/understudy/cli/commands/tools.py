@@ -1,4 +1,4 @@
-"""Commands beside the way of a film: doctor, weights, demo."""
+"""Commands outside the pipeline: doctor, weights, demo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def doctor(
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     session: Own,
 ) -> int:
-    """Say what this machine offers and what it lacks.
+    """Check what this machine offers and what is missing.
 
     Args:
         as_json: Print JSON.
@@ -32,13 +32,13 @@ def doctor(
             session.say(f"{check.level:<5} {check.name:<11} {check.text}")
             if check.remedy:
                 session.say(f"{'':<17} -> {check.remedy}")
-        session.say("All that is needed is here." if report.healthy else "Something is missing.")
+        session.say("Everything needed is present." if report.healthy else "Something is missing.")
     return 0 if report.healthy else 1
 
 
 @app.command(sort_key=8)
 def weights(*, session: Own) -> None:
-    """Fetch the third-party weights now, to work offline later."""
+    """Download the third-party weights now, to work offline later."""
     from understudy.faces.weights import store
 
     with session.progress() as progress:
@@ -54,11 +54,11 @@ def demo(
     minutes: float | None = None,
     session: Own,
 ) -> None:
-    """Go the whole way on two bundled synthetic people, in four minutes on two cores.
+    """Run the whole pipeline on two bundled synthetic people: four minutes on two cores.
 
     Args:
-        folder: Where to work.
-        minutes: Train for this long; two minutes when not given.
+        folder: Folder to work in.
+        minutes: Minutes to train. Default: two.
     """
     from understudy.demo import MINUTES
     from understudy.demo import demo as show

@@ -1,4 +1,4 @@
-"""The command that lists who is in a film."""
+"""The command that lists the faces in a film."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def tracks(
     scan: Annotated[ScanSettings | None, Parameter(name="*", group=SCAN)] = None,
     session: Own,
 ) -> None:
-    """List the faces in a film, each followed through its shot, for `convert` to obey.
+    """List the faces in a film as tracks, to choose the source for each track before `convert`.
 
-    Writes a file in which you say whose face comes in each track, or none, and a picture of
-    them all.
+    A track is one face, followed through one shot. Writes a file in which you name the source for
+    each track (or leave the face as it is), and a picture of all tracks.
 
     Args:
-        film: The film to look through.
-        replace: Whose face goes, as for `convert`; every track is decided so in the file.
-        with_: Whose face comes, as for `convert`.
-        output: The file to write, .toml; in the renders folder when not given. What was written
-            into it by hand is kept.
-        start: Begin here, in seconds or as 1:02.5.
-        end: End before here.
+        film: Film to search.
+        replace: Target, as for `convert`; the file then already names a source for each track.
+        with_: Source, as for `convert`.
+        output: File to write (.toml). Default: a file in the renders folder. Your own changes in
+            an existing file are kept.
+        start: Start at this time: seconds, or 1:02.5.
+        end: Stop before this time.
     """
     swaps = parse_swaps(replace or [], with_) if replace or with_ else {}
     from understudy.tracks.tracks_file import AUTO
@@ -60,10 +60,10 @@ def tracks(
     )
     undecided = all(one.order.person == AUTO for one in report.tracks)
     if report.kept:
-        session.say(f"{count(report.kept, 'order')} of yours kept.")
+        session.say(f"Kept {count(report.kept, 'choice')} of yours.")
     session.say(
         f"Pictures: {report.sheet}",
-        f"Who comes in each: {report.file} (change it as you like)",
+        f"Source for each track: {report.file} (edit it as you like)",
         f"Next: understudy convert {word(film)} --tracks {word(report.file)}"
         + (" --replace PERSON --with PERSON" if undecided else ""),
     )

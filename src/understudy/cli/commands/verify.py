@@ -1,4 +1,4 @@
-"""The command that says what can be known of any film or picture."""
+"""The command that checks a film or picture: what is proved, broken or unknown."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 CODES = """Exit codes:
 
-- 0: intact; nothing was changed since it was signed here, or by somebody trusted here
-- 20: it holds together, on the word of somebody who is unknown here
+- 0: intact; unchanged since it was signed by this installation or by a trusted signer
+- 20: the signature is valid, but the signer is not on the trusted list
 - 21: nothing is proved
-- 22: made with this program, and changed since
-- 23: something contradicts itself, for example it was changed after it was signed
+- 22: made with this program, and changed afterwards
+- 23: there is a contradiction, for example the file was changed after it was signed
 
-Of several files the largest; 5 or 10 when one of them could not be read."""
+With several files, the largest code counts; 5 or 10 if one of them cannot be read."""
 
 Several = Annotated[list[Path] | None, Parameter(negative="")]
 
@@ -42,27 +42,27 @@ def verify(
     save_trust: Path | None = None,
     session: Own,
 ) -> int:
-    """Say of any film or picture what is proved, what is broken and what is unknown.
+    """Check a film or picture: what is proved, what is broken and what is unknown.
 
-    Nothing is sent anywhere, and no project is needed.
+    Works offline and needs no project.
 
     Args:
-        files: Films and pictures, also such as were made elsewhere.
-        as_json: Print JSON Lines, one line for each file.
-        html: Write a page with frames to this file.
-        trust: PEM file with certificates or ledgers' keys to believe besides this installation's
-            own; once for each file.
-        record: Record that was handed over with a film; once for each.
-        save_record: Write the record of the one film to this file, to hand it over with the film.
-        save_trust: Write this installation's certificate and its ledger's public key to this file;
-            others give it as --trust.
+        files: Films and pictures, also from other programs.
+        as_json: Print JSON Lines: one line for each file.
+        html: Write an HTML page with frames to this file.
+        trust: PEM file with certificates or ledger keys to trust, in addition to this
+            installation's own. Repeat for each file.
+        record: Record that came with a film. Repeat for each record.
+        save_record: Write the film's record to this file, to send it along with the film.
+        save_trust: Write this installation's certificate and its ledger's public key to this file,
+            which others pass to --trust.
     """
     from understudy.verification.verify import verify as verified
 
     if not files and save_trust is None:
-        raise SettingsError("No file is named.", "Name films or pictures: understudy verify FILE")
+        raise SettingsError("No file is given.", "Name films or pictures: understudy verify FILE")
     if save_record is not None and len(files) != 1:
-        raise SettingsError("--save-record is for one film.", "Name one film.")
+        raise SettingsError("--save-record works with exactly one film.", "Name one film.")
     home = Home.from_environment()
     if save_trust is not None:
         from understudy.provenance.trusted_signers import write_trust
@@ -70,7 +70,7 @@ def verify(
         key = write_trust(home, save_trust)
         if not as_json:
             session.say(
-                f"{save_trust}: this installation's certificate, and its ledger's key {key}."
+                f"{save_trust}: this installation's certificate and its ledger's key {key}."
             )
     found: list[Verification] = []
     failed: list[UnderstudyError] = []
@@ -106,7 +106,7 @@ def verify(
         if not as_json:
             session.say(
                 "",
-                f"{save_record}: its record. With both, and what --save-trust writes, others can "
+                f"{save_record}: the record. With both, and the file of --save-trust, others can "
                 "check it offline:",
                 f"  understudy verify {word(files[0])} --record {word(save_record)} --trust PEM",
             )
@@ -120,7 +120,7 @@ def _details(one: Verification, named: bool) -> list[str]:
     for title, told in (
         ("Broken", one.told("broken")),
         ("Proved", one.told("proved")),
-        ("Not known", one.told("unknown")),
+        ("Unknown", one.told("unknown")),
     ):
         if told:
             lines += ["", title, *(f"  - {text}" for text in told)]
@@ -132,7 +132,7 @@ def _save_record(home: Home, one: Verification, path: Path) -> None:
 
     if one.record is None:
         raise TrustError(
-            f"There is no record here that agrees with {one.file}.",
-            "Records are made with the film, on the machine that makes it.",
+            f"This installation has no record that matches {one.file}.",
+            "A record is made together with the film: look on the machine that made the film.",
         )
     write_record(home, one.record, path)

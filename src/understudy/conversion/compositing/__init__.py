@@ -1,1 +1,1 @@
-"""How a drawn face is laid into a frame: pure functions of pictures, meshes and numbers."""
+"""How a drawn face is blended into a frame: pure functions of pictures, meshes and numbers."""

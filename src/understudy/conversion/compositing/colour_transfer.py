@@ -1,4 +1,4 @@
-"""The colours of a face taken on by the one that comes in its place.
+"""Colour transfer: give the swapped face the colours of the target's face.
 
 Pure functions of two pictures, pixel on pixel, and of weights that say where both show face.
 """
@@ -14,7 +14,7 @@ from understudy.settings import ConvertSettings
 from understudy.types import Floats, Image
 
 GAIN_LIMIT = 12.0
-"""No channel is made brighter or darker than this many times: beyond it the two pictures have
+"""Largest gain and attenuation of a channel: beyond it the two pictures have
 no common light to match, for example in a fade to black. Between the darkest skin and the lightest
 lie about six in red and twenty in blue."""
 
@@ -28,7 +28,7 @@ COARSE = 64
 """Side in pixels at which the light of a face is measured."""
 
 DARK = 0.004
-"""Linear light added before pictures are divided by one another, so that black stays black."""
+"""Linear light added before one picture is divided by another, so that black stays black."""
 
 CLONED = 0.02
 """Weight from which a pixel is cloned."""
@@ -54,7 +54,7 @@ _CODE = np.rint(255 * _encode_srgb(np.arange(65536) / 65535)).astype(np.uint8)
 
 
 def weighted_median(values: NDArray[np.uint8], weights: Floats) -> float:
-    """The code value, 0..255, with half of the weight on either side.
+    """Weighted median code value, 0..255: half of the weight is on either side.
 
     A code stands for the interval of half a code around it and is divided in proportion, so
     the median moves smoothly from frame to frame instead of in steps of one code.
@@ -211,7 +211,7 @@ def cloned(face: Image, original: Image, weights: Floats) -> Image:
 
 
 def match_colour(face: Image, original: Image, weights: Floats, settings: ConvertSettings) -> Image:
-    """`face` in the colours of `original`, the way that the settings say."""
+    """`face` in the colours of `original`, by the method in the settings."""
     match settings.color:
         case "linear-gain":
             return apply_gains(face, linear_gains(face, original, weights))
@@ -226,5 +226,5 @@ def match_colour(face: Image, original: Image, weights: Floats, settings: Conver
             return face
     raise SettingsError(
         f"Unknown colour transfer {settings.color!r}.",
-        "Take auto, linear-gain, light, reinhard, seamless or none.",
+        "Use auto, linear-gain, light, reinhard, seamless or none.",
     )

@@ -1,4 +1,4 @@
-"""Face back into frame: colour, mask, blend.
+"""Put a drawn face back into the frame: colour, mask, blend.
 
 Everything here is a pure function of its arguments, so a film's result does not depend on
 where it was cut into segments. The frame itself is not touched: the result is a `Patch`, which
@@ -29,20 +29,20 @@ from understudy.types import Face, Floats, Image, Patch
 P = TypeVar("P", np.uint8, np.float32)
 
 EDGE = 1 / 64
-"""So much of the crop's side is taken off a learned mask, because the outermost pixels of a face
+"""Share of the crop's side by which a learned mask shrinks, because the outermost pixels of a face
 are already mixed with what is behind it."""
 
 PAST = 0.03
-"""How far a swap may reach past the visible face that it replaces, as a share of the crop's side:
-the other face may be wider."""
+"""How far a swap may extend beyond the target's visible face, as a share of the crop's side:
+the source's face may be wider."""
 
 Detail = Callable[[Image, Image, tuple[int, int], float], Image]
-"""Lays finer detail over a face. It is given the drawn face and the frame below it, both RGB uint8
+"""Adds finer detail to a face. It gets the drawn face and the frame below it, both RGB uint8
 (h, w, 3) and pixel on pixel; x and y of their upper left pixel in the frame; and how many pixels of
 the frame are in one of the network's. It returns the face with detail."""
 
 SAME_SCALE = 1.05
-"""Up to so many network pixels per frame pixel a face is not worth averaging down."""
+"""Network pixels per frame pixel up to which averaging down gains nothing."""
 
 
 def _normal(deviations: float) -> float:
@@ -51,7 +51,7 @@ def _normal(deviations: float) -> float:
 
 
 def kept_within(hull: Floats, margin: float) -> Floats:
-    """`hull` less `margin` pixels along its edge: float32 (S, S), 0 or 1."""
+    """`hull` shrunk by `margin` pixels along its edge: float32 (S, S), 0 or 1."""
     inside = (hull > 0.5).astype(np.float32)
     reach = 2 * int(np.ceil(margin)) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
@@ -74,8 +74,8 @@ def feathered(mask: Floats, hull: Floats, width: float, margin: float) -> Floats
     distances, and alpha rises from 0 `margin` inside of the edge to 1 `width` further in.
 
     Args:
-        mask: float32 (S, S), 0..1, what the network takes for its face.
-        hull: float32 (S, S), 0..1, how far the swap may reach.
+        mask: float32 (S, S), 0..1, the network's mask of the face it drew.
+        hull: float32 (S, S), 0..1, the largest area of the swap.
         width: of the soft edge in pixels of the crop.
         margin: pixels of the crop that stay 0 along the inside of the hull, so that
             resampling cannot carry anything over its edge.
@@ -111,7 +111,7 @@ def _resample(
 
 
 def _shrink(image: NDArray[P], side: int) -> NDArray[P]:
-    """A square picture made smaller by averaging."""
+    """A square picture, reduced by averaging."""
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), image.dtype)
 
 
@@ -130,7 +130,7 @@ def _rectangle(
 
 
 def _around(image: Image, box: tuple[int, int, int, int]) -> Image:
-    """The picture in a box and half of its size more on each side."""
+    """The picture in a box, with half of the box's size added on each side."""
     x0, y0, x1, y1 = box
     across, down = (x1 - x0) // 2, (y1 - y0) // 2
     return image[max(0, y0 - down) : y1 + down, max(0, x0 - across) : x1 + across]
@@ -150,22 +150,22 @@ def swap_patch(
     seed: int = 0,
     detail: Detail | None = None,
 ) -> Patch | None:
-    """What to lay over a frame so that its face becomes the network's.
+    """The patch that replaces the face in a frame with the network's face.
 
     Args:
         image: the frame, RGB uint8 (height, width, 3).
         face: the face in it that is replaced.
-        output: float32 (S, S, 3), 0..1: the other face, RGB, in the core crop.
+        output: float32 (S, S, 3), 0..1: the source's face, RGB, in the core crop.
         mask: float32 (S, S), 0..1: where the network drew face.
         matrix: float32 (2, 3), pixels of the frame -> pixels of the core crop.
         crop: RGB uint8 (S, S, 3), the frame in the core crop where the caller has it already.
-        learned: whether the network tells where its face is. Then the mask may reach beyond
+        learned: whether the network draws a mask of its face. Then the mask may reach beyond
             the face in the frame (`reach_mask`), as far as the other person's face does;
             otherwise the inner face by the mesh (`face_mask`) bounds it.
-        shown: float32 (S, S), 0..1: where the network knows the face that goes to show. The
+        shown: float32 (S, S), 0..1: where the target's face is visible, if known. The
             swap ends `PAST` beyond it, so that hair stays in front, and has a `rim`.
-        seed: of the grain; another one for every frame.
-        detail: what lays finer detail over the drawn face.
+        seed: of the grain; different for every frame.
+        detail: adds finer detail to the drawn face.
 
     Returns:
         The patch, no larger than the face and within the frame; None where the face lies
@@ -177,7 +177,7 @@ def swap_patch(
     points = transform_points(matrix, face.landmarks)
     inner = face_mask(points, side, soft=0.0)
     hull = reach_mask(points, side) if learned else inner
-    # The crop's own border is an edge too: what lies beyond it was never drawn.
+    # The crop's own border is an edge too: nothing was drawn beyond it.
     hull[[0, -1]], hull[:, [0, -1]] = 0.0, 0.0
     rows, columns = np.flatnonzero(hull.any(1)), np.flatnonzero(hull.any(0))
     if not rows.size:

@@ -1,4 +1,4 @@
-"""Soft masks of the parts of a face: eyes with brows, mouth, what is between lids and lips."""
+"""Soft masks of the parts of a face: eyes with brows, mouth, the areas between lids and lips."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class FaceParts:
 
     @cached_property
     def eyes(self) -> tuple[Floats, Floats]:
-        """What is between the lids of either eye: float32 (side, side), 0..1."""
+        """The areas between the lids of both eyes: float32 (side, side), 0..1."""
         left, right = (self._region([ring], 0.0, 0.006) for ring in EYES_AND_BROWS[:2])
         return left, right
 
     @cached_property
     def mouth(self) -> Floats:
-        """What is between the lips: float32 (side, side), 0..1."""
+        """The area between the lips: float32 (side, side), 0..1."""
         return self._region([INNER_LIPS], 0.0, 0.006)
 
     def _region(self, rings: Sequence[NDArray[np.integer]], grow: float, soft: float) -> Floats:

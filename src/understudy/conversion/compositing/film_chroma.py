@@ -1,10 +1,10 @@
-"""The colours that a film has at all: a swap gets no others.
+"""Limit a swap to the colours that the film has.
 
 A black-and-white film has none, a toned print or sodium light has one hue for every brightness,
 two-strip colour has one line of them. A face that is matched to such a film's light still has lips,
-eyes and teeth of colours that the film does not know. So chroma is looked at as the film has it: as
-a curve over luma, and as what is spread about that curve, along its two main directions. A face
-keeps its own chroma as far as the film's is spread, and goes to the curve as far as it is not. In
+eyes and teeth of colours that the film does not contain. So the film's chroma is described as
+a curve over luma, plus the spread around that curve along its two main directions. A face
+keeps its own chroma within the film's spread, and is moved to the curve beyond it. In
 films of ordinary colour nothing is changed.
 
 Brown eyes, skin and lips lie on one line too; that line is the film's, and not only this face's,
@@ -23,21 +23,21 @@ import numpy as np
 from understudy.types import Float64s, Floats, Image
 
 ROOM = 2.5
-"""A face may have so many times the spread of the film's chroma before any of it is taken away:
+"""A face may have this many times the spread of the film's chroma before it is reduced:
 another face may well be more colourful. In films of ordinary colour faces have up to twice."""
 
 ROUNDING = 0.5
 """Standard deviation of chroma in code values that encoding alone leaves in a film without any."""
 
 TREMBLE = 2.0
-"""Code values by which luma and chroma are off one another, because chroma is stored more coarsely
+"""Error in code values between luma and chroma, because chroma is stored more coarsely
 and grain is luma's: where the curve is steep, that looks like spread."""
 
 COARSE = 64
-"""Side in pixels at which chroma is measured: grain is averaged away, lips and eyes are left."""
+"""Side in pixels at which chroma is measured: grain is averaged away, lips and eyes remain."""
 
 EDGE = 12.0
-"""Difference of luma between neighbours from which a place counts little: chroma is smeared over
+"""Difference of luma between neighbours from which a pixel counts little: chroma is blurred over
 edges by how films are stored."""
 
 STEP = 8
@@ -80,7 +80,7 @@ class Relation:
 
 
 def _measured(image: Image, weights: Floats) -> tuple[Float64s, Float64s, Float64s]:
-    """Luma (N,), chroma (N, 2) and weights (N,) of a picture made coarse."""
+    """Luma (N,), chroma (N, 2) and weights (N,) of a reduced picture."""
     height, width = weights.shape
     shrunk = min(1.0, COARSE / max(height, width))
     size = max(1, round(width * shrunk)), max(1, round(height * shrunk))
@@ -110,7 +110,7 @@ def _curve(luma: Float64s, chroma: Float64s, weights: Float64s) -> Float64s:
 
 
 def relation(original: Image, weights: Floats, around: Image) -> Relation | None:
-    """The chroma of the face in a film's picture; None where too little of it is there.
+    """The chroma of the face in a film's picture; None if too little of it is visible.
 
     Args:
         original: RGB uint8 (h, w, 3), the face and a little of what is around it.
@@ -144,7 +144,7 @@ def _spread(film: Relation, luma: Float64s, chroma: Float64s, weights: Float64s)
 
 
 def in_its_colours(face: Image, original: Image, weights: Floats, around: Image) -> Image:
-    """`face` without the colours that the film does not have; itself where it has them all.
+    """`face` without the colours that the film does not have; unchanged if it has them all.
 
     Args:
         face, original: RGB uint8 (h, w, 3), pixel on pixel: the swap, and the film below it.

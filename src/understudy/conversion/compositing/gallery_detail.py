@@ -1,7 +1,7 @@
-"""The detail of a person's own pictures, laid over the face that a network drew.
+"""Add the detail of a person's own pictures to the face that a network drew.
 
-The drawn face says where everything is, and how it is lit. The pictures, bent to the same shape,
-say what brows, lids, lips and skin look like close by. Below a few pixels of the network the result
+The drawn face gives shape and light. The pictures, warped to the same shape,
+give the fine look of brows, lids, lips and skin. Below a few pixels of the network the result
 is the drawn face, above it is the pictures. Before that
 
 - each picture takes on the broad light and colour of the drawn face, so that none of its own light
@@ -33,30 +33,30 @@ from understudy.faces.gaze import EYES
 from understudy.types import Floats, Image
 
 GRID = 128
-"""Side in pixels of the core crop on which everything but the pictures is worked out."""
+"""Side in pixels of the core crop on which everything but the pictures is computed."""
 
 QUARTER = GRID // 4
-"""Side of what is smooth: the field that bends a picture, and light."""
+"""Side of the smooth parts: the field that warps a picture, and light."""
 
 SPREAD = 0.031
 """Reach of a mesh point in that field, standard deviation as a share of the core's side."""
 
 EVERY = 3
-"""Every third mesh point bends the field; they lie densely enough."""
+"""Every third mesh point shapes the field; they are dense enough."""
 
 SPLIT, MOUTH_SPLIT = 1.9, 1.0
 """Standard deviation of the split between drawn face and pictures, in pixels of the network: on
 skin and eyes, and on the mouth, which the network draws better than any picture shows it."""
 
 BEYOND = 4.0
-"""Times `SPLIT` up to which the pictures may take the place of a drawn face that lacks shape."""
+"""Multiple of `SPLIT` up to which the pictures may replace a drawn face that lacks shape."""
 
 LACKING = 1.2
 """The pictures take so much of its place, less the strength of the drawn face's shapes over
 theirs."""
 
 BROAD = 0.06
-"""Standard deviation of what counts as broad light, as a share of the core's side."""
+"""Standard deviation of the blur that defines broad light, as a share of the core's side."""
 
 DARK = np.float32(8)
 """Added to code values before pictures are divided by one another, so that black stays black."""
@@ -66,45 +66,45 @@ UNLIKE = 0.25
 the face of the natural logarithm of the gains, at which the picture counts .6."""
 
 FEW = 0.15
-"""Share of the weight of a part's best picture at which another does not count any more."""
+"""Share of the weight of a part's best picture below which another does not count."""
 
 MOST_GAIN = 6.0
 """A picture is made brighter or darker by no more than this, for each channel."""
 
 SHARPNESS = np.float32(0.4)
-"""How far from the best agreement a picture still counts: smaller is more decided."""
+"""How far from the best agreement a picture still counts: smaller is more selective."""
 
 FINE, COARSE, PATCH = 0.6, 2.9, 1.9
 """On the grid, in pixels: the two blurs between which pictures are compared, and the standard
 deviation of the places over which they are."""
 
 QUIET = np.float32(9)
-"""Squared code values below which a place has nothing to compare by."""
+"""Squared code values below which a place has too little detail to compare."""
 
 FARTHEST = 2.9
-"""Pixels of the grid by which the drawn face is moved, at most."""
+"""Largest shift of the drawn face, in pixels of the grid."""
 
 MOVED = np.float32(0.65)
 """Share of the way to the pictures that the drawn face is moved."""
 
 LEAST = 0.8
-"""Standard deviation of a split in pixels of the grid, at least."""
+"""Smallest standard deviation of a split, in pixels of the grid."""
 
 LEAST_LIDS = 0.02
-"""So much the eyes of a picture count at least, so that there are always some."""
+"""Smallest weight of the eyes of a picture, so that some eyes always count."""
 
 IRIS = 0.3
 """Reach of the iris and of what moves with it, as a share of the eye's width."""
 
 FARTHEST_LOOK = 0.2
-"""Share of the eye's width by which an iris is moved, at most."""
+"""Largest shift of an iris, as a share of the eye's width."""
 
 LIVELY, MOST_LIVELY = 0.5, 1.6
-"""Mixing pictures that do not lie exactly on one another loses detail. So much of the loss is made
+"""Mixing pictures that do not match exactly loses detail. This share of the loss is made
 up for (0..1), and the detail is made stronger by no more than this."""
 
 CONTRAST = 1.3
-"""The pictures bring no more contrast to skin than this many times what the film has on its own."""
+"""Largest contrast of skin from pictures, as a multiple of the film's own contrast."""
 
 FAINTEST = np.float32(-20)
 """Exponent of the least weight."""
@@ -118,7 +118,7 @@ Box = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture of the person, ready to be bent.
+    """One picture of the person, ready to be warped.
 
     Attributes:
         image: RGB uint8 (S, S, 3), at about the size at which it will be seen.
@@ -128,8 +128,8 @@ class Sample:
         gaze: how far aside the eyes at image left and right look, see `faces.gaze.Gaze`; not a
             number where that is unknown.
         part: "whole", "eyes" or "mouth": where the picture counts.
-        weight: 0..1, how much it counts against others.
-        lids: 0..1, how well its lids fit; where they do not, its eyes hardly count.
+        weight: 0..1, its weight compared with other pictures.
+        lids: 0..1, how well its lids fit; if they do not, its eyes hardly count.
     """
 
     image: Image
@@ -149,7 +149,7 @@ class Place:
 
     Attributes:
         matrix: float64 (2, 3), pixels of the patch -> pixels of the grid.
-        mesh: float32 (468, 2), pixels of the grid: where the person's points are to be.
+        mesh: float32 (468, 2), pixels of the grid: the wanted positions of the person's points.
         pixel: pixels of the film in one of the network's.
         shares: how far the pictures of eyes and mouth fit, 0..1 each; where they do not, the
             drawn face stays.
@@ -173,7 +173,7 @@ class Place:
 
     @cached_property
     def pulls(self) -> tuple[Floats, Floats]:
-        """How strongly each mesh point pulls at each column and row of a quarter of the grid."""
+        """Weight of each mesh point at each column and row of a quarter of the grid."""
         line = np.arange(QUARTER, dtype=np.float32) * np.float32(4) + np.float32(1.5)
         deviation = np.float32(SPREAD * GRID)
         apart = (self.mesh[::EVERY, :, None] - line) / deviation
@@ -183,13 +183,13 @@ class Place:
 
     @cached_property
     def weight(self) -> Floats:
-        """The sum of all pulls: float32 (QUARTER, QUARTER)."""
+        """The sum of all weights: float32 (QUARTER, QUARTER)."""
         across, down = self.pulls
         return np.asarray(down.T @ across + np.float32(0.01), np.float32)
 
     @cached_property
     def flat(self) -> tuple[Floats, Floats]:
-        """The mesh with ones beside it, float32 (468, 3), and what fits an affine map to it."""
+        """The mesh with a column of ones, float32 (468, 3), and the matrix to fit affine maps."""
         flat = np.column_stack([self.mesh, np.ones(len(self.mesh), np.float32)])
         return flat, np.linalg.pinv(flat.astype(np.float64)).astype(np.float32)
 
@@ -205,7 +205,7 @@ class Place:
 
     @property
     def openings(self) -> tuple[Floats, Floats]:
-        """What is inside of the lids of either eye, on the grid: float32 (GRID, GRID), 0..1."""
+        """The areas inside the lids of both eyes, on the grid: float32 (GRID, GRID), 0..1."""
         return self.parts.eyes
 
 
@@ -217,7 +217,7 @@ def _blurred(values: Floats, deviation: float) -> Floats:
 
 @dataclass(frozen=True)
 class Field:
-    """Where the pixels of the grid lie in a picture, in shares of its side.
+    """Positions of the grid's pixels in a picture, as shares of its side.
 
     Attributes:
         affine: float32 (3, 2): x, y and 1, pixels of the grid -> shares.
@@ -270,10 +270,10 @@ class Field:
 
 
 def bent(place: Place, meshes: Sequence[Floats]) -> list[Field]:
-    """How pictures are bent so that their meshes come to lie where they are wanted.
+    """How pictures are warped so that their meshes match the wanted meshes.
 
     An affine fit of the mesh, and on top of it a smooth field through what that leaves, so that the
-    picture goes on beyond the mesh without a fold.
+    picture continues beyond the mesh without a fold.
 
     Args:
         meshes: float32 (468, 2) each, the pictures', shares of their sides.
@@ -294,7 +294,7 @@ def bent(place: Place, meshes: Sequence[Floats]) -> list[Field]:
 
 
 def _seen(picture: NDArray[np.uint8], where: Floats, how: int, border: int) -> NDArray[np.uint8]:
-    """A picture through a field of shares of its side."""
+    """A picture resampled through a field of shares of its side."""
     x, y = cv2.split(where * np.float32(picture.shape[0]) - np.float32(0.5))
     return np.asarray(cv2.remap(picture, x, y, how, borderMode=border), np.uint8)
 
@@ -374,13 +374,13 @@ def looking(place: Place, field: Field, gaze: tuple[float, float]) -> Field:
 
 @dataclass(frozen=True)
 class _Mix:
-    """How the pictures go together, all on the grid.
+    """How the pictures are mixed, all on the grid.
 
     Attributes:
-        fields: where each lies, as `bent` gives it.
+        fields: position of each, as `bent` gives it.
         gains: float32 (GRID, GRID, 3): light times share, of each.
         cover: float32 (GRID, GRID), 0..1: where pictures show the face at all.
-        lively: float32 (GRID, GRID), 1 or more: what makes up for detail lost in mixing.
+        lively: float32 (GRID, GRID), 1 or more: gain that restores detail lost in mixing.
         drawn: float32 (GRID, GRID, 3), code values: the drawn face, moved, and with shapes of the
             pictures where it lacks any, for example an eye that was not learned.
         pictures: the same of all pictures together.
@@ -543,7 +543,7 @@ def _mix(drawn: Floats, place: Place, samples: Sequence[Sample]) -> _Mix:
 
 
 def _between(values: Floats, pixel: float) -> Floats:
-    """What is coarser than detail and finer than light; `pixel` is the network's, on the grid."""
+    """The band between detail and light; `pixel` is the network's, on the grid."""
     return _blurred(values, SPLIT * pixel) - _blurred(values, BEYOND * SPLIT * pixel)
 
 
@@ -594,7 +594,7 @@ def _enlarged(values: Floats, step: int, box: Box) -> Floats:
 
 
 def _box(gain: Floats, matrix: NDArray[np.float64], shape: tuple[int, int]) -> Box | None:
-    """The rectangle of the patch in which a picture is worth drawing."""
+    """The rectangle of the patch in which a picture counts."""
     counts = gain[..., 0] > 0
     rows, columns = np.flatnonzero(counts.any(1)), np.flatnonzero(counts.any(0))
     if not rows.size or not columns.size:
@@ -631,12 +631,12 @@ def _drawn_together(mix: _Mix, place: Place, shape: tuple[int, int]) -> Floats:
 def with_detail(
     laid: Image, under: Image, place: Place, samples: Sequence[Sample], strength: float
 ) -> Image:
-    """A drawn face with the detail of the person's own pictures.
+    """Add the detail of the person's own pictures to a drawn face.
 
     Args:
         laid: RGB uint8 (h, w, 3): the drawn face as it lies over the frame, in the frame's colours.
-        under: RGB uint8 (h, w, 3): what it lies over.
-        place: where the face lies in them.
+        under: RGB uint8 (h, w, 3): the frame below it.
+        place: position of the face in them.
         samples: the pictures; at least one of the part "whole".
         strength: 0 leaves the drawn face as it is, 1 takes all of the pictures' detail.
 
@@ -657,7 +657,7 @@ def with_detail(
     share = np.float32(strength) * _edged(mix.cover)
     for region, fits in zip(place.regions, place.shares, strict=True):
         share *= 1 - np.float32(1 - fits) * region
-    # Beyond the grid nothing is known, so that its edge must not go on there.
+    # Beyond the grid nothing is known, so its edge must not be repeated there.
     share[[0, -1]] = share[:, [0, -1]] = 0
 
     whole: Box = slice(0, shape[0]), slice(0, shape[1])
@@ -671,7 +671,7 @@ def with_detail(
 
 
 def _on_grid(patch: Image, place: Place) -> Floats:
-    """What the grid sees of a patch: float32 (GRID, GRID, 3), code values."""
+    """A patch sampled on the grid: float32 (GRID, GRID, 3), code values."""
     shrunk = float(np.sqrt(abs(np.linalg.det(place.matrix[:, :2]))))
     if shrunk < 0.8:
         patch = np.asarray(cv2.GaussianBlur(patch, (0, 0), 0.4 / shrunk), np.uint8)
@@ -707,7 +707,7 @@ def _whitened(mix: _Mix, film: Floats, openings: Sequence[Floats]) -> _Mix:
 
 
 def _calmed(mix: _Mix, drawn: Floats, under: Floats, place: Place) -> Floats:
-    """How strong the pictures' detail is to be: float32 (GRID, GRID).
+    """Strength of the pictures' detail: float32 (GRID, GRID).
 
     As strong as `mix.lively` says, but on skin with no more contrast than the film's own skin has,
     times `CONTRAST`: what shines in a picture of dark skin would glare on a light face.
@@ -743,7 +743,7 @@ def _coarse(mix: _Mix, detail: Floats, place: Place) -> Floats:
 
 
 def _edged(cover: Floats) -> Floats:
-    """The cover less its edge, where hair or background of the picture begins."""
+    """The cover without its edge, where hair or background of the picture begins."""
     inner = np.clip((cover - np.float32(0.5)) / np.float32(0.4), 0, 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     return _blurred(np.asarray(cv2.erode(inner, disc), np.float32), 1.0)

@@ -1,8 +1,8 @@
-"""Grain: a swap is as noisy as the film's own face was.
+"""Grain: give a swap as much noise as the film's own face had.
 
-A network averages noise away, and a clean face in a grainy film looks pasted. The noise is drawn
-anew for every frame and every face in it, from the numbers of the frame and of the face's track, so
-that the same film always comes out the same.
+A network averages noise away, and a clean face in a grainy film looks pasted on. The noise is
+drawn again for every frame and every face, seeded with the numbers of the frame and of the face's
+track, so the same film always gives the same result.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _FINEST = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
 """Blind to planes and straight edges; of white noise it keeps the deviation."""
 
 FLOOR = 1.0
-"""Deviation in code values under which a film counts as clean: so much is left of rounding and
-of encoding, which will come again by itself."""
+"""Deviation in code values below which a film counts as clean: rounding leaves this much, as does
+encoding, which happens again anyway."""
 
 LEAST = 64
 """Pixels of a face below which nothing is measured in it."""
@@ -29,7 +29,7 @@ INNER = 0.9
 """Alpha from which a pixel is the swap's alone."""
 
 SPARSE = 40_000
-"""Pixels that are looked at, at most, or a little more."""
+"""About the largest number of pixels measured."""
 
 
 def luma(image: Image) -> Floats:
@@ -45,7 +45,7 @@ def alone(alpha: Floats, edge: int) -> NDArray[np.bool_]:
 
 
 def seed_of(frame: int, track: int) -> int:
-    """Of the grain of a face: another for every frame and track (-1 where none is known)."""
+    """Seed of the grain of a face: different for every frame and track (-1: unknown track)."""
     return (frame << 32) + track + 1
 
 
@@ -67,7 +67,7 @@ def noise(image: Image, where: NDArray[np.bool_]) -> float:
 
 
 def grained(swap: Image, under: Image, alpha: Floats, amount: float, seed: int) -> Image:
-    """A swap with as much noise as what is under it has there.
+    """Add noise to a swap, as strong as in the frame below it.
 
     Args:
         swap, under: RGB uint8 (h, w, 3), pixel on pixel: the swap and the frame.

@@ -1,4 +1,4 @@
-"""Multi-band blending: coarse detail passes over a wide strip, fine detail over a narrow one.
+"""Multi-band blending: coarse detail is blended over a wide strip, fine detail over a narrow one.
 
 Burt and Adelson, "A multiresolution spline with application to image mosaics", ACM Transactions
 on Graphics 2(4), 1983. Broad differences of colour fade far from the edge, and no line of skin or
@@ -13,10 +13,10 @@ import numpy as np
 from understudy.types import Floats, Image
 
 BANDS = 3
-"""Levels of the pyramids; of the coarsest a pixel is eight of the picture's."""
+"""Levels of the pyramids; one pixel of the coarsest is eight pixels of the picture."""
 
 LARGEST = 192
-"""Longer side in pixels at which bands are blended at most: only the finest, which follow the
+"""Largest longer side in pixels at which bands are blended: only the finest, which follow the
 swap's own alpha, need more."""
 
 STEEP = 2.0
@@ -26,7 +26,7 @@ STEEP = 2.0
 def banded(
     swap: Image, under: Image, alpha: Floats, crisp: Floats | None = None
 ) -> tuple[Image, Floats]:
-    """A swap that passes into what is under it band by band.
+    """Blend a swap into the frame below it, band by band.
 
     Args:
         swap, under: RGB uint8 (h, w, 3), pixel on pixel: the swap and the frame.
@@ -57,7 +57,7 @@ def banded(
 
 
 def _change(difference: Floats, alpha: Floats) -> Floats:
-    """What blending band by band adds to `alpha * difference`, (h, w, 3)."""
+    """The difference that blending by bands makes to `alpha * difference`, (h, w, 3)."""
     height, width = alpha.shape
     step = 1 << BANDS
     room = (-height % step, -width % step)
@@ -80,7 +80,7 @@ def _padded(picture: Floats, room: tuple[int, int]) -> Floats:
 
 
 def _pyramid(picture: Floats) -> list[Floats]:
-    """The picture and `BANDS` smaller ones, each of half the side."""
+    """The picture and `BANDS` smaller ones, each with half the side."""
     levels = [picture]
     for _ in range(BANDS):
         levels.append(np.asarray(cv2.pyrDown(levels[-1]), np.float32))

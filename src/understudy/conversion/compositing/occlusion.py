@@ -1,7 +1,7 @@
-"""What is in front of a face stays in front: hands, microphones, hair and glasses.
+"""Occlusion: keep objects in front of a face in front: hands, microphones, hair and glasses.
 
-The network of `faces.occlusion` sees what covers a face in the film. Here that becomes steady from
-frame to frame, and the swap gives way to it.
+The network of `faces.occlusion` finds what covers a face in the film. Here this is made steady from
+frame to frame, and the swap is made transparent there.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from understudy.faces.occlusion import SIDE, look, shipped, understood
 from understudy.types import Face, Floats, Frame, Image, Patch
 
 BARELY, FULLY = 0.3, 0.75
-"""Likelihoods at which something begins to be in front, and is."""
+"""Likelihoods from which a pixel is partly, and fully, covered."""
 
 SURE = 0.85
-"""What is nowhere this likely is a doubt and not a thing."""
+"""A region that is nowhere this likely is noise, not an object."""
 
 ENTRY, ENTRY_ABOVE = 0.3, 2.2
 """Length along the edge of the inner face over which a small thing comes in, at least, in square
@@ -32,7 +32,7 @@ face like an island is glare or a shadow; so is what hangs on temple or forehead
 while hair comes in broadly."""
 
 UPPER = 0.35
-"""Share of the inner face, from above, that is its upper part."""
+"""Share of the inner face, measured from the top, that counts as its upper part."""
 
 LARGE = 0.2
 """Share of the inner face from which a thing is not small, and counts however it comes in: a fist
@@ -45,15 +45,15 @@ ALIKE = 6.0
 """Difference in codes between two pictures, smoothed, at which a neighbour counts little."""
 
 COARSE = 32
-"""Side in pixels at which what is in front is filled in."""
+"""Side in pixels at which covered areas are filled in."""
 
 LITTLE = 0.02
-"""Cover that is not worth taking off."""
+"""Cover that is too small to matter."""
 
 
 @dataclass(frozen=True)
 class Cover:
-    """What is in front of one face in one frame.
+    """The cover in front of one face in one frame.
 
     Attributes:
         cover: float32 (SIDE, SIDE), 0..1.
@@ -64,7 +64,7 @@ class Cover:
     matrix: Floats
 
     def seen(self, matrix: NDArray[np.floating], size: tuple[int, int]) -> Floats:
-        """The cover in another picture of the frame; what lies outside of it repeats its edge.
+        """The cover in another picture of the frame; outside, its edge is repeated.
 
         Args:
             matrix: (2, 3), pixels of that picture -> pixels of the frame.
@@ -82,14 +82,14 @@ class Cover:
         return np.asarray(drawn, np.float32)
 
     def before(self, patch: Patch) -> Patch:
-        """The patch with less alpha where something is in front of it."""
+        """The patch with less alpha where it is covered."""
         height, width = patch.alpha.shape
         place = np.array([[1.0, 0.0, patch.x], [0.0, 1.0, patch.y]])
         seen = self.seen(place, (width, height))
         return replace(patch, alpha=np.asarray(patch.alpha * (1 - seen), np.float32))
 
     def away(self, crop: Image, matrix: NDArray[np.floating]) -> Image:
-        """A crop with the colours of the face around in place of what is in front of it: to
+        """A crop in which covered areas are filled with colours of the face around them: to
         measure the face's light by.
 
         Args:
@@ -110,7 +110,7 @@ class Cover:
 
 @dataclass(frozen=True)
 class Glance:
-    """What was seen in front of a face in one frame alone.
+    """The cover of a face from one frame alone.
 
     Attributes:
         cover: float32 (SIDE, SIDE), 0..1.
@@ -129,7 +129,7 @@ class Glance:
 
 @dataclass(frozen=True)
 class Around:
-    """What a group of frames lies among, so that its covers do not depend on where it ends.
+    """The neighbours of a group of frames, so that its covers do not depend on where it ends.
 
     Attributes:
         before, after: the frames on either side of the group, `REACH` of them where there are so
@@ -150,12 +150,12 @@ def covers(
     bfloat16: bool = False,
     around: Around | None = None,
 ) -> list[list[Cover | None]]:
-    """What is in front of each face of each frame; None where nothing is.
+    """The cover of each face of each frame; None if there is none.
 
     Faces of a track in frames that follow each other steady one another.
 
     Args:
-        around: what the frames lie among; nothing when not given.
+        around: the neighbouring frames; none when not given.
 
     Raises:
         WeightsError: the network cannot be read.
@@ -188,7 +188,7 @@ def covers(
 def _glances(
     work: Sequence[tuple[Frame, Face, Floats]], device: torch.device | None, bfloat16: bool
 ) -> list[Glance]:
-    """What each face, given with its matrix from the frame to the crop, has in front of it."""
+    """The cover of each face, given with its matrix from the frame to the crop."""
     crops = [warp(frame.image, matrix, SIDE) for frame, _, matrix in work]
     likely, shown = look(shipped(), crops, device, bfloat16)
     result = []
@@ -203,7 +203,7 @@ def _glances(
 def _neighbours(
     place: tuple[int, int], seen: Mapping[tuple[int, int], Glance]
 ) -> list[tuple[int, Glance]]:
-    """How many frames away, and what was seen there, in order of the film."""
+    """Distance in frames, and the cover there, in the order of the film."""
     track, frame = place
     steps = [step for step in range(-REACH, REACH + 1) if step]
     return [
@@ -251,7 +251,7 @@ def _parts(cover: Floats, on_face: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _numbered(where: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """For each pixel the number of the piece that it is part of; 0 is none."""
+    """For each pixel the number of its piece; 0 means none."""
     _, pieces = cv2.connectedComponents(where.astype(np.uint8))
     return np.asarray(pieces, np.intp)
 
@@ -262,11 +262,11 @@ def _held(
     on_face: NDArray[np.bool_],
     entry: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Which of the numbered pieces of the inner face are things before it; 0 is none.
+    """Which of the numbered pieces of the inner face are objects in front of it; 0 means none.
 
     Args:
         pieces: int (SIDE, SIDE).
-        entry: bool (SIDE, SIDE), where the inner face borders on what is covered beside it.
+        entry: bool (SIDE, SIDE), where the inner face borders on covered pixels next to it.
     """
     count = int(pieces.max()) + 1
     highest = np.zeros(count, np.float32)

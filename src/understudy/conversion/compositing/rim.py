@@ -1,10 +1,10 @@
-"""The rim of a swap: as wide as the face that comes, crisp where the other's face ends.
+"""The rim of a swap: as wide as the source's face, sharp where the target's face ends.
 
-Where a swap ends on skin, its edge has to be soft, and lie within what the network drew. Where it
+Where a swap ends on skin, its edge must be soft and within the drawn area. Where it
 ends at hair or at the background, a soft edge shows as a dark line and leaves a rim of the other
-face, so there the swap goes on to its own true edge: beyond what was drawn with the colours of
-the skin beside it, and as crisply as the picture is. Both masks that a network draws are needed:
-that of the face that comes and that of the face that goes, which says where its skin ends.
+face, so there the swap is extended to its own true edge: beyond the drawn part with the colours of
+the skin next to it, and as sharp as the picture. Both masks that a network draws are needed:
+that of the source's face and that of the target's face, which says where its skin ends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from understudy.types import Floats
 
 SKIN_EDGE = 1 / 64
-"""So much of the crop's side along the edge of the face that goes, inwards, counts as its edge."""
+"""Width of the edge of the target's face, inwards, as a share of the crop's side."""
 
 SURE = 1 / 64
 """So much of the crop's side is taken off the drawn face before its colours are carried on."""
@@ -52,9 +52,9 @@ def rim(output: Floats, mask: Floats, shown: Floats, widen: float) -> Rim:
     """Carry a drawn face on over the edge of the face that it replaces.
 
     Args:
-        output: float32 (S, S, 3), RGB 0..1: the face that comes.
+        output: float32 (S, S, 3), RGB 0..1: the source's face.
         mask: float32 (S, S), 0..1: where it was drawn.
-        shown: float32 (S, S), 0..1: where the face that goes shows.
+        shown: float32 (S, S), 0..1: where the target's face shows.
         widen: how far the swap reaches past either mask, as a share of the side; above 0.
     """
     side = mask.shape[0]

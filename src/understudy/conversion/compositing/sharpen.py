@@ -16,13 +16,13 @@ FINE, COARSE = 0.7, 1.6
 
 
 def sharpened(swap: Image, under: Image, alpha: Floats, pixel: float, most: float) -> Image:
-    """A swap as sharp as what is under it, by unsharp masking.
+    """Sharpen a swap until it is as sharp as the frame below it, by unsharp masking.
 
     Args:
         swap, under: RGB uint8 (h, w, 3), pixel on pixel: the swap and the frame.
         alpha: float32 (h, w), 0..1, of the swap.
         pixel: pixels of the frame in one of the network's.
-        most: how many times its own detail is added at most.
+        most: largest multiple of its own detail that is added.
     """
     inner = alone(alpha, 7)
     if np.count_nonzero(inner) < LEAST:
@@ -43,7 +43,7 @@ def sharpened(swap: Image, under: Image, alpha: Floats, pixel: float, most: floa
 
 
 def _band(picture: Image, pixel: float) -> Floats:
-    """What of a picture's luma lies between the two blurs, (h, w)."""
+    """The band of a picture's luma between the two blurs, (h, w)."""
     plane = luma(picture)
     fine = cv2.GaussianBlur(plane, (0, 0), FINE * pixel)
     return np.asarray(fine - cv2.GaussianBlur(plane, (0, 0), COARSE * pixel), np.float32)

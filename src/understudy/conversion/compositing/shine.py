@@ -4,7 +4,7 @@ A face that takes on the colours of another keeps its ratios: where light shines
 bright on dark skin, it would glare on light skin, and the white of an eye, many times brighter than
 dark skin, would glow. So highlights of skin are made no stronger than they are on the film's own
 face nearby, and whites as bright as its own whites. The other way round the skin of the film may
-shine much more than the face that comes: then it goes on shining, for the skin stays the film's.
+shine much more than the source's face: then it keeps that shine, because the skin is the film's.
 
 Pure functions of two pictures that lie on one another.
 """
@@ -29,26 +29,26 @@ FLOOR = 0.1
 light around it."""
 
 OVER = 0.15
-"""So much is left of what goes beyond that, so that no highlight ends in a flat spot."""
+"""Share that is kept of the excess, so that no highlight becomes a flat spot."""
 
 NEAR = 0.03
 """The film's highlights may lie so far away: another nose has its ridge elsewhere. Side of a square
 as a share of the picture's."""
 
 UNBOUNDED = np.float32(1000)
-"""Code values, above all that there are."""
+"""A code value above all possible ones."""
 
 BROADEST = 0.05
 """What is broader is the light itself, which the face has from the film already."""
 
 WIDEST = 0.08
-"""The same for highlights that are laid over a face: forehead and cheeks shine broadly."""
+"""The same for highlights that are added to a face: forehead and cheeks shine broadly."""
 
 SHEEN = 0.18
 """Highlights of the film that are laid over a face are stronger than this, natural logarithm."""
 
 SHARE = 0.8
-"""How much of what goes beyond that is laid over."""
+"""Share of the excess that is added."""
 
 SOFT = 0.012
 """The film's highlights are blurred by this, as a share of the side, because the other face is
@@ -64,7 +64,7 @@ SLACK = 0.25
 """Whites may differ by so much, natural logarithm: another eye shows more or less of them."""
 
 DARKER, BRIGHTER = 0.9, 0.4
-"""A white is made darker or brighter by no more than this, natural logarithm."""
+"""Largest change of a white, natural logarithm."""
 
 
 def ceiling(face: Floats, film: Floats, peaks: Floats, skin: Floats) -> Floats:
@@ -85,7 +85,7 @@ def ceiling(face: Floats, film: Floats, peaks: Floats, skin: Floats) -> Floats:
 
 
 def below(picture: Floats, high: Floats) -> Floats:
-    """A picture (h, w, 3) whose luma goes hardly beyond a ceiling (h, w): float32, code values."""
+    """A picture (h, w, 3) with luma limited softly to a ceiling (h, w): float32, code values."""
     plane = luma(picture)
     over = np.maximum(plane - high, 0)
     kept = 1 - (1 - OVER) * over / np.maximum(plane, 1)
@@ -93,7 +93,7 @@ def below(picture: Floats, high: Floats) -> Floats:
 
 
 def sheen(face: Floats, film: Floats, skin: Floats) -> Floats:
-    """Gains that lay the film's strong highlights over a face that hardly shines.
+    """Gains that add the film's strong highlights to a face that hardly shines.
 
     Args:
         face, film: float32 (S, S, 3), code values. The face has the film's broad light.
@@ -134,7 +134,7 @@ def whitening(picture: Floats, film: Floats, openings: Sequence[Floats]) -> Floa
 
 
 def _around(plane: Floats, reach: float) -> Floats:
-    """How bright the skin around each place is, logarithm.
+    """Brightness of the skin around each pixel, logarithm.
 
     A median tells that skin, because a mean would be darker close to a brow or a nostril, and the
     skin there would seem to shine.
@@ -146,7 +146,7 @@ def _around(plane: Floats, reach: float) -> Floats:
 
 
 def _whiter(own: Floats, theirs: Floats, opening: Floats) -> float:
-    """What is to be added, so that an opening is as bright as the film's."""
+    """Logarithmic gain that makes an opening as bright as the film's."""
     inside = opening > 0.5
     count = np.count_nonzero(inside)
     if not count:

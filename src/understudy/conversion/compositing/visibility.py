@@ -1,8 +1,8 @@
-"""Where faces show, for networks that do not say.
+"""Where faces are visible, for networks that draw no masks.
 
 Where a swap ends on hair or background it has a rim (`rim`), and that needs to know where the
-face that comes was drawn and where the face that goes shows. A network tells of people whom it
-knows, if it learns masks at all. For everybody else the network of `faces.occlusion` looks.
+source's face was drawn and where the target's face shows. A network shows this for people it
+knows, if it learns masks at all. For all others the network of `faces.occlusion` is used.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from understudy.faces.occlusion import shown_in
 from understudy.types import Floats, Image
 
 FAINT = 0.25
-"""How likely a face is to have been drawn somewhere, at least, for its hull to reach there."""
+"""Smallest likelihood of a drawn face at which its hull includes a pixel."""
 
 
 class Shown(NamedTuple):
-    """Where faces show in one crop.
+    """Where faces are visible in one crop.
 
     Attributes:
-        mask: float32 (S, S), 0..1: where the face that comes was drawn.
-        learned: whether that is known; else `mask` says nothing and the mesh bounds it.
-        below: float32 (S, S), 0..1: where the face that goes shows; None where nobody knows.
+        mask: float32 (S, S), 0..1: where the source's face was drawn.
+        learned: whether that is known; otherwise `mask` is void and the mesh bounds the face.
+        below: float32 (S, S), 0..1: where the target's face shows; None if unknown.
     """
 
     mask: Floats
@@ -36,7 +36,7 @@ class Shown(NamedTuple):
 
 
 def as_told(masks: Floats, learned: bool, below: Floats | None) -> list[Shown]:
-    """What a network tells of its crops; see `Drawer.draw_over`."""
+    """What a network says about its crops; see `Drawer.draw_over`."""
     under = [None] * len(masks) if below is None else list(below)
     return [Shown(mask, learned, one) for mask, one in zip(masks, under, strict=True)]
 
@@ -50,8 +50,8 @@ def looked_at(
     device: torch.device,
     bfloat16: bool,
 ) -> list[Shown]:
-    """What a network does not tell of its crops, by looking; a face that is not understood is left
-    as it was told.
+    """Detect what a network does not say about its crops; a face that cannot be read stays
+    as the network said.
 
     Args:
         masks, learned: as `as_told` takes them.
@@ -73,7 +73,7 @@ def looked_at(
 
 
 def _whole(mask: Floats) -> Floats:
-    """A mask (S, S) with the hull of its largest piece: what is drawn is blurred and seen with
+    """A mask (S, S) with the hull of its largest piece: drawn faces are blurred and detected with
     holes, and faces have none."""
     contours, _ = cv2.findContours(
         (mask > FAINT).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE

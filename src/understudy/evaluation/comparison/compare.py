@@ -2,7 +2,7 @@
 
     understudy compare ada chen --models original,swift,vae,warp --minutes 10 --film FILM
 
-Each network is trained under a name of its own and converts the film; held-out faces and the
+Each network is trained under a separate name and converts the film; held-out faces and the
 film are measured. `warp`, which learns nothing, is what they have to beat. Training and
 conversion run in processes of their own, one after another, so that the memory that each takes
 is its own. In the output folder:
@@ -13,8 +13,8 @@ is its own. In the output folder:
     MODEL.mp4, MODEL.json               the swap and its record
     MODEL.report.html, .json            its evaluation, with the warp as baseline
 
-Run again, it goes on: what is trained is not trained again, nor converted or measured when
-nothing changed. Keys of comparison.json (schema 2); what was not measured is null:
+When run again, it continues: finished networks are not trained again, nor converted or measured if
+nothing has changed. Keys of comparison.json (schema 2); what was not measured is null:
 
     schema_version, understudy, people, budget, with, replace, film, truth, machine
     compared_at             side in pixels at which held-out faces are compared
@@ -110,34 +110,34 @@ def compare(
     """Train networks for the same budget and measure what they and the warp do.
 
     Args:
-        people: whom the networks learn; everybody with a faceset when empty.
-        film: in which faces are swapped, best one that nobody was trained on; without one only
+        people: to train on; when empty, everyone with a faceset.
+        film: in which faces are swapped, preferably one not used for training; without one only
             held-out faces, speed and size are compared, and the warp is left out.
-        replace, with_: who goes (a person or "any") and who comes; the first of `people` comes
-            for the second when not given.
-        face: photo of `with_` for the warp; it draws out of the faceset when None.
+        replace, with_: target (a person or "any") and source; when None the second and the first
+            of `people`.
+        face: photo of `with_` for the warp; None: the warp uses the faceset.
         truth, truth_mask, target_mask: as for `evaluation.evaluate.evaluate`.
         output: folder; one in the renders folder when None.
-        apart: runs work in a process of its own.
+        apart: runs work in a separate process.
 
     Raises:
         UnknownModel: no such network.
-        UnknownPerson, ConsentError, FacesError: somebody cannot be trained or shown, or is not in
+        UnknownPerson, ConsentError, FacesError: someone cannot be trained or shown, or is not in
             the film.
-        SettingsError: what is given does not go together.
+        SettingsError: the arguments contradict each other.
         MediaError: a film or the photo cannot be read.
         StorageError: the disk is likely too small, or cannot be written.
-        TrustError, ContentError: what is made cannot be sealed.
+        TrustError, ContentError: the output cannot be sealed.
         ProjectLocked: another process makes the same comparison.
         ProjectError: a process died.
-        KeyboardInterrupt: stopped; the same call goes on.
+        KeyboardInterrupt: stopped; the same call continues.
     """
     progress = progress or silent()
     others = {"truth": truth, "truth_mask": truth_mask, "target_mask": target_mask}
     contest = settle(project, people, settings, film, replace, with_, face, others)
     check_ready(project.settings.trust)
     if film is None and WARP in words_of(settings.models):
-        progress.note("Without a film the warp is left out: give one with --film.")
+        progress.note("The warp is skipped, because it needs a film: give one with --film.")
     folder = (output or project.renders_folder / _folder_name(project, contest)).absolute()
     _check_output(folder / f"{STEM}.json")
     with files.storage_errors(folder):
@@ -183,7 +183,7 @@ class _Run:
     def all(self) -> CompareReport:
         if self.scene is not None:
             self.trials.check_ready(self.scene)
-        # First what takes no training: what is wrong with its pictures shows at once.
+        # First the rows without training: errors in the input show immediately.
         for model in sorted(self.contest.models, key=lambda model: model != WARP):
             self.rows[model] = self._row(model)
             self._write()
@@ -276,7 +276,7 @@ class _Run:
         }
 
     def _write(self) -> dict[str, Any]:
-        """Write the table as far as it is known; returns what is in the JSON file."""
+        """Write the known part of the table; returns the contents of the JSON file."""
         scene = self.scene
         rows = [self.rows[model] for model in self.contest.models if model in self.rows]
         films = [row["film"] for row in rows if row["film"] is not None]
@@ -305,7 +305,7 @@ class _Run:
         return values
 
     def _faces(self) -> Image:
-        """Held-out faces of everybody, as they are and as every network redraws them."""
+        """Held-out faces of everyone, as they are and as every network redraws them."""
         first = next(iter(self.judged.values()))
         rows = [Row("held-out faces", [p for one in first.values() for p in one.true])]
         rows += [

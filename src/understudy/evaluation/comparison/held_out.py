@@ -44,10 +44,10 @@ def judge(
     size: int,
     progress: Progress,
 ) -> dict[str, Judged]:
-    """Redraw everybody's held-out faces with their own decoder and compare inside the face mask.
+    """Redraw everyone's held-out faces with their own decoder and compare inside the face mask.
 
     Args:
-        facesets: of people whom the network knows.
+        facesets: of people of the network.
         share: that was held out in training.
         size: side in pixels at which pictures are compared, at least the network's.
 

@@ -1,4 +1,4 @@
-"""Who and what is compared: settled, and everything found that can be wrong, before any work."""
+"""The plan of a comparison: decided and checked before any work."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Scene:
     """The film in which the swaps are compared.
 
     Attributes:
-        replace: who goes; a person or "any".
-        with_: who comes.
-        truth: what the swap ought to look like, where that is known.
+        replace: the target; a person or "any".
+        with_: the source.
+        truth: what the swap should look like, if that is known.
         truth_mask, target_mask: films that are white where the face is in `truth` and `film`.
         face: a photo of `with_` as the user gave it, for the warp; None for their faceset.
     """
@@ -57,7 +57,7 @@ class Scene:
 
     @property
     def others(self) -> list[Path]:
-        """The films that belong to it beside its own."""
+        """The other films that belong to it."""
         return [one for one in (self.truth, self.truth_mask, self.target_mask) if one is not None]
 
 
@@ -100,7 +100,7 @@ class Contest:
 
 
 def digest(*values: Any) -> str:
-    """Hex, equal exactly when what is given (as JSON) is."""
+    """Hex digest, equal exactly when the arguments (as JSON) are equal."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -114,10 +114,10 @@ def settle(
     face: str | None,
     others: Mapping[str, Path | None],
 ) -> Contest:
-    """Decide what is compared.
+    """Decide what to compare.
 
     Args:
-        people: whom the networks learn; everybody with a faceset when empty.
+        people: to train on; when empty, everyone with a faceset.
         others: `truth`, `truth_mask` and `target_mask`.
 
     Raises:
@@ -127,7 +127,7 @@ def settle(
     people = tuple(people or project.people_with_faces)
     if len(set(people)) < 2:
         raise SettingsError(
-            "Networks are compared on the faces of two people or more.",
+            "A comparison needs the faces of at least two people.",
             "Add and extract a second person, then: understudy compare",
         )
     models = _models(words_of(settings.models))
@@ -163,8 +163,8 @@ def _models(wanted: Sequence[str]) -> tuple[str, ...]:
         if model not in known:
             near = difflib.get_close_matches(model, known, n=1)
             raise UnknownModel(
-                f"There is no network called `{model}`.",
-                f"Did you mean `{near[0]}`?" if near else f"Choose out of {', '.join(known)}.",
+                f"Unknown network `{model}`.",
+                f"Did you mean `{near[0]}`?" if near else f"Choose from {', '.join(known)}.",
             )
     models = tuple(dict.fromkeys(wanted))
     if not any(model != WARP and network_class(model).swaps for model in models):
@@ -179,7 +179,7 @@ def _no_film(named: str | None, others: Mapping[str, Path | None]) -> None:
     """Raises SettingsError when something is given that needs a film."""
     if named or any(others.values()):
         raise SettingsError(
-            "Swaps can be compared only in a film.", "Name one that nobody was trained on: --film."
+            "Swaps can be compared only in a film.", "Give one not used for training: --film."
         )
 
 
@@ -220,14 +220,14 @@ def _scene(
         if person not in people:
             project.person(person)
             raise SettingsError(
-                f"{person} is not among the people who are compared: {', '.join(people)}.",
+                f"{person} is not among the compared people: {', '.join(people)}.",
                 f"Name {person} too: understudy compare {' '.join((*people, person))}",
             )
         permit(project, person, "convert", "shown" if person == with_ else "replaced")
     scene = Scene(film.absolute(), replace, with_, face=face, **_absolute(others))
     info = _film(scene.film)
     if scene.truth is None and scene.others:
-        raise SettingsError("Masks are for comparing with the truth.", "Give --truth too.")
+        raise SettingsError("Masks are used only with --truth.", "Give --truth too.")
     for other in scene.others:
         its = _film(other)
         if its.shown != info.shown:
@@ -247,7 +247,7 @@ def _absolute(films: Mapping[str, Path | None]) -> dict[str, Path | None]:
 
 
 def _film(path: Path) -> MediaInfo:
-    """Raises MediaError when it is none."""
+    """Raises MediaError when it is not a film."""
     info = probe(path)
     if info.kind == "images":
         raise MediaError(f"{path} is a picture, not a film.", "Give a film.")
@@ -265,14 +265,14 @@ def _check_space(project: Workspace, contest: Contest) -> None:
         weights = sum(value.numel() for value in model.state_dict().values())
         how = contest.training[network]
         reports = KEEP if how.minutes is None else math.ceil(60 * how.minutes / how.report_every)
-        # A new checkpoint is written before the oldest goes.
+        # A new checkpoint is written before the oldest is deleted.
         need += BYTES_PER_WEIGHT * weights * (min(KEEP, reports) + 1)
     with files.storage_errors(project.models_folder):
         project.models_folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(project.models_folder).free
     if free < need:
         raise StorageError(
-            f"The models to be trained may take {need / 1e9:.1f} GB, but {project.models_folder} "
-            f"has {free / 1e9:.1f} GB left.",
+            f"The models to train may need {need / 1e9:.1f} GB, but {project.models_folder} "
+            f"has {free / 1e9:.1f} GB free.",
             "Free some disk space, or compare fewer networks at a time.",
         )

@@ -29,21 +29,21 @@ class _Line:
 
 
 _LINES = (
-    _Line("picture side, pixels", ("size",)),
-    _Line("steps of training", ("training", "steps")),
-    _Line("minutes of training", ("training", "minutes"), 1),
+    _Line("image side, pixels", ("size",)),
+    _Line("training steps", ("training", "steps")),
+    _Line("training minutes", ("training", "minutes"), 1),
     _Line(f"held-out faces, SSIM {UP}", ("held_out", "ssim"), 3),
     _Line(f"held-out faces, PSNR in dB {UP}", ("held_out", "psnr_db"), 1),
     _Line(f"swap and truth, SSIM {UP}", ("film", "truth", "ssim"), 3),
     _Line(f"swap and truth, PSNR in dB {UP}", ("film", "truth", "psnr_db"), 1),
     _Line(f"identity, distance to {{with}} {DOWN}", ("film", "identity", "distance_to_with"), 2),
     _Line(
-        f"frames nearer to {{with}}, % {UP}", ("film", "identity", "nearer_to_with"), scale=100.0
+        f"frames closer to {{with}}, % {UP}", ("film", "identity", "nearer_to_with"), scale=100.0
     ),
     _Line(f"landmark error {DOWN}", ("film", "expression", "landmark_error"), 3),
     _Line(f"mouth, correlation {UP}", ("film", "expression", "mouth_correlation"), 2),
     _Line(f"eyes, correlation {UP}", ("film", "expression", "eye_correlation"), 2),
-    _Line("steadiness, 1 is the film's", ("film", "steadiness", "ratio"), 2),
+    _Line("steadiness, 1 is as the film", ("film", "steadiness", "ratio"), 2),
     _Line(f"training, faces/s {UP}", ("training", "faces_per_second"), 1),
     _Line(f"conversion, frames/s {UP}", ("conversion", "frames_per_second"), 1),
     _Line(f"weights on disk, MB {DOWN}", ("weights_mb",), 1),
@@ -90,10 +90,10 @@ def about(values: Mapping[str, Any]) -> list[str]:
         f"faces compared at {values['compared_at']} pixels."
     ]
     if values["film"] is not None:
-        words.append(f"{values['with']}'s face in {values['replace']}'s place in {values['film']}.")
+        words.append(f"Source {values['with']}, target {values['replace']}, film {values['film']}.")
     if (before := values["untouched"]) is not None:
         words.append(
-            "The film as it was is "
+            "The unchanged film is "
             f"{number(before['psnr_db'], 1, 'dB')} / {number(before['ssim'], 3)} SSIM from the "
             "truth."
         )

@@ -1,4 +1,4 @@
-"""One model's trial: trained, converted and evaluated, each only where that was not done before."""
+"""One model's trial: train, convert and evaluate, skipping what was done before."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def train_apart(
     name: str,
     settings: TrainSettings,
 ) -> TrainReport:
-    """The training of one network; runs in a process of its own."""
+    """The training of one network; runs in a separate process."""
     return train(project, people, name, settings, progress, rehearse=Rehearsal)
 
 
@@ -70,7 +70,7 @@ class Trials:
 
     Attributes:
         folder: for films and reports.
-        apart: runs work in a process of its own.
+        apart: runs work in a separate process.
     """
 
     project: Workspace
@@ -81,11 +81,11 @@ class Trials:
 
     @property
     def _notes(self) -> Path:
-        """What was found for which work, by model and part, so that it is not done again."""
+        """Results of finished work, by model and part, so that it is not repeated."""
         return self.folder / ".measured.json"
 
     def check_ready(self, scene: Scene) -> None:
-        """Raises FacesError when nobody is to be replaced, StorageError when the disk is too small
+        """Raises FacesError when there is no target, StorageError when the disk is too small
         for the films."""
         project, how = self.project, self.project.settings
         info = probe(scene.film)
@@ -113,14 +113,14 @@ class Trials:
         return named.film.suffix
 
     def train(self, network: str) -> dict[str, Any]:
-        """Train to the end of the budget, or take what is on file of that."""
+        """Train to the end of the budget, or use the stored result."""
         name, how = self.contest.names[network], self.contest.training[network]
         home = self.project.model_folder(name)
         note = home / "compare.json"
         known = files.read_json(note) if note.exists() else {}
         state = load_state(home)
         if known.get("finished") and state is not None and state["step"] == known["steps"]:
-            self.progress.note(f"{name} is trained already ({known['steps']} steps).")
+            self.progress.note(f"{name} is already trained ({known['steps']} steps).")
             return {key: value for key, value in known.items() if key != "finished"}
         people = self.contest.courses[network].people
         work = (self.project, people, name, how)
@@ -191,7 +191,7 @@ class Trials:
         return self._note(model, "conversion", facts)
 
     def _pictures(self, scene: Scene) -> list[str | None]:
-        """What the warp draws with: the photo, or who comes and who goes as their facesets are."""
+        """What the warp draws with: the photo, or the facesets of source and target."""
         if scene.face is not None:
             path = Path(scene.face)
             cache = self.project.cache_folder
@@ -203,7 +203,7 @@ class Trials:
     def evaluate(
         self, scene: Scene, row: dict[str, Any], warp: dict[str, Any] | None
     ) -> dict[str, Any]:
-        """Measure a network's swap, and the warp's beside it: that goes into its row, `warp`."""
+        """Measure a network's swap and the warp's, which is stored in its row `warp`."""
         cache, how = self.project.cache_folder, self.project.settings.evaluate
         how_measured = (
             [film_hash(other, cache) for other in scene.others],

@@ -5,8 +5,8 @@ pixel off. The gauges of this package ask other questions, one module each:
 
     regions      where face, eyes and mouth are in a frame, as weights
     detail       how much fine detail a swap has, and how much of it is in the right place
-    footage      how much it has beside the person's own footage, where no truth is known
-    likeness     whom it looks like, and by what margin
+    footage      how much it has compared with the person's footage, if no truth is known
+    likeness     which person it looks like, and by what margin
     retrieval    whether its person is found among many others
     perceptual   how far it is from the truth for a network that knows pictures
     blinks       whether its eyes shut when the film's do

@@ -1,6 +1,6 @@
 """Do the eyes shut when the film's do?
 
-An opening of the lids has no scale that would hold for everybody and for every mesh, so each
+An opening of the lids has no scale that would hold for everyone and for every mesh, so each
 film's eyes are compared with how open they are in that film itself.
 """
 
@@ -53,7 +53,7 @@ def shut(openings: Sequence[float]) -> NDArray[np.bool_]:
 def blinks(film: Sequence[float], swap: Sequence[float]) -> Blinks | None:
     """Compare two series of openings of the same frames; None without frames.
 
-    Raises ValueError when the series are not equally long.
+    Raises ValueError when the series differ in length.
     """
     if len(film) != len(swap):
         raise ValueError(f"{len(film)} frames cannot be compared with {len(swap)}")

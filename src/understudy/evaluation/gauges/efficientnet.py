@@ -27,7 +27,7 @@ NAME = "efficientnet-lite1-77cc7160.pth"
 
 SCHEMA_VERSION = 1
 MEAN, DEVIATION = 127.0, 128.0
-"""What is taken from pixels (0..255), and by what they are divided, as in training."""
+"""Subtracted from pixels (0..255), and their divisor, as in its training."""
 
 EPSILON = 1e-3
 """Of the batch normalisations."""
@@ -164,7 +164,7 @@ def load(path: Path, cache: Path) -> EfficientNetLite1:
         cache: folder where the same weights are kept as safetensors; made when needed.
 
     Raises:
-        WeightsError: the file cannot be read or holds another network.
+        WeightsError: the file cannot be read or contains another network.
     """
     digest = files.sha256(path)
     kept = (cache / NAME).with_suffix(".safetensors")
@@ -181,8 +181,8 @@ def load(path: Path, cache: Path) -> EfficientNetLite1:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise WeightsError(
-            f"{path} holds another network than EfficientNet-Lite1.",
-            f"Remove {path} and {kept} and run: understudy weights",
+            f"{path} is not the network EfficientNet-Lite1.",
+            f"Delete it and {kept}, then run: understudy weights",
         ) from error
     network.requires_grad_(False).eval()
     network.merge()
@@ -190,7 +190,7 @@ def load(path: Path, cache: Path) -> EfficientNetLite1:
 
 
 def _kept(path: Path, digest: str) -> dict[str, Tensor] | None:
-    """The converted weights, when they are whole and made from the file of that SHA-256."""
+    """The converted weights, if they are complete and made from the file of that SHA-256."""
     try:
         with safe_open(str(path), "pt") as file:
             said = file.metadata() or {}
@@ -206,6 +206,6 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(
-            f"{path} cannot be read ({error}).", f"Remove {path} and run: understudy weights"
+            f"{path} cannot be read ({error}).", "Delete it and run: understudy weights"
         ) from error
     return {name: value.contiguous() for name, value in state.items()}

@@ -3,7 +3,7 @@
 Where no truth is known, the best that can be asked for is the person's own pictures: for each
 measured frame a few of them in which the head is turned alike are brought to the size that the
 face has in the film, and their detail is what the swap's is divided by. Where the detail should
-lie nobody knows, so there is no "found".
+lie is unknown, so there is no "found".
 
 Grain counts as detail, in the film and in the footage alike. Light does not: both sides are
 divided by the mean luma of their own face.
@@ -27,7 +27,7 @@ from understudy.runtime.parquet import unvectors
 from understudy.types import Face, Float64s, Floats, Image
 
 ALIKE = 12
-"""So many pictures with the most similar head and expression are looked at ..."""
+"""Number of pictures with the most similar head and expression that are compared ..."""
 
 PICTURES = 3
 """... and of these the largest ones are compared with."""
@@ -65,7 +65,7 @@ class FootageSum:
     """Adds up the detail of a swap and of its person's footage.
 
     Args:
-        faceset: of the person who comes; at least one face.
+        faceset: of the source; at least one face.
     """
 
     def __init__(self, faceset: Faceset) -> None:

@@ -3,7 +3,7 @@
 The aligned face is followed by optical flow (DIS; Kroeger, Timofte, Dai and Van Gool, "Fast optical
 flow using dense inverse search", 2016) from a frame to the next one. What the flow cannot
 explain is new: light, a blink, noise, or a jump. A steady mean with a large exception is what a
-viewer notices, so beside the mean there is the largest value over the median.
+viewer notices, so the largest value over the median is given besides the mean.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whom does a swap look like, and by what margin?
 
 Distances are Euclidean, between identity embeddings and a person's mean embedding. One distance
-alone misleads: a swap that looks like nobody is far from its source, and a good swap is still as
+alone misleads: a swap that looks like no one is far from its source, and a good swap is still as
 far from it as any single picture of that person. So there are the distance to the person who went
 and, where the truth is known, the distance that a perfect swap has.
 """
@@ -22,8 +22,8 @@ class Likeness:
     """Means over the frames that were embedded.
 
     Attributes:
-        to_source, to_target: distance to the person who comes and to the one who goes.
-        margin: `to_target` less `to_source`: above 0 it looks more like the person who comes.
+        to_source, to_target: distance to the source and to the target.
+        margin: `to_target` less `to_source`: above 0 it looks more like the source.
         truth_to_source: distance of a perfect swap's frames; None where no truth is known.
         over_truth: `to_source` less `truth_to_source`, over frames that have both: 0 is as like
             as can be.
@@ -48,9 +48,9 @@ def likeness(
 
     Args:
         swap, truth: embedding (128,) for each frame of both films, None where it was not measured.
-        source, target: mean embedding (128,) of the person who comes and of the one who goes.
+        source, target: mean embedding (128,) of the source and the target.
 
-    Raises ValueError when the films are not equally long.
+    Raises ValueError when the films differ in length.
     """
     to_source = _distances(swap, source)
     to_target = _distances(swap, target)

@@ -29,11 +29,11 @@ LEVELS = (1, 2, 4, 6)
 """Stages whose features are compared: at a quarter, an eighth, 1/16 and 1/32 of the side."""
 
 SCALE = 100.0
-"""What the mean squared difference is multiplied by, so that figures lie about 0 to 100."""
+"""Factor on the mean squared difference, so that figures are about 0 to 100."""
 
 
 class Perceptual:
-    """The gauge, ready to run; on one device, not for several threads at once.
+    """The gauge, ready to run; on one device, not thread-safe.
 
     Args:
         path: the network's weights, see `efficientnet.NAME`.

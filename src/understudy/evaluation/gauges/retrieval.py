@@ -1,7 +1,7 @@
 """Is a swap found as its person among many people?
 
 Distances say little by themselves: some people look alike, some faces are found far from their
-own mean. So each measured face of a swap is compared with the mean embeddings of everybody in the
+own mean. So each measured face of a swap is compared with the mean embeddings of everyone in the
 project and of a crowd of synthetic people that comes with the package, and it counts when the
 nearest of all is the person whose face it should be.
 
@@ -25,7 +25,7 @@ from understudy.types import Floats
 
 SHIPPED = Path(__file__).with_name("crowd.safetensors")
 KEY = "crowd"
-"""Under which the file's metadata says, as JSON, what it holds."""
+"""Key of the JSON description in the file's metadata."""
 
 SCHEMA_VERSION = 1
 
@@ -38,7 +38,7 @@ class Retrieval:
         share: of the frames whose nearest person is the right one, 0..1; None without frames.
         frames: how many were compared.
         people: how many people there were to choose from, the right one included.
-        nearest_other: who else was nearest most often; None where nobody was.
+        nearest_other: the other person who was nearest most often; None if none was.
     """
 
     share: float | None
@@ -55,11 +55,11 @@ def retrieval(
     Args:
         embeddings: of a swap's faces, (128,) each.
         source: whose face they should be.
-        people: mean embedding by name, `source` among them; with nobody else every frame would
+        people: mean embedding by name, `source` among them; with no one else every frame would
             be right.
 
     Returns:
-        None when `source` is not among the people or nobody else is.
+        None when `source` is not among the people, or is the only one.
     """
     if source not in people or len(people) < 2:
         return None
@@ -81,7 +81,7 @@ def crowd(path: Path = SHIPPED) -> dict[str, Floats]:
     Raises:
         WeightsError: the file cannot be read, is damaged or of another version.
     """
-    remedy = "Install the package again."
+    remedy = "Reinstall the package."
     try:
         with safe_open(str(path), "numpy") as file:
             about = json.loads((file.metadata() or {}).get(KEY, "null"))
@@ -92,7 +92,7 @@ def crowd(path: Path = SHIPPED) -> dict[str, Floats]:
         raise WeightsError(f"{path} was made for another version of this program.", remedy)
     names = about.get("names")
     if not isinstance(names, list) or means.shape != (len(names), 128):
-        raise WeightsError(f"{path} is damaged: its names do not fit its embeddings.", remedy)
+        raise WeightsError(f"{path} is damaged: its names do not match its embeddings.", remedy)
     return dict(zip(names, np.asarray(means, np.float32), strict=True))
 
 

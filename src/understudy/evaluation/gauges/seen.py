@@ -38,16 +38,16 @@ class Steps:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the gauges say about one swap.
+    """The gauges' figures for one swap.
 
     Attributes:
-        detail, untouched: of the swap and of the film itself beside the truth; None without one.
-        footage: of the swap beside its person's own footage; None without a faceset.
-        likeness, retrieval: whom it looks like.
+        detail, untouched: of the swap and of the film itself, against the truth; None without one.
+        footage: of the swap, against the source's own footage; None without a faceset.
+        likeness, retrieval: which person it looks like.
         true_retrieval: how often the truth's own frames are found, which a swap cannot be asked
             to exceed; None without a truth.
         perceptual: None without a truth, or where the network's weights cannot be had.
-        blinks, true_blinks: of the swap and of the truth beside the film.
+        blinks, true_blinks: of the swap and of the truth, against the film.
         steps: changes from frame to frame.
         frames: how many were looked at closely: for detail, footage and perceptual.
         notes: what could not be measured, and why.
@@ -73,7 +73,7 @@ class Seen:
 
 
 def plain(value: Any) -> Any:
-    """A value with lists in place of tuples, as it comes back out of a JSON file."""
+    """A value with lists instead of tuples, as read back from a JSON file."""
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -18,7 +18,7 @@ def tables(seen: Seen, source: str, target: str | None) -> list[Table]:
     """Crispness, and all the rest.
 
     Args:
-        source, target: names of the person who comes and of the one who goes.
+        source, target: names of the source and the target.
     """
     found: list[Table] = []
     if crisp := _crisp_rows(seen, source):
@@ -35,9 +35,9 @@ def tables(seen: Seen, source: str, target: str | None) -> list[Table]:
         Table(
             ["What a viewer sees", "swap", "true swap", "film"],
             _other_rows(seen, source, target or "the person replaced"),
-            "Identity distances are Euclidean: a picture is about 0.3 to 0.4 from the mean of its "
-            "own person, who is 0.4 to 0.9 from others. Changes are in grey levels, after optical "
-            f"flow; {seen.frames} frames were looked at closely.",
+            "Identity distances are Euclidean: a picture is about 0.3 to 0.4 from the mean of the "
+            "same person, 0.4 to 0.9 from others. Changes are in grey levels, after optical "
+            f"flow; {seen.frames} frames were measured closely.",
         )
     )
     return found
@@ -58,13 +58,13 @@ def _crisp_rows(seen: Seen, source: str) -> list[list[str]]:
     footage: FootageDetail | None = seen.footage
     beside = []
     if footage is not None:
-        title = f"Detail, beside {source}'s footage"
+        title = f"Detail, compared with {source}'s footage"
         beside = [[title, *(three(getattr(footage, place)) for place in PLACES)]]
     return [
-        *row("Detail, beside the true swap", seen.detail, "detail"),
+        *row("Detail, compared with the true swap", seen.detail, "detail"),
         *row("Found of the true swap's detail", seen.detail, "found"),
-        *row("Detail of the untouched film, beside the true swap", seen.untouched, "detail"),
-        *row("Found in the untouched film", seen.untouched, "found"),
+        *row("Detail of the unchanged film, compared with the true swap", seen.untouched, "detail"),
+        *row("Found in the unchanged film", seen.untouched, "found"),
         *beside,
     ]
 
@@ -79,10 +79,10 @@ def _other_rows(seen: Seen, source: str, target: str) -> list[list[str]]:
             DASH,
         ],
         [f"Distance to {target}", number(like.to_target, 3), DASH, DASH],
-        [f"Margin: how much nearer to {source}", number(like.margin, 3), DASH, DASH],
+        [f"Margin: how much closer to {source}", number(like.margin, 3), DASH, DASH],
     ]
     if found is not None:
-        title = f"Taken for {source} among {found.people} people, share of frames"
+        title = f"Recognised as {source} among {found.people} people, share of frames"
         best = seen.true_retrieval.share if seen.true_retrieval else None
         rows.append([title, number(found.share, 2), number(best, 2), DASH])
     if apart is not None:
@@ -91,13 +91,13 @@ def _other_rows(seen: Seen, source: str, target: str) -> list[list[str]]:
         true = seen.true_blinks
         rows += [
             [
-                "Eyes shut or open as the film's, share of frames",
+                "Eyes closed or open as in the film, share of frames",
                 number(seen.blinks.agreement, 3),
                 number(true.agreement if true else None, 3),
                 DASH,
             ],
             [
-                "Frames with shut eyes",
+                "Frames with closed eyes",
                 f"{seen.blinks.shut_in_swap} ({seen.blinks.shut_in_both} with the film)",
                 f"{true.shut_in_swap} ({true.shut_in_both} with the film)" if true else DASH,
                 str(seen.blinks.shut_in_film),

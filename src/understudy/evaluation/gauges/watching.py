@@ -33,9 +33,9 @@ class Subject:
     """Who should be seen.
 
     Attributes:
-        source, target: names of the person who comes and of the one who goes; no target where
-            it was everybody.
-        people: mean embedding (128,) by name, of everybody among whom the source must be found.
+        source, target: names of the source and the target; no target where
+            it was everyone.
+        people: mean embedding (128,) by name, of everyone among whom the source must be found.
         faceset: of the source, where there is one.
     """
 
@@ -47,7 +47,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Means:
-    """What the gauges look with.
+    """The networks that the gauges use.
 
     Attributes:
         face_at: frame index -> the face that was replaced; also of frames that are not measured.
@@ -74,7 +74,7 @@ class Watcher:
     """Looks at one frame after another, for `evaluation.frame_measures.walk` to show them to.
 
     Args:
-        closely: every so many frames are looked at closely, see `closely`.
+        closely: every n-th frame is measured closely, see `closely`.
         every: frames from one that is measured to the next.
     """
 
@@ -184,7 +184,7 @@ class Watcher:
 
 
 def closely(frames: int) -> int:
-    """Every how many of so many frames one is looked at closely."""
+    """The n with which every n-th of this many frames is measured closely."""
     return max(1, -(-frames // CLOSELY))
 
 

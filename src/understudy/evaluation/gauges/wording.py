@@ -1,4 +1,4 @@
-"""What the figures mean for somebody who watches the film."""
+"""The meaning of the figures for a viewer of the film, in words."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sentences(seen: Seen, source: str) -> list[Sentence]:
 
 
 def own_footage(replayed: Mapping[str, Detail | None]) -> list[Sentence]:
-    """What is left of each person's own held-out pictures when they are put through the whole way.
+    """How much of each person's held-out pictures remains after the whole pipeline.
 
     Args:
         replayed: by name; None where it could not be measured.
@@ -68,7 +68,7 @@ def own_footage(replayed: Mapping[str, Detail | None]) -> list[Sentence]:
         said.append(
             (
                 _tone(share),
-                f"{name}'s own pictures that were kept aside, drawn again the whole way, keep "
+                f"Held-out pictures of {name}, drawn again through the whole pipeline, keep "
                 f"{_two(share)} of their detail; {_two(right)} of it is in the right "
                 "place.",
             )
@@ -90,7 +90,7 @@ def _how(share: float) -> str:
 
 
 def finer(three: Three) -> float:
-    """What an eye goes by: the mean of the fine and the middle band. The coarse one is shape."""
+    """What the eye notices: the mean of the fine and the middle band. The coarse one is shape."""
     return fmean(three[:2])
 
 
@@ -139,8 +139,8 @@ def _beside_footage(footage: FootageDetail, source: str) -> list[Sentence]:
         said.append(
             (
                 "note",
-                f"{source}'s footage shows the face smaller than this film does (it was enlarged "
-                f"{footage.enlarged:.1f} times), so it is soft itself: larger footage would help.",
+                f"{source}'s footage shows the face smaller than this film (it was enlarged "
+                f"{footage.enlarged:.1f} times), so it is soft: use footage with a larger face.",
             )
         )
     return said
@@ -151,20 +151,20 @@ def _identity(seen: Seen, source: str) -> list[Sentence]:
     like, found = seen.likeness, seen.retrieval
     if like.over_truth is not None and like.truth_to_source is not None:
         numbers = (
-            f"(identity distance {_two(like.truth_to_source + like.over_truth)}, of a perfect swap "
+            f"(identity distance {_two(like.truth_to_source + like.over_truth)}; perfect swap "
             f"{_two(like.truth_to_source)})"
         )
         if like.over_truth <= ALIKE:
-            said.append(("good", f"It looks as much like {source} as can be {numbers}."))
+            said.append(("good", f"It looks as much like {source} as a perfect swap {numbers}."))
         else:
             tone: Tone = "note" if like.over_truth < UNLIKE else "bad"
-            said.append((tone, f"It looks less like {source} than it could {numbers}."))
+            said.append((tone, f"It looks less like {source} than a perfect swap {numbers}."))
     if found is not None and found.share is not None:
         tone = "good" if found.share >= FOUND else "note" if found.share >= MISSED else "bad"
-        text = f"Among {found.people} people it is taken for {source} in {found.share:.0%} of "
+        text = f"Among {found.people} people it is recognised as {source} in {found.share:.0%} of "
         text += f"{found.frames} frames"
         if found.nearest_other is not None:
-            text += f", else mostly for {found.nearest_other}"
+            text += f", otherwise mostly as {found.nearest_other}"
         said.append((tone, f"{text}."))
     return said
 
@@ -175,11 +175,11 @@ def _blinks(seen: Seen) -> list[Sentence]:
         return []
     kept = blinks.shut_in_both / blinks.shut_in_film
     tone: Tone = "good" if kept >= BLINKS else "bad" if kept < STARES else "note"
-    how = {"good": "shut", "note": "mostly shut", "bad": "often stay open"}[tone]
+    how = {"good": "close", "note": "mostly close", "bad": "often stay open"}[tone]
     return [
         (
             tone,
-            f"The eyes {how} when the film's do (in {blinks.shut_in_both} of "
+            f"The eyes {how} when they close in the film (in {blinks.shut_in_both} of "
             f"{blinks.shut_in_film} frames).",
         )
     ]
@@ -190,7 +190,7 @@ def _jumps(seen: Seen) -> list[Sentence]:
     if steps.swap is None or steps.film is None:
         return []
     if not steps.jumps_at:
-        return [("good", "It does not jump anywhere where the film does not.")]
+        return [("good", "It does not jump except where the film does.")]
     named = sorted(steps.jumps_at[:TIMES])
     times = [f"{at:.1f} s" for at in named]
     text = times[0] if len(times) == 1 else f"{', '.join(times[:-1])} and {times[-1]}"

@@ -1,4 +1,4 @@
-"""Faces of a project as a network sees them: pictures, what is measured there, and latents."""
+"""Faces of a project as input of a network: pictures, their traits, and latents."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Encoded:
 
 
 def called(names: Sequence[str]) -> str:
-    """One word for those whose faces one decoder draws."""
+    """One name for the people whose faces one decoder draws."""
     return names[0] if len(names) == 1 else TOGETHER
 
 
@@ -84,7 +84,7 @@ def encode_people(
     pictures, masks, traits, held = map(np.concatenate, columns)
     if held.sum() < 3 or (~held).sum() < 3:
         raise FacesError(
-            f"{called(names)} has {len(held)} faces, too few to find directions in.",
+            f"{called(names)} has {len(held)} faces, too few to find directions.",
             f"Add more footage and extract it: understudy add {names[0]} FILES...",
         )
     encoded = _encode(network, pictures)

@@ -10,12 +10,12 @@ Into `renders/explain-MODEL/`:
     PERSON-kept.png         held-out faces, redrawn from less and less of their latent
     PERSON-axes.png         what changes along the first principal axes of the latents
     PERSON-traits.png       heat map: how mouth, eyes, head and light go with these axes
-    PERSON-gallery.png      the pictures that lend their detail to the drawn face
-    PERSON-for-OTHER.png    moments of FILM, and which of these pictures serve there
+    PERSON-gallery.png      the pictures from which the drawn face takes detail
+    PERSON-for-OTHER.png    moments of FILM, and which of these pictures are used there
 
 A principal axis is a direction in which the latents of the person's training faces vary; the
-first is the one in which they vary most (Pearson, 1901). A network with one decoder for everybody
-has one set of axes, and its files are `everybody-...`. Sheets of faces are labelled, marked and
+first is the one in which they vary most (Pearson, 1901). A network with one decoder for everyone
+has one set of axes, and its files are `everyone-...`. Sheets of faces are labelled, marked and
 sealed as converted films are; the heat map, which shows none, is not.
 """
 
@@ -53,19 +53,19 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 
 CONVENTIONS = {
-    "mac": "a multiplication with its addition, for one face; convolutions and linear layers",
-    "receptive_field": "side in pixels of what the middle unit sees of the picture, followed back "
+    "mac": "multiply-add operations for one face, in convolutions and linear layers",
+    "receptive_field": "width in pixels of the area that the middle unit sees, traced back "
     "through the network on the picture itself, cut at its edge",
-    "projective_field": "side in pixels of what the middle unit touches in the drawn picture",
-    "time_share": "of encoding and decoding one face, median of the passes; what runs between "
-    "layers is in no share",
+    "projective_field": "width in pixels of the drawn area that the middle unit affects",
+    "time_share": "share of the time to encode and decode one face, median of the passes; "
+    "work between layers is not counted",
     "axes": "principal axes of the latents of the person's training faces",
     "ssim": "means over held-out faces, inside the face, against the picture",
     "correlations": "Pearson's, of the faces' coordinates along each axis with the trait",
-    "galleries": "yaw, pitch: least and most, degrees; eyes shut: less than three "
-    "quarters as open as mostly; mouth open: 0.3 times as high as wide",
-    "fit": "how well the nearest picture's eyes and mouth fit, mean over frames; below half the "
-    "drawn face is said to stay there",
+    "galleries": "yaw, pitch: minimum and maximum, degrees; eyes shut: less than three "
+    "quarters as open as usual; mouth open: 0.3 times as high as wide",
+    "fit": "how well eyes and mouth of the nearest picture fit, mean over frames; below half, the "
+    "network's face is reported as kept there",
     "r2": "share of a trait's variance that a ridge regression on the whole latent predicts on "
     "held-out faces",
 }
@@ -75,7 +75,7 @@ CONVENTIONS = {
 class ExplainReport:
     """Attributes:
     folder: where everything is.
-    figures: what `explain.json` holds.
+    figures: contents of `explain.json`.
     anatomy: the layers.
     """
 
@@ -92,19 +92,19 @@ def explain(
     progress: Progress | None = None,
     film: Path | None = None,
 ) -> ExplainReport:
-    """Take `model` apart, and look at what its latent knows about the people's faces.
+    """Analyse `model`: its layers, and what its latent contains of the people's faces.
 
     Args:
         output: folder; one in the renders folder when None.
-        film: for which it is said what serves of the people's galleries, and what is missing.
+        film: report which gallery pictures it would use, and which are missing.
 
     Raises:
         UnknownPerson, ConsentError: of the people in the model.
         CheckpointError: the model is damaged or has no checkpoint.
-        FacesError: too few faces to look at, or nobody who could be replaced is in the film.
+        FacesError: too few faces, or the film shows no possible target.
         SettingsError: there is a film, and the model has no gallery.
         MediaError: the film cannot be read.
-        TrustError, ContentError: what is drawn cannot be sealed.
+        TrustError, ContentError: the output cannot be sealed.
         StorageError: the output cannot be written.
     """
     progress = progress or silent()
@@ -134,8 +134,8 @@ def explain(
     galleries = _galleries(home, network.people)
     if film is not None and not galleries:
         raise SettingsError(
-            f"The model {model} has no gallery, so a film takes nothing out of it.",
-            f"Make one: understudy train --name {model}; or leave --film out.",
+            f"The model {model} has no gallery, so there is nothing to report for a film.",
+            f"Create one: understudy train --name {model}; or remove --film.",
         )
     looked_up = None if film is None else look_up(project, film, galleries, progress)
     pictures = {

@@ -1,4 +1,4 @@
-"""Faces that nobody made: look around in the latents of a model.
+"""Sample new faces from the latent space of a model.
 
     understudy imagine --model NAME
 
@@ -10,7 +10,7 @@ For each person whose decoder draws, into `renders/imagine-NAME/`:
     figures.json                       what was measured on all of that, and what is known of
                                        each file: record, hash, mark
 
-The network `autoencoder` has one decoder for everybody, so its files are `everybody-...` unless
+The network `autoencoder` has one decoder for everyone, so its files are `everyone-...` unless
 a person is named. Pictures and films are labelled, marked and sealed as converted films are.
 """
 
@@ -93,7 +93,7 @@ def imagine(
     """Draw faces from the latents of `model`: at random, between two, along directions.
 
     Args:
-        person: whose faces and whose decoder; everybody's, one by one, when None.
+        person: whose faces and whose decoder; everyone's, one by one, when None.
         output: folder; one in the renders folder when None.
 
     Raises:
@@ -101,7 +101,7 @@ def imagine(
         CheckpointError: the model is damaged or has no checkpoint.
         SettingsError: the model does not know `person`.
         FacesError: too few faces to look at.
-        TrustError, ContentError: what is drawn cannot be sealed.
+        TrustError, ContentError: the output cannot be sealed.
         WeightsError: the face networks cannot be had.
         StorageError: the output cannot be written.
     """
@@ -112,7 +112,7 @@ def imagine(
     if person is not None and network.swaps:
         network.decoder(person)
     chosen = network.people if person is None else (person,)
-    # A decoder for everybody draws everybody, whoever is asked for.
+    # A decoder for all people draws all of them, whichever person is asked for.
     consents = {
         name: permit(project, name, "convert", "shown")
         for name in dict.fromkeys(chosen if network.swaps else (*network.people, *chosen))
@@ -191,7 +191,7 @@ class _Look:
         return self.folder / f"{self.group.name}-{name}{suffix}"
 
     def reconstruction(self) -> dict[str, Any]:
-        """How well held-out faces are redrawn, and what the network says about its latents."""
+        """How well held-out faces are redrawn, and figures of the network's latents."""
         group = self.group
         rows = np.flatnonzero(group.held_out)
         count = min(len(rows), self.settings.samples)
@@ -245,7 +245,7 @@ class _Look:
         faded = np.rint((1 - share) * pair[0] + share * pair[1]).astype(np.uint8)
         lines = [
             Row("the straight line between two latents, decoded", list(shown)),
-            Row("for contrast: the two pictures faded into one another", list(faded)),
+            Row("for comparison: the two pictures cross-faded", list(faded)),
         ]
         self.finisher.still(self.path("between", ".png"), sheet(lines), self.shown)
         film = [*drawn, *drawn[::-1]]

@@ -1,4 +1,4 @@
-"""What can be done with latents, whatever network they come from: numbers in, numbers out.
+"""Statistics of latents of any network: numbers in, numbers out.
 
 Latents here are float64 (N, D), a row for each face; a network's own shape is flattened.
 Nothing draws from a global source: the same seed gives the same latents.
@@ -17,7 +17,7 @@ from understudy.types import Float64s
 Bools = NDArray[np.bool_]
 
 KEPT = 0.99
-"""Share of the latents' variance that the fit looks at; the rest is noise to it."""
+"""Share of the latents' variance that the fit uses; the rest counts as noise."""
 
 RIDGE = np.logspace(-3, 4, 29)
 """Penalties to choose from, in units of one whitened latent's sum of squares over 1000 faces."""
@@ -25,7 +25,7 @@ RIDGE = np.logspace(-3, 4, 29)
 
 @dataclass(frozen=True)
 class Cloud:
-    """The normal distribution that lies over a set of latents.
+    """The normal distribution fitted to a set of latents.
 
     Attributes:
         mean: (D,).
@@ -43,7 +43,7 @@ class Cloud:
         return whitened
 
     def place(self, whitened: Float64s) -> Float64s:
-        """The way back from coordinates (N, K); what lies off the axes stays at the mean."""
+        """Latents from coordinates (N, K); the part off the axes is the mean."""
         latents: Float64s = self.mean + (whitened * self.deviation) @ self.axes
         return latents
 
@@ -59,7 +59,7 @@ def cloud(latents: Float64s, kept: float = 1.0) -> Cloud:
     power = singular**2
     total = power.sum()
     if total <= 0:
-        raise ValueError("latents that are all the same have no directions")
+        raise ValueError("the latents are all equal and have no directions")
     share = np.cumsum(power) / total
     count = int(np.searchsorted(share, min(kept, 1 - 1e-9))) + 1
     return Cloud(mean, axes[:count], singular[:count] / np.sqrt(len(latents) - 1))
@@ -83,7 +83,7 @@ def between(first: Float64s, last: Float64s, count: int) -> Float64s:
 
 
 def farthest(whitened: Float64s) -> tuple[int, int]:
-    """The two rows of (N, K) that lie farthest apart."""
+    """The two rows of (N, K) with the largest distance."""
     square = (whitened**2).sum(1)
     distance = square[:, None] + square[None] - 2 * whitened @ whitened.T
     first, last = divmod(int(distance.argmax()), len(whitened))

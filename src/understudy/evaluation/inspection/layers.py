@@ -2,7 +2,7 @@
 
 A layer is a module without modules in it, in the order in which they run; steps without weights
 that a network takes between its modules (a function call in `forward`) are no layers, and their
-time is in nobody's share. Nothing here knows any particular network.
+time is in no share. Nothing here depends on a particular network.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Layer:
 
     @property
     def numbers(self) -> int:
-        """How many numbers come out."""
+        """Number of output values."""
         return math.prod(self.shape)
 
 
@@ -86,7 +86,7 @@ class Anatomy:
 
 
 def dissect(network: SwapModel, person: str, passes: int) -> Anatomy:
-    """Take a network apart by watching it.
+    """Analyse a network by running it.
 
     Args:
         network: in evaluation mode.
@@ -174,8 +174,8 @@ def _listening(pairs: list[tuple[nn.Module, Hook]]) -> Iterator[None]:
 
 @contextmanager
 def _plain_loops() -> Iterator[None]:
-    """Convolutions as their definition says. Fast ones may transform whole tiles, and what is
-    poured in at one place would then come out beside where it belongs."""
+    """Convolutions by their definition. Fast ones may transform whole tiles, and a NaN
+    at one place would then also reach neighbouring outputs."""
     with warnings.catch_warnings():
         # Restoring the flags warns about graphics processors that this build does not know.
         warnings.filterwarnings("ignore", message="TF32 acceleration", category=UserWarning)
@@ -225,7 +225,7 @@ class _Run:
             self.network.decode(self.network.encode(picture), self.person)
         sides: list[int] = []
         for module in modules:
-            # What sees everything is seen whole by all that follows.
+            # A layer that sees everything makes all later layers see everything.
             if sides and sides[-1] == self.network.size:
                 sides.append(sides[-1])
                 continue

@@ -1,4 +1,4 @@
-"""What a latent keeps of people's faces, and what it tells of them: sheets and figures."""
+"""What a latent contains of people's faces: sheets and figures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REACH = 3.0
 """Pictures along an axis, and how far it is followed either way, in standard deviations."""
 
 TOLD = 0.3
-"""Correlation from which a trait is named beside an axis."""
+"""Correlation from which a trait is named next to an axis."""
 
 
 @torch.no_grad()
@@ -194,7 +194,7 @@ class Look:
         self.write("axes", sheet(rows))
 
     def traits(self, related: dict[str, list[float | None]]) -> dict[str, float]:
-        """The heat map, and what the whole latent tells of each trait."""
+        """The heat map, and how well the whole latent predicts each trait."""
         group = self.group
         traits = {name: group.traits[:, n].astype(np.float64) for n, name in enumerate(TRAITS)}
         found = latents.directions(group.latents, traits, group.held_out)

@@ -1,2 +1,2 @@
-"""Third-party weights: which there are, where they come from and under which licence, and how
+"""Third-party weights: a list with origin and licence, and how
 they are fetched and checked."""

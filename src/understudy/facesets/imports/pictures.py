@@ -1,4 +1,4 @@
-"""One face in one picture file from elsewhere: read with distrust, found anew, cut out."""
+"""One face in one picture file from elsewhere: read with distrust, found again, cut out."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if not 0 < size <= LARGEST:
-            raise MediaError(f"{size} bytes are no picture of a face.", "Leave it out.")
+            raise MediaError(f"With {size} bytes it cannot be a picture of a face.", "Remove it.")
         return path.read_bytes()
     except OSError as error:
         raise MediaError(
@@ -110,7 +110,7 @@ def look(
 
 
 def _printable(text: str) -> str:
-    """`text` without what is no UTF-8."""
+    """`text` without bytes that are not UTF-8."""
     return text.encode(errors="replace").decode()
 
 
@@ -133,7 +133,7 @@ def _face(image: Image, finder: FindsFaces) -> Face:
     wide = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
     face = _middle(finder.faces(wide), wide)
     if face is None:
-        raise MediaError("No face was found in its middle.", "Leave it out.")
+        raise MediaError("No face was found in its centre.", "Remove it.")
     x0, y0, x1, y1 = face.box
     landmarks = face.landmarks - np.array([pad, pad, 0], np.float32)
     box = (x0 - pad, y0 - pad, x1 - pad, y1 - pad)
@@ -144,8 +144,8 @@ def _check_size(width: int, height: int) -> None:
     """Raises MediaError when a picture is too small or too large."""
     if not all(SIDES[0] <= side <= SIDES[1] for side in (width, height)):
         raise MediaError(
-            f"A picture of {width} x {height} pixels is no face that can be used.",
-            f"Take pictures of {SIDES[0]} to {SIDES[1]} pixels.",
+            f"A face picture of {width} x {height} pixels cannot be used.",
+            f"Use pictures of {SIDES[0]} to {SIDES[1]} pixels.",
         )
 
 

@@ -25,7 +25,7 @@ def is_png(data: bytes) -> bool:
 
 
 def damaged(why: str) -> MediaError:
-    return MediaError(f"The PNG header is damaged: {why}.", "Copy the file again, or leave it out.")
+    return MediaError(f"The PNG header is damaged: {why}.", "Copy the file again, or remove it.")
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -55,17 +55,17 @@ def text(data: bytes, keyword: str) -> str | None:
         keyword: 1 to 79 characters of Latin-1.
 
     Raises:
-        MediaError: the file is no PNG file, is cut short or damaged, or the text is longer than
+        MediaError: the file is not a PNG file, is cut short or damaged, or the text is longer than
             `LONGEST`.
     """
     if not is_png(data):
-        raise damaged("the file does not begin as PNG files do")
+        raise damaged("the file does not start like a PNG file")
     wanted = keyword.encode("latin-1") + b"\0"
     for kind, first, end in _chunks(data):
         if kind != b"iTXt" or not data.startswith(wanted, first, end):
             continue
         if end - first > LONGEST:
-            raise damaged(f"a text of {end - first} bytes is longer than any that is needed")
+            raise damaged(f"a text of {end - first} bytes is too long")
         if zlib.crc32(data[first - 4 : end]).to_bytes(4, "big") != data[end : end + 4]:
             raise damaged("the checksum of the text is wrong")
         return _decoded(data[first + len(wanted) : end])
@@ -76,7 +76,7 @@ def _decoded(body: bytes) -> str:
     """The text of an `iTXt` chunk after its keyword. Raises MediaError."""
     flags, rest = body[:2], body[2:].split(b"\0", 2)
     if len(flags) < 2 or len(rest) < 3 or flags[0] > 1 or flags[1] != 0:
-        raise damaged("the text does not have its parts")
+        raise damaged("the text is incomplete")
     packed = rest[2]
     if flags[0]:
         packed = _unpacked(packed)

@@ -30,7 +30,7 @@ class Grant(BaseModel):
 
     Attributes:
         footing: see `Consent`.
-        sha256: of the consent record, so that it can be told whether another one is shown.
+        sha256: of the consent record, to detect when another one is presented.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,14 +44,14 @@ class Card(BaseModel):
 
     Attributes:
         understudy: version that wrote it.
-        kind: how pictures go in and come out, see `writer`.
+        kind: format of inputs and outputs, see `writer`.
         person: whose face it draws; replaced: whose faces it was made to be laid over, if its
             mask of the face below is of that person.
-        model, network: name and kind of the model that it comes from; weights_sha256: of all
+        model, network: name and kind of the exported model; weights_sha256: of all
             the model's weights.
         size: side of the network's own picture, the core crop, in pixels.
-        learned: whether the network tells where its face is.
-        consents: by person; everybody whose decoder is inside.
+        learned: whether the network draws a mask of its face.
+        consents: by person; everyone whose decoder is inside.
         difference: largest difference between torch and ONNX Runtime when it was written,
             where pixels are 0..1; over `checked` faces.
     """
@@ -95,6 +95,6 @@ def read(text: str, name: str) -> Card:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else error
         raise MediaError(
-            f"What {name} says of itself is damaged ({why}).",
+            f"The description inside {name} is damaged ({why}).",
             "Export the person again: understudy export PERSON.",
         ) from error

@@ -19,7 +19,7 @@ from understudy.runtime.devices import cores
 from understudy.types import Floats, Image
 
 MORPHED = 0.75
-"""What DeepFaceLive gives to models with a `morph_value` unless it is told otherwise."""
+"""The default value of DeepFaceLive for models with a `morph_value`."""
 
 
 class Graph:
@@ -43,7 +43,7 @@ class Graph:
     def _broken(self, error: Exception | str) -> MediaError:
         return MediaError(
             f"ONNX Runtime cannot run {self.name} ({str(error).splitlines()[0][:200]}).",
-            "Export it again, or take another file.",
+            "Export it again, or use another file.",
         )
 
     def __call__(self, pictures: Floats) -> list[Floats]:
@@ -110,9 +110,9 @@ class Exported:
                 for shapes in ([one.shape for one in outputs], due)
             )
             raise MediaError(
-                f"{self.path.name} is not run: it gives {given} where {wanted} are due, in this "
-                "order, or what is no number.",
-                "Take another file; the outputs of a DFM are the face's mask, the drawn face "
+                f"{self.path.name} was rejected: it outputs {given} instead of {wanted} in this "
+                "order, or values that are not numbers.",
+                "Use another file; the outputs of a DFM are the face's mask, the drawn face "
                 "and its mask.",
             )
 

@@ -55,8 +55,8 @@ class Contract:
 
 def _refused(name: str, why: str) -> MediaError:
     return MediaError(
-        f"{name} is not run: {why}.",
-        "Take a DFM file from a source that you trust, or export one: understudy export PERSON.",
+        f"{name} was rejected: {why}.",
+        "Use a DFM file from an origin that you trust, or export one: understudy export PERSON.",
     )
 
 
@@ -64,7 +64,7 @@ def check(path: Path) -> tuple[bytes, Contract]:
     """The bytes of a file that may be run, and what they are.
 
     Raises:
-        MediaError: it cannot be read, is no face model, or may not be run; says which and why.
+        MediaError: it cannot be read, is not a face model, or must not be run; says why.
         SettingsError: the library onnx is missing.
     """
     onnx = library("onnx")
@@ -84,7 +84,7 @@ def check(path: Path) -> tuple[bytes, Contract]:
         # Not onnx.load, which would go and read the other files that a model names.
         proto = onnx.ModelProto.FromString(data)
     except DecodeError as error:
-        raise _refused(name, f"it is no ONNX file, or it is cut short ({error})") from error
+        raise _refused(name, f"it is not an ONNX file, or it is cut short ({error})") from error
     _harmless(proto, name)
     contract = _contract(proto, name)
     try:
@@ -97,7 +97,7 @@ def check(path: Path) -> tuple[bytes, Contract]:
 def _harmless(proto: Any, name: str) -> None:
     graph = proto.graph
     if proto.functions or proto.training_info:
-        raise _refused(name, "it brings functions or training steps of its own")
+        raise _refused(name, "it contains its own functions or training steps")
     if len(graph.node) > NODES:
         raise _refused(name, f"it has {len(graph.node)} operations, more than {NODES}")
     sets = {entry.domain: entry.version for entry in proto.opset_import}
@@ -115,7 +115,7 @@ def _harmless(proto: Any, name: str) -> None:
     for tensor in _tensors(graph):
         if tensor.external_data or tensor.data_location != 0:
             named = next((e.value for e in tensor.external_data if e.key == "location"), "")
-            raise _refused(name, f"it takes data from another file ({named[:80] or 'unnamed'})")
+            raise _refused(name, f"it reads data from another file ({named[:80] or 'unnamed'})")
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -153,12 +153,12 @@ def _contract(proto: Any, name: str) -> Contract:
     names = [value.name for value in inputs]
     kind: Kind = "onnx" if names == [INPUTS["onnx"]] else "dfm"
     if kind == "onnx" and card is None:
-        raise _refused(name, "it does not say whose face it draws, or from which crop")
+        raise _refused(name, "it does not name the person it draws, or the crop it needs")
     if kind == "dfm" and names not in ([INPUTS["dfm"]], [INPUTS["dfm"], MORPH]):
         given = ", ".join(map(_tell, inputs)) or "none"
-        raise _refused(name, f"it takes {given}, and a DFM takes `{INPUTS['dfm']}`")
+        raise _refused(name, f"its inputs are {given}, but those of a DFM are `{INPUTS['dfm']}`")
     if card is not None and card.kind != kind:
-        raise _refused(name, f"it calls itself {card.kind} and is not")
+        raise _refused(name, f"it claims to be {card.kind} but is not")
     for value in (*inputs, *outputs):
         if value.type.tensor_type.elem_type != 1:
             raise _refused(name, f"`{value.name}` is not of type float32")
@@ -168,12 +168,12 @@ def _contract(proto: Any, name: str) -> Contract:
     if side is None or shape[1:] != square or not SIDES[0] <= side <= SIDES[1]:
         raise _refused(
             name,
-            f"it takes {_tell(inputs[0])} where square colour pictures of {SIDES[0]} to "
-            f"{SIDES[1]} pixels are expected",
+            f"its input is {_tell(inputs[0])} instead of square colour pictures of {SIDES[0]} to "
+            f"{SIDES[1]} pixels",
         )
     _outputs(outputs, kind, side, name)
     if card is not None and side != (card.size if kind == "onnx" else window(card.size).side):
-        raise _refused(name, f"its pictures of {side} pixels are not what it says of itself")
+        raise _refused(name, f"its image size of {side} pixels contradicts its description")
     return Contract(kind, side, shape[0], len(inputs) == 2, card)
 
 
@@ -181,7 +181,7 @@ def _outputs(outputs: list[Any], kind: Kind, side: int, name: str) -> None:
     """Hold the outputs against the contract. Raises MediaError."""
     if kind == "onnx":
         if [value.name for value in outputs] != list(OUTPUTS["onnx"]):
-            raise _refused(name, f"it gives {', '.join(map(_tell, outputs)) or 'nothing'}")
+            raise _refused(name, f"its outputs are {', '.join(map(_tell, outputs)) or 'none'}")
         return
     shapes = [_shape(value) for value in outputs]
     channels = [shape[3] if len(shape) == 4 else None for shape in shapes]
@@ -192,9 +192,9 @@ def _outputs(outputs: list[Any], kind: Kind, side: int, name: str) -> None:
     if not fitting or (set(names) == set(known) and names != known):
         raise _refused(
             name,
-            f"it gives {', '.join(map(_tell, outputs)) or 'nothing'}, and a DFM gives, in this "
+            f"its outputs are {', '.join(map(_tell, outputs)) or 'none'}; a DFM has, in this "
             "order, the face's mask (1 channel), the drawn face (3) and its mask (1)",
         )
     for value, shape in zip(outputs, shapes, strict=True):
         if any(given not in (None, side) for given in shape[1:3]):
-            raise _refused(name, f"it gives {_tell(value)} for pictures of {side} pixels")
+            raise _refused(name, f"its output is {_tell(value)} for pictures of {side} pixels")

@@ -1,6 +1,6 @@
 """The crop that DFM models are given, and where our own crop lies in it.
 
-DFM files come without their crop: the tools that run them bring it, all of them about the
+DFM files do not define their crop: the tools that run them do, all of them about the
 "whole face" of DeepFaceLab. facefusion states it as five points of a square
 (`facefusion/face_helper.py`, template `dfl_whole_face`); those are the ones below. DeepFaceLive
 takes the same framing from its own mesh, with a coverage that can be changed by hand.

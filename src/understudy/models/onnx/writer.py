@@ -200,9 +200,9 @@ def _lower(proto: Any) -> None:
         constant = constants.get(node.input[1]) if moved and len(node.input) == 2 else None
         if node.domain or (node.op_type not in UNCHANGED and constant is None):
             raise SettingsError(
-                f"This network needs the operator {node.op_type}, which operator set {OPSET} "
-                "may not have.",
-                "Export a person of another network.",
+                f"This network needs the operator {node.op_type}, which may be missing in operator "
+                f"set {OPSET}.",
+                "Export from a model with another network.",
             )
         kept = [
             attribute

@@ -3,7 +3,7 @@
     keys/claim-signer.pem    this installation's own: private key, leaf, intermediate, root
 
 The chain is made at first use and says "this installation", not who sits before it. The private
-keys of its two upper certificates are thrown away once they have signed, so nobody, not even the
+keys of its two upper certificates are deleted after they have signed, so no one, not even the
 user, can issue another certificate under the same root. Other programs show such a signature as
 one of an unknown signer; the user's own chain from a public authority changes that.
 
@@ -65,7 +65,7 @@ class ClaimSigner:
         """The user's own: PEM files, the chain leaf first, the key PKCS#8 without a password.
 
         Raises:
-            TrustError: a file cannot be read, others may read the key, the key is not the
+            TrustError: a file cannot be read, other users can read the key, the key is not the
                 leaf's, the order is wrong, or C2PA does not allow such a certificate.
         """
         certificates = read_certificates(chain)
@@ -76,7 +76,7 @@ class ClaimSigner:
         if _public(private.public_key()) != _public(leaf.public_key()):
             raise TrustError(
                 f"The key {key} does not belong to the first certificate of {chain}.",
-                "Give the key of that certificate; the chain begins with the signer's own.",
+                "Give the key of that certificate; the signer's certificate is first in the chain.",
             )
         for issued, issuer in pairwise(certificates):
             try:
@@ -97,14 +97,14 @@ class ClaimSigner:
             if now > certificate.not_valid_after_utc:
                 raise TrustError(
                     f"The certificate of {name_of(certificate)!r} expired on "
-                    f"{certificate.not_valid_after_utc:%Y-%m-%d}; nothing can be signed with it.",
+                    f"{certificate.not_valid_after_utc:%Y-%m-%d} and can no longer sign.",
                     "Check this computer's clock. If it is right, get a new certificate; "
-                    f"move {CLAIM_SIGNER} away if it is this installation's own.",
+                    f"if it is this installation's own, move {CLAIM_SIGNER} to another place.",
                 )
             if now < certificate.not_valid_before_utc:
                 raise TrustError(
-                    f"The certificate of {name_of(certificate)!r} holds from "
-                    f"{certificate.not_valid_before_utc:%Y-%m-%d} on, and this computer's clock "
+                    f"The certificate of {name_of(certificate)!r} is valid from "
+                    f"{certificate.not_valid_before_utc:%Y-%m-%d} on, but this computer's clock "
                     f"says {now:%Y-%m-%d}.",
                     "Set the clock right, then run the same command again.",
                 )
@@ -125,7 +125,7 @@ class ClaimSigner:
 
 
 def local_signer(home: Home) -> ClaimSigner:
-    """This installation's own, made when there is none.
+    """This installation's own, created if missing.
 
     Raises:
         TrustError: the file is damaged, or others may read it.
@@ -146,7 +146,7 @@ def anchors(home: Home, more: Sequence[Path] = ()) -> str:
     They are this installation's root, if it ever signed, and those in the files `more`.
 
     Raises:
-        TrustError: a file cannot be read or holds no certificate.
+        TrustError: a file cannot be read or contains no certificate.
     """
     own = home.keys / CLAIM_SIGNER
     trusted = [read_certificates(own)[-1]] if own.exists() else []
@@ -251,7 +251,7 @@ def _algorithm(key: object, path: Path) -> Algorithm:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return "ED25519"
     raise TrustError(
-        f"The key {path} is of a kind that Content Credentials do not allow.",
+        f"The key {path} has a type that Content Credentials do not allow.",
         "Use P-256, P-384, P-521, Ed25519, or RSA with at least 2048 bits.",
     )
 
@@ -268,7 +268,7 @@ def _check_profile(leaf: x509.Certificate, path: Path) -> None:
     except x509.ExtensionNotFound:
         authority = False
     if authority:
-        raise _unfit(leaf, path, "it is an authority's")
+        raise _unfit(leaf, path, "it belongs to a certificate authority")
     if not usage.digital_signature:
         raise _unfit(leaf, path, "it is not for digital signatures")
     if not USAGES.intersection(purposes):

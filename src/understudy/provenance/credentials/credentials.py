@@ -1,10 +1,10 @@
 """Content Credentials (C2PA 2.4): what a file says of itself, and whether it was changed since.
 
-MP4, MOV, M4V, AVI, PNG, JPEG and WebP hold them inside; for any other file they lie beside it, in
+MP4, MOV, M4V, AVI, PNG, JPEG and WebP contain them; for other files they are next to it, in
 `NAME.c2pa`. Nothing is fetched over the network.
 
 c2pa-python loads a native library, so it is imported where it is used. Its `load_settings` is
-global and is never called: each call has a context of its own, and several threads may read and
+global and is never called: each call has a separate context, and several threads may read and
 sign at once.
 """
 
@@ -69,8 +69,8 @@ class Credentials:
     """What a file says of itself, and how far that can be believed.
 
     Attributes:
-        state: none: there are no credentials. trusted: nothing was changed since somebody
-            signed who is trusted here. unknown signer: nothing was changed, but nobody here
+        state: none: there are no credentials. trusted: nothing was changed since a trusted
+            signer signed. unknown signer: nothing was changed, but no one here
             vouches for the signer, or the certificate no longer holds. tampered: something was
             changed after signing. damaged: there are remains that cannot be read.
         reasons: why, in plain sentences; for none and trusted often empty.
@@ -80,7 +80,7 @@ class Credentials:
         serial: the certificate's serial number, decimal.
         signed_at: as a time-stamp authority says that is trusted here; else None.
         generator: the program that made the file, as it names itself.
-        sidecar: they lay beside the file.
+        sidecar: they are in a file next to it.
         facts: ours, when this program signed.
     """
 
@@ -97,12 +97,12 @@ class Credentials:
 
     @property
     def intact(self) -> bool:
-        """Nothing was changed since it was signed, whoever signed."""
+        """Nothing was changed since it was signed, by any signer."""
         return self.state in ("trusted", "unknown signer")
 
 
 def sidecar_of(path: Path) -> Path:
-    """Where the credentials of a file lie that cannot hold them: `film.mkv.c2pa`."""
+    """Path of the credentials of a file that cannot contain them: `film.mkv.c2pa`."""
     return path.with_name(path.name + SIDECAR)
 
 
@@ -110,7 +110,7 @@ def read(path: Path, sidecar: Path | None = None, trusted: str = "") -> Credenti
     """Read the credentials of any file; never over the network.
 
     Args:
-        sidecar: where they are, if not in the file; `NAME.c2pa` beside it is found by itself.
+        sidecar: where they are, if not in the file; `NAME.c2pa` next to it is found automatically.
         trusted: certificates that are believed, as PEM; see `certificates.anchors`.
 
     Raises:
@@ -176,7 +176,7 @@ def native_context(trusted: str) -> c2pa.Context:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Say of `path` what the operating system says. Raises TrustError."""
+    """Raise a TrustError for `path` with the message of the operating system."""
     try:
         yield
     except (StorageError, TrustError):
@@ -184,7 +184,7 @@ def readable(path: Path) -> Iterator[None]:
     except OSError as error:
         raise TrustError(
             f"{path} cannot be read ({error.strerror or error}).",
-            "Check the name and that you may read the file.",
+            "Check the name and the read permission.",
         ) from error
 
 
@@ -203,7 +203,7 @@ def embeds(path: Path) -> bool:
 
 
 def media_type(path: Path) -> str | None:
-    """What the library is told about a file, by its content where that tells; None makes it look
+    """The media type passed to the library, from the content if possible; None makes it look
     itself. Raises OSError."""
     with open(path, "rb") as file:
         head = file.read(12)
@@ -218,7 +218,7 @@ def media_type(path: Path) -> str | None:
 
 
 def _has_remains(path: Path) -> bool:
-    """Whether there is anything of credentials in the file, whole or not."""
+    """Whether the file contains credentials, complete or not."""
     if path.stat().st_size == 0:
         return False
     with (
@@ -233,7 +233,7 @@ def _unreadable(error: Exception, remains: bool, beside: bool) -> Credentials:
         reason = f"There are credentials, but they cannot be read ({error})."
         return Credentials("damaged", (reason,), sidecar=beside)
     if str(error).startswith("Remote"):
-        return Credentials("none", ("Its credentials are said to lie on the network.",))
+        return Credentials("none", ("Its credentials are stored on the network, not in the file.",))
     return Credentials("none")
 
 
@@ -244,24 +244,24 @@ def _judge(path: Path, beside: bytes | None, report: Report) -> Credentials:
     if record is not None:
         reasons += _faults(path, beside, record.seal)
         if record.seal.stamped and not report.stamped:
-            reasons.append("Changed after signing: the time-stamp was taken away.")
+            reasons.append("Changed after signing: the time-stamp was removed.")
     elif beside is None and (excluded := exclusions.excluded_boxes(path)):
         kinds = ", ".join(dict.fromkeys(excluded))
         uncovered.append(
-            f"The signature leaves out the boxes {kinds} and others of the kinds free, skip and "
-            "mfra: changes there are not noticed."
+            f"The signature does not cover the boxes {kinds} and others of types free, skip and "
+            "mfra: changes in them are not detected."
         )
     signature = active.signature_info
     notes: list[str] = []
     if report.stamped:
         uncovered.append(
-            "The time-stamp is held by its authority's signature alone: changes in the "
-            "certificates that come with it are not always noticed."
+            "Only its authority's signature protects the time-stamp: changes in the "
+            "certificates stored with it are not always detected."
         )
         if not report.stamp_trusted and signature.time:
             notes.append(
-                f"A time-stamp says {signature.time:%Y-%m-%d %H:%M} UTC, but nobody here vouches "
-                "for its authority."
+                f"A time-stamp says {signature.time:%Y-%m-%d %H:%M} UTC, but its authority is not "
+                "on the trusted list."
             )
     failed = report.failures()
     state = state_of(failed, report.validation_state == "Trusted")
@@ -292,7 +292,7 @@ def _record(manifest: Manifest) -> tuple[Record | None, list[str]]:
             try:
                 return Record.model_validate(assertion.data), []
             except ValidationError:
-                return None, ["The record was made by a version that this one does not know."]
+                return None, ["The record was made by a version that is unknown here."]
     return None, []
 
 
@@ -303,7 +303,7 @@ def _faults(path: Path, beside: bytes | None, seal: Seal) -> list[str]:
     else:
         store, faults = exclusions.embedded_store(path)
         if seal.layout != exclusions.layout_digest(path):
-            faults.append("a box that the signature leaves out was changed, added or removed")
+            faults.append("a box that the signature does not cover was changed, added or removed")
     if store:
         faults += exclusions.store_faults(store, seal.carried)
     return [f"Changed after signing: {fault}." for fault in faults]

@@ -51,15 +51,15 @@ class Box:
 
 
 class _Broken(Exception):
-    """The bytes are not what they should be; the message says which."""
+    """The bytes are wrong; the message says which."""
 
 
 def store_faults(store: bytes, carried: str | None) -> list[str]:
-    """What is wrong with a manifest store beyond what its signature covers.
+    """Faults of a manifest store in the parts that its signature does not cover.
 
     Args:
         store: the JUMBF bytes.
-        carried: what the signed assertion says of `carried_digest`.
+        carried: value of `carried_digest` in the signed assertion.
     """
     try:
         manifests = _manifests(store)
@@ -106,7 +106,7 @@ def layout_digest(path: Path) -> str | None:
 
 
 def embedded_store(path: Path) -> tuple[bytes, list[str]]:
-    """The manifest store in a file, and what is wrong with the bytes around it.
+    """The manifest store in a file, and faults of the bytes around it.
 
     Empty with one fault when there is none, or no single one. Raises OSError.
     """
@@ -114,7 +114,7 @@ def embedded_store(path: Path) -> tuple[bytes, list[str]]:
     with open(path, "rb") as file:
         kind = _magic(file)
         if kind not in read:
-            return b"", ["it is not a kind of file that holds credentials"]
+            return b"", ["this type of file cannot contain credentials"]
         try:
             return read[kind](file), []
         except _Broken as broken:
@@ -187,7 +187,7 @@ def _from_bmff(file: BinaryIO) -> bytes:
     if data[:8] != len(data).to_bytes(4, "big") + b"uuid" or data[8 : 8 + len(head)] != head:
         raise _Broken("the header of the box with the credentials was changed")
     if any(tail):
-        raise _Broken("something was put behind the credentials in their box")
+        raise _Broken("data were added after the credentials in their box")
     return store
 
 
@@ -248,7 +248,7 @@ def _only(found: list[bytes]) -> bytes:
     if len(found) != 1:
         raise _Broken("the credentials are missing or there twice")
     if _whole_box(found[0], 0) != found[0]:
-        raise _Broken("something was put behind the credentials")
+        raise _Broken("data were added after the credentials")
     return found[0]
 
 
@@ -286,7 +286,7 @@ def _described(data: bytes, box: Box, kind: bytes, label: bytes | None) -> list[
 def _manifests(store: bytes) -> list[Box]:
     top = Box(store[4:8], 0, 8, len(_whole_box(store, 0)))
     if top.end != len(store):
-        raise _Broken("something was put behind the credentials")
+        raise _Broken("data were added after the credentials")
     manifests = _described(store, top, b"c2pa", b"c2pa")
     if not manifests:
         raise _Broken("the credentials are empty")
@@ -296,7 +296,7 @@ def _manifests(store: bytes) -> list[Box]:
 def _check_manifest(store: bytes, manifest: Box) -> None:
     parts = _described(store, manifest, b"c2ma", None)
     if len(parts) != 3:
-        raise _Broken("a part was added to the credentials, or taken away")
+        raise _Broken("a part of the credentials was added or removed")
     assertions, claim, signature = parts
     for assertion in _described(store, assertions, b"c2as", b"c2pa.assertions"):
         _described(store, assertion, b"cbor", None)

@@ -1,7 +1,7 @@
 """What a film's Content Credentials say: the facts of a render, in the words of C2PA.
 
 The manifest holds the actions (`c2pa.opened` the source, `c2pa.edited` with the IPTC digital
-source type, `c2pa.watermarked.unbound`), `c2pa.ai-disclosure`, `cawg.training-mining` (nobody
+source type, `c2pa.watermarked.unbound`), `c2pa.ai-disclosure`, `cawg.training-mining` (no one
 may train on it) and the assertion `org.understudy.record` with `Facts`. No person's name and no
 file's name goes in: hashes and numbers only.
 """
@@ -24,7 +24,7 @@ SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 COMPOSITE = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 """A face put into footage."""
 GENERATED = SOURCE_TYPES + "trainedAlgorithmicMedia"
-"""A picture that a network made whole."""
+"""A picture made entirely by a network."""
 
 MATTE_REASON = "a matte, which shows no face"
 """Why a matte carries no label."""
@@ -45,7 +45,7 @@ class Mark(_Part):
     state: str
     """How well it was read back from the finished file; `none` without a mark."""
     reason: str | None = None
-    """Why there is none, where the picture could not hold one."""
+    """Why there is none, if the picture was not suitable."""
 
 
 class ConsentReference(_Part):
@@ -63,7 +63,7 @@ class LedgerLeaf(_Part):
 
 
 class Facts(_Part):
-    """What is recorded of one render. Plain JSON; times with their zone (ISO 8601)."""
+    """Facts recorded about one render. Plain JSON; times with their zone (ISO 8601)."""
 
     record: str
     """Number of the record; the mark in the pictures carries it."""
@@ -78,11 +78,11 @@ class Facts(_Part):
     consents: tuple[ConsentReference, ...] = ()
     ledger: LedgerLeaf | None = None
     guard: str = "unscanned"
-    """What the content guard found, with its version."""
+    """The content guard's result, with its version."""
     label: str = ""
     """The label that can be seen in the picture."""
     reason: str | None = None
-    """Why there is none, where there is none."""
+    """Why there is none, if there is none."""
     tool: str = Field(default_factory=lambda: f"understudy {version('understudy')}")
 
 
@@ -108,7 +108,7 @@ def manifest(record: Record, source: bool, composite: bool) -> dict[str, Any]:
 
     Args:
         source: an ingredient with the label `SOURCE` is added, which was opened.
-        composite: the picture is footage in part; else it was generated whole.
+        composite: the picture is partly footage; otherwise it was generated entirely.
     """
     facts = record.facts
     agent = {"name": "Understudy", "version": version("understudy")}
@@ -145,7 +145,7 @@ def check_vocabulary(definition: dict[str, Any]) -> None:
     algorithm.
 
     Raises:
-        TrustError: it is not so.
+        TrustError: it is not.
     """
     actions = [
         action
@@ -158,11 +158,11 @@ def check_vocabulary(definition: dict[str, Any]) -> None:
     names = [one["action"] for one in actions]
     if wrong or not types:
         raise TrustError(
-            f"The credentials would state the digital source type {wrong or 'of nothing'}.",
+            f"The digital source type of the credentials would be {wrong or 'missing'}.",
             f"Use {COMPOSITE} or {GENERATED}.",
         )
     if "c2pa.watermarked" in names or "c2pa.watermarked.bound" in names:
         raise TrustError(
-            "The credentials would claim a mark whose algorithm is not registered.",
+            "The credentials would claim a watermark whose algorithm is not registered.",
             "Use the action c2pa.watermarked.unbound.",
         )

@@ -1,6 +1,6 @@
-"""What the C2PA library reports of a file, and what it means.
+"""The report of the C2PA library about a file, and its meaning.
 
-The report quotes the file, which may come from anybody: what does not have the expected form is
+The report quotes the file, which may come from anyone: what does not have the expected form is
 refused as a whole.
 """
 
@@ -23,10 +23,10 @@ _PLAIN = {
     "assertion.bmffHash.mismatch": "Pictures, sound or other data were changed after signing.",
     "assertion.dataHash.mismatch": "The file was changed after signing.",
     "assertion.hashedURI.mismatch": "A part of the signed record was changed.",
-    "claimSignature.mismatch": "The signature does not fit what it signs.",
-    _UNTRUSTED: "Nobody here vouches for the signer.",
-    _EXPIRED: "The signer's certificate does not hold today, and no time-stamp "
-    "proves that it did when the file was signed.",
+    "claimSignature.mismatch": "The signature does not match the signed data.",
+    _UNTRUSTED: "The signer is not on the trusted list.",
+    _EXPIRED: "The signer's certificate is not valid today, and no time-stamp "
+    "proves that it was valid when the file was signed.",
     "timeStamp.mismatch": "The time-stamp belongs to another signature.",
 }
 
@@ -64,7 +64,7 @@ class Findings(_Quoted):
 
 
 class Delta(_Quoted):
-    """What is found of an ingredient now and was not when the file was signed."""
+    """Findings about an ingredient that did not exist when the file was signed."""
 
     findings: Findings = Field(default=Findings(), alias="validationDeltas")
 
@@ -122,7 +122,7 @@ class Manifest(_Quoted):
 
 
 class Report(_Quoted):
-    """The whole of it. Raises ValidationError when it does not have this form."""
+    """The whole report. Raises ValidationError when it does not have this form."""
 
     active_manifest: str
     manifests: dict[str, Manifest]
@@ -146,14 +146,14 @@ class Report(_Quoted):
 
     @property
     def stamp_trusted(self) -> bool:
-        """It comes from an authority that is trusted here."""
+        """It comes from a trusted authority."""
         return self._succeeded("timeStamp.trusted")
 
     def _succeeded(self, code: str) -> bool:
         return any(one.code == code for one in self.validation_results.findings.success)
 
     def failures(self) -> dict[str, str]:
-        """Sentences by code. What is now thought of an ingredient's signer is no failure."""
+        """Sentences by code. The present status of an ingredient's signer is not a failure."""
         failed = failures(self.validation_results.findings)
         for delta in self.validation_results.deltas:
             later = failures(delta.findings)
@@ -176,7 +176,7 @@ def failures(found: Findings) -> dict[str, str]:
 
 
 def state_of(failed: dict[str, str], trusted: bool) -> State:
-    """What the codes that failed amount to."""
+    """The state that follows from the failed codes."""
     if any(not code.startswith(_CREDENTIAL) for code in failed):
         return "tampered"
     if failed:

@@ -1,8 +1,8 @@
 """Signing a finished film or picture: its Content Credentials (C2PA 2.4), made and read back.
 
-Signing comes last; a film that is joined or encoded again afterwards loses its credentials. Files
-that cannot hold them stay as they are and get them beside, in `NAME.c2pa`. Nothing goes over the
-network, except to a time-stamp authority whose address was given.
+Signing is the last step; a film that is joined or encoded again afterwards loses its credentials.
+Files that cannot contain them are unchanged and get them in `NAME.c2pa` next to them. Nothing is
+sent over the network, except to a time-stamp authority whose address was given.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def sign(
         signed: the name of the finished file.
         facts: go into the credentials.
         source: the film or picture that was changed; its own credentials are carried over.
-            Look at it with `check_source` first: nothing here tells that it was tampered with.
-        composite: footage in part; otherwise a network made the picture whole.
+            Check it with `check_source` first: this function does not detect tampering.
+        composite: partly footage; otherwise a network made the whole picture.
         time_stamps: address of an RFC 3161 time-stamp authority, `http://...`.
         without_time_stamp: sign without one when the authority cannot be reached.
 
     Raises:
-        TrustError: a file cannot be read, is signed already or is not the one of `facts`; a
+        TrustError: a file cannot be read, is already signed or is not the one of `facts`; a
             certificate does not hold now; the authority does not answer; what was signed does
             not read back as trusted.
         StorageError: it cannot be written. In each case `signed` is as it was before.
@@ -109,8 +109,8 @@ def sign(
         except _NoTimeStamp as error:
             if not without_time_stamp:
                 raise TrustError(
-                    f"The time-stamp authority {time_stamps} gave no time-stamp ({error}).",
-                    "Try again later, give another address, or allow signing without one.",
+                    f"The time-stamp authority {time_stamps} sent no time-stamp ({error}).",
+                    "Try again later, use another URL, or allow signing without a time-stamp.",
                 ) from error
             stamped = False
             store = _sign(unsigned, temporary, kind, definition(False), signer, source, None)
@@ -120,9 +120,9 @@ def sign(
             found = read(temporary, aside, signer.anchor_pem)
             if found.state != "trusted" or found.facts != facts:
                 raise TrustError(
-                    f"The credentials just made for {signed} do not read back as they should: "
+                    f"The new credentials of {signed} do not read back correctly: "
                     f"{'; '.join(found.reasons) or found.state}.",
-                    "Try again; if it stays so, check the certificate and report the failure.",
+                    "Try again; if it fails again, check the certificate and report the error.",
                 )
     return Signed(signed, beside, len(store), stamped)
 
@@ -185,7 +185,7 @@ def _sign(
                 raise _NoTimeStamp(str(error)) from error
             raise TrustError(
                 f"{unsigned} cannot be signed ({error}).",
-                "Check that it is a whole film or picture of the kind that its name says.",
+                "Check that it is a complete film or picture of the type that its name says.",
             ) from error
     return store
 
@@ -210,7 +210,7 @@ def _builder(
                 except c2pa.C2paError as error:
                     raise TrustError(
                         f"The credentials of {source} cannot be carried over ({error}).",
-                        "Check that the file is whole.",
+                        "Check that the file is complete.",
                     ) from error
         yield builder
 
@@ -228,13 +228,13 @@ def _native(signer: ClaimSigner, time_stamps: str | None) -> c2pa.Signer:
         return c2pa.Signer.from_info(about)
     except c2pa.C2paError as error:
         raise TrustError(
-            f"Nothing can be signed with this certificate ({error}).",
+            f"This certificate cannot sign ({error}).",
             "Use an end certificate with digitalSignature and emailProtection.",
         ) from error
 
 
 def _carried(source: Path, facts: Facts, signer: ClaimSigner) -> str | None:
-    """Digest of the manifests that come with the source: a tiny picture is signed to see them."""
+    """Digest of the manifests of the input: a tiny picture is signed to read them."""
     import c2pa
 
     definition = manifest(Record(facts=facts), True, True)
@@ -244,7 +244,7 @@ def _carried(source: Path, facts: Facts, signer: ClaimSigner) -> str | None:
     except c2pa.C2paError as error:
         raise TrustError(
             f"The credentials of {source} cannot be carried over ({error}).",
-            "Check that the file is whole.",
+            "Check that the file is complete.",
         ) from error
     return exclusions.carried_digest(store)
 
@@ -259,11 +259,11 @@ _PIXEL = bytes.fromhex(
 def _require_fresh(unsigned: Path, facts: Facts) -> None:
     if read(unsigned).state != "none":
         raise TrustError(
-            f"{unsigned} has credentials already.",
-            "Sign a film once, as it was joined; to change a signed film, use it as the source.",
+            f"{unsigned} already has credentials.",
+            "Sign a film only once; to change a signed film, use it as input.",
         )
     if files.sha256(unsigned) != facts.unsigned_sha256:
         raise TrustError(
             f"{unsigned} is not the file that the record was made for.",
-            "Make the film anew.",
+            "Convert the film again.",
         )

@@ -1,4 +1,4 @@
-"""The visible label: words burnt into the picture that tell everybody who sees it that a face in
+"""The visible label: words in the picture that tell every viewer that a face in
 it was made by a machine.
 
 Two forms. The corner label stays for the whole film, in the corner that faces leave free: those
@@ -24,7 +24,7 @@ from understudy.provenance.label import lettering
 from understudy.types import Box, Patch
 
 Form = Literal["corner", "opening", "both"]
-"""What is shown; "none" is not among them: without a label nothing is laid over the film."""
+"""What is shown; not "none": without a label nothing is laid over the film."""
 
 TEXT = "AI MODIFIED"
 SENTENCE = "Faces in this film were replaced by artificial intelligence."
@@ -40,7 +40,7 @@ FADE = Fraction(1, 4)
 """How long the card is seen, and how long of that it takes to fade out."""
 
 TALL = 0.5
-"""A card that would hide more of the picture's height than this goes without its sentence."""
+"""A card that would hide more of the picture's height than this leaves out its sentence."""
 
 MARGIN = 0.03
 """Distance to the picture's border as a share of its short side."""
@@ -51,7 +51,7 @@ shares of the box."""
 
 WORST = 0.1
 """Of the times that faces are seen, the share in which a place hides most of them: it counts
-beside the mean, so that a face which is hidden for a while is not lost among the free ones."""
+added to the mean, so that a face that is hidden for a while is not outvoted by free ones."""
 
 TOUCH = 0.02
 """Share of a face's box that may lie under a label as if it did not: the corners of a box are not
@@ -67,7 +67,7 @@ def check_label(label: str, reason: str | None) -> str | None:
 
     Args:
         label: "corner", "opening", "both" or "none".
-        reason: why there is none, in the user's words; it goes into the signed record.
+        reason: why there is none, in the user's words; it is stored in the signed record.
 
     Raises:
         SettingsError: there is to be no label and no reason says why, or a reason is given
@@ -77,17 +77,17 @@ def check_label(label: str, reason: str | None) -> str | None:
     if label != "none":
         if said:
             raise SettingsError(
-                f"A reason for having no label is given, but the label is `{label}`.",
-                "Leave the reason out, or set the label to none.",
+                f"A reason for leaving out the label is given, but the label is `{label}`.",
+                "Remove the reason, or set the label to none.",
             )
         return None
     letters = [letter for letter in said.casefold() if letter.isalpha()]
     if len(letters) < REASON_LETTERS or len(set(letters)) < DISTINCT_LETTERS:
-        given = f"{said!r} does not say why" if said else "no reason is given"
+        given = f"{said!r} is not a reason" if said else "none is given"
         raise SettingsError(
-            f"A film without a visible label needs a reason, and {given}.",
-            "Say why in a few words, for example that the label is put on in the final edit: the "
-            "reason goes into the signed record. Or leave the label on.",
+            f"A film without a visible label needs a reason, but {given}.",
+            "State the reason in a few words, for example that the final edit adds the label. The "
+            "reason is stored in the signed record. Or keep the label.",
         )
     return said
 
@@ -109,7 +109,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Ground:
-    """The film or still that a label is laid over.
+    """The film or still that gets a label.
 
     Attributes:
         width, height: of the frames as they are shown, square pixels.
@@ -130,10 +130,10 @@ class Label:
 
     Args:
         form: a still, which has no opening, gets the corner label whatever this says.
-        ground: what it is laid over.
+        ground: the picture below it.
         text: the label's words, at most 60 characters; they are made smaller only where they
             would not fit otherwise.
-        sentence: what the card says below them; may be empty.
+        sentence: text of the card below them; may be empty.
 
     Attributes:
         corner: where the corner label is, for example "upper right".
@@ -156,9 +156,9 @@ class Label:
         self.text, self.sentence = " ".join(text.split()), " ".join(sentence.split())
         if not any(letter.isalpha() for letter in self.text) or len(self.text) > LONGEST:
             raise SettingsError(
-                f"{self.text[:80]!r} is no label that can be read: a label has 1 to {LONGEST} "
-                "characters, letters among them.",
-                "Correct it, or leave the label's words as they are.",
+                f"{self.text[:80]!r} is not a valid label: a label has 1 to {LONGEST} "
+                "characters and contains letters.",
+                "Correct it, or use the standard label text.",
             )
         self.form: Form = "corner" if end is not None and end <= start else form
         self._start = start
@@ -187,9 +187,9 @@ class Label:
         self._card = (bottom, top)[_clearest([bottom, top], early)]
 
     def patches(self, time: Fraction) -> list[Patch]:
-        """What to lay over the frame at `time` (seconds), after everything else.
+        """The overlay for the frame at `time` (seconds), drawn last.
 
-        With "both", the corner label comes when the card has gone.
+        With "both", the corner label appears after the card.
         """
         card, corner = self._shares(time)
         shown = ((self._card, card), (self._corner, corner))

@@ -1,4 +1,4 @@
-"""Audit a ledger: everything is computed anew and compared with what was signed."""
+"""Audit a ledger: everything is computed again and compared with what was signed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def audited(log: Log, against: Sequence[str] = (), trusted: Trusted = NOTHING) -
         expected = sum(report.size >> level for level in range(report.size.bit_length()))
         findings = [*of_database, *report.findings]
         if log.number("SELECT count(*) FROM nodes") > expected:
-            findings.append(Finding("broken", "tree", "holds hashes of entries that are not there"))
+            findings.append(Finding("broken", "tree", "contains hashes of missing entries"))
         anchors, of_anchors = judged(
             log.database.execute("SELECT size, kind, proof FROM anchors").fetchall(),
             signed,
@@ -47,7 +47,7 @@ def audited(log: Log, against: Sequence[str] = (), trusted: Trusted = NOTHING) -
 
 
 def _own_key(home: Home) -> str | None:
-    """Id of this installation's key, which is not made here."""
+    """Id of this installation's key; it is not created here."""
     path = home.keys / keys.OPERATOR
     if not path.exists():
         return None
@@ -59,7 +59,7 @@ def judged(
     signed: Sequence[Signed],
     trusted: Trusted,
 ) -> tuple[tuple[Verdict, ...], list[Finding]]:
-    """What the anchors say, offline.
+    """Check the anchors offline.
 
     Args:
         rows: size of the checkpoint, kind and proof of each.
@@ -74,7 +74,7 @@ def judged(
             findings.append(Finding("broken", name, "the checkpoint was removed"))
             continue
         if proof is None:
-            findings.append(Finding("unknown", name, "waits until a service can be reached"))
+            findings.append(Finding("unknown", name, "pending until a service can be reached"))
             continue
         if not isinstance(proof, bytes):
             findings.append(Finding("broken", name, "the proof was changed"))

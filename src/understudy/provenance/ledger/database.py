@@ -44,32 +44,32 @@ def database_errors(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _full(path)):
             raise StorageError(
-                f"There is no room left to write {path}.",
+                f"The disk is full; {path} cannot be written.",
                 "Free some disk space and run the same command again; finished work is kept.",
             ) from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise ProjectLocked(
-                f"Another process has been writing {path} for long.",
+                f"Timed out: another process is writing to {path}.",
                 "Wait until it has finished, then run the same command again.",
             ) from error
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
             raise StorageError(
-                f"{path} may not be written here ({error}).",
-                "Give yourself write permission, or name another folder in UNDERSTUDY_HOME.",
+                f"{path} is not writable ({error}).",
+                "Give yourself write permission, or set UNDERSTUDY_HOME to another folder.",
             ) from error
         if code == sqlite3.SQLITE_IOERR:
             raise StorageError(
-                f"There is no room left at {path}, or the disk failed ({error}).",
+                f"The disk with {path} is full or failed ({error}).",
                 "Free some space and check the disk, then run the same command again.",
             ) from error
         raise TrustError(
             f"The ledger {path} is damaged ({error}).",
-            "Put a copy back, or move it away to begin a new one.",
+            "Restore it from a backup, or move it to another place to start a new one.",
         ) from error
 
 
 def _full(path: Path) -> bool:
-    """Whether there is no room; SQLite tells it by its own name only of the database itself."""
+    """Whether the disk is full; SQLite reports it by its own name only for the database itself."""
     try:
         return shutil.disk_usage(path.parent).free < LEAST
     except OSError:
@@ -83,7 +83,7 @@ def _connected(address: str) -> sqlite3.Connection:
 
 
 def begun(path: Path) -> sqlite3.Connection:
-    """To write; the tables are made when there are none."""
+    """Open for writing; missing tables are created."""
     database = _connected(f"{path.absolute().as_uri()}?mode=rwc")
     try:
         _to_wal(database)
@@ -116,7 +116,7 @@ def _to_wal(database: sqlite3.Connection) -> None:
 
 
 def opened_to_read(path: Path) -> sqlite3.Connection:
-    """To read, also where nothing can be written beside the file and nobody is writing."""
+    """Open for reading, also in a folder without write access."""
     address = path.absolute().as_uri()
     database = _connected(f"{address}?mode=ro")
     try:
@@ -141,12 +141,12 @@ def _of_ours(database: sqlite3.Connection, path: Path) -> None:
     if version != _VERSION:
         raise TrustError(
             f"{path} is not a ledger that this version can read (version {version}).",
-            "Use the version that wrote it, or move it away to begin a new one.",
+            "Use the version that wrote it, or move it to another place to start a new one.",
         )
 
 
 def unexpected(database: sqlite3.Connection) -> list[str]:
-    """What SQLite finds damaged, and what there is beside or instead of the tables made here."""
+    """Damage that SQLite finds, and tables that differ from those created here."""
     problems = [str(row[0]) for row in database.execute("PRAGMA integrity_check(5)").fetchall()]
     found = set(database.execute("SELECT type, name, sql FROM sqlite_master").fetchall())
     with closing(sqlite3.connect(":memory:")) as fresh:
@@ -155,8 +155,5 @@ def unexpected(database: sqlite3.Connection) -> list[str]:
         meant = set(fresh.execute("SELECT type, name, sql FROM sqlite_master").fetchall())
     return [
         *(text for text in problems if text != "ok"),
-        *(
-            f"{kind} `{name}` is not as it was made"
-            for kind, name, _ in sorted(found ^ meant, key=str)
-        ),
+        *(f"{kind} `{name}` was changed" for kind, name, _ in sorted(found ^ meant, key=str)),
     ]

@@ -1,4 +1,4 @@
-"""Entries of the ledger: their canonical form, and what may stand in them.
+"""Entries of the ledger: their canonical form, and their permitted contents.
 
 An entry is canonical JSON: one object, keys sorted, no spaces, ASCII. It holds `kind`, `time`
 (UTC, to the second) and digests, numbers and a few fixed words. Anything personal is refused; it
@@ -21,7 +21,7 @@ KINDS = ("render", "finished", "consent", "revocation", "model", "tombstone", "e
 """render: before a film is signed, so that its credentials can name the leaf; finished: the hash
 of the signed file, with the same `record`. model: the end of a training, with the hashes of its
 files and weights; export: a file that was made of one; tombstone: files that were deleted, because
-somebody whose face they knew was removed; see `model_records`. key: another operator's key from
+someone whose face they knew was removed; see `model_records`. key: another operator's key from
 here on."""
 
 WORDS = frozenset(
@@ -63,13 +63,13 @@ def checked(kind: str, values: Mapping[str, Value]) -> dict[str, Value]:
         TrustError: a value that may be personal, or no such kind.
     """
     if kind not in KINDS:
-        raise TrustError(f"The ledger has no entries of the kind `{kind}`.", f"Use one of {KINDS}.")
+        raise TrustError(f"Unknown kind of ledger entry `{kind}`.", f"Use one of {KINDS}.")
     for name, value in values.items():
         if name in ("kind", "time") or not _FIELD.fullmatch(name) or not _allowed(value):
             raise TrustError(
-                f"`{name}` may not go into the ledger like this: only digests, numbers, times and "
-                "fixed words may.",
-                "Enter Ledger.digest(subject, text) in its place.",
+                f"`{name}` cannot go into the ledger like this: only digests, numbers, times and "
+                "fixed words are allowed.",
+                "Enter Ledger.digest(subject, text) instead.",
             )
     return {**values, "kind": kind}
 
@@ -95,5 +95,5 @@ class Entry:
 
 
 def stored_bytes(text: str) -> bytes:
-    """Text as the database holds it, also when somebody put there what is no text."""
+    """Text as stored in the database, also if a value there is not text."""
     return text.encode(errors="surrogateescape")

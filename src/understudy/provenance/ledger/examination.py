@@ -17,10 +17,10 @@ from understudy.provenance.ledger.signed_checkpoint import Checkpoint
 from understudy.runtime import keys as signing
 
 MOST = 40
-"""So many findings are told one by one."""
+"""Largest number of findings listed one by one."""
 
 Row = tuple[object, object]
-"""Leaf and text, as somebody may have changed them."""
+"""Leaf and text, which may have been changed."""
 
 Signed = tuple[object, object, object]
 """Size, note and public key of a checkpoint, likewise."""
@@ -31,10 +31,10 @@ class Finding:
     """Something that the audit has to say.
 
     Attributes:
-        level: broken, somebody or something changed the log; unknown, nothing speaks for or
+        level: broken, someone or something changed the log; unknown, nothing speaks for or
             against it.
         where: entry, checkpoint, tree, anchor or database, with its number.
-        problem: what is wrong, for people.
+        problem: what is wrong, in words.
     """
 
     level: Literal["broken", "unknown"]
@@ -77,7 +77,7 @@ def examined(
 
     Args:
         against: notes from elsewhere.
-        own: id of the key that should have signed; None when it is not known.
+        own: id of the key that should have signed; None when unknown.
         stored, where: hash of a stored subtree, and the leaf with a hash; None without tree.
     """
     good, findings = _signatures(signed, against, own)
@@ -85,7 +85,7 @@ def examined(
     last = ""
     for leaf, text in rows:
         if not isinstance(leaf, int) or leaf < walk.size:
-            findings.append(Finding("broken", f"entry {leaf}", "was put in"))
+            findings.append(Finding("broken", f"entry {leaf}", "was inserted"))
             continue
         if leaf > walk.size:
             findings.append(Finding("broken", _entries(walk.size, leaf), "removed"))
@@ -99,15 +99,15 @@ def examined(
         walk.take(kept or value)
     findings += _against_roots(good, walk.roots, walk.size)
     if len(findings) > MOST:
-        findings[MOST:] = [Finding("broken", "ledger", f"{len(findings) - MOST} findings more")]
+        findings[MOST:] = [Finding("broken", "ledger", f"{len(findings) - MOST} more findings")]
     newest = max((one for one, _ in good), key=lambda one: one.size, default=None)
     return Audit(walk.size, newest, tuple(findings))
 
 
 class _Walk:
-    """The tree, computed anew leaf by leaf.
+    """The tree, computed again leaf by leaf.
 
-    A leaf whose row differs goes in with its stored hash, so that one wrong row is told once and
+    If a leaf's row differs, its stored hash is used, so that one wrong row is reported once and
     what follows is still compared.
     """
 
@@ -133,7 +133,7 @@ class _Walk:
                 if self._stored and self._stored(level, number) != made:
                     over = _entries(number << level, (number + 1) << level)
                     self._findings.append(
-                        Finding("broken", "tree", f"the stored hash over {over} is not theirs")
+                        Finding("broken", "tree", f"the stored hash of {over} is wrong")
                     )
             if self.size + 1 in self._wanted:
                 self.roots[self.size + 1] = merkle.root_of(self._edge)
@@ -159,27 +159,27 @@ def _signatures(
             findings.append(Finding("broken", name, error.problem))
             continue
         if checkpoint.size != size or not checkpoint.signed_by(key):
-            findings.append(Finding("broken", name, "the signature does not fit: it was changed"))
+            findings.append(Finding("broken", name, "the signature is wrong: it was changed"))
             continue
         keys[checkpoint.key_id] = key
         good.append((checkpoint, name))
     newest = good[-1][0].key_id if good else own
     if newest != own:
         level: Literal["broken", "unknown"] = "unknown" if own is None else "broken"
-        mine = f"this installation's, which is {own}" if own else "one known here"
+        mine = f"this installation's key {own}" if own else "a known key"
         findings.append(Finding(level, good[-1][1], f"signed by the key {newest}, not by {mine}"))
     for other in sorted({one.key_id for one, _ in good} - {newest}):
         count = sum(one.key_id == other for one, _ in good)
-        text = f"{count} signed by an earlier key, {other}; only the ledger itself speaks for it"
+        text = f"{count} signed by an earlier key, {other}; only the ledger itself confirms it"
         findings.append(Finding("unknown", "checkpoints", text))
     for note in against:
         checkpoint = Checkpoint.parse(note)
         name = f"checkpoint {checkpoint.size} from elsewhere"
         if checkpoint.key_id not in keys:
-            text = f"signed by the key {checkpoint.key_id}, which this ledger does not know"
+            text = f"signed by the key {checkpoint.key_id}, which is unknown to this ledger"
             findings.append(Finding("unknown", name, text))
         elif not checkpoint.signed_by(keys[checkpoint.key_id]):
-            findings.append(Finding("broken", name, "the signature does not fit: it was changed"))
+            findings.append(Finding("broken", name, "the signature is wrong: it was changed"))
         good.append((checkpoint, name))
     return good, findings
 
@@ -189,24 +189,24 @@ def _differs(
 ) -> Finding:
     before = where(value) if where else None
     if before is not None:
-        return Finding("broken", f"entry {leaf}", f"holds what was entered as {before}")
+        return Finding("broken", f"entry {leaf}", f"contains the content of entry {before}")
     if kept is None:
-        return Finding("broken", f"entry {leaf}", "was put in: the tree has no hash of it")
-    return Finding("broken", f"entry {leaf}", "was changed: its hash in the tree is another")
+        return Finding("broken", f"entry {leaf}", "was inserted: the tree has no hash of it")
+    return Finding("broken", f"entry {leaf}", "was changed: the tree has another hash of it")
 
 
 def _time_goes_on(leaf: int, text: object, last: str, findings: list[Finding]) -> str:
-    """Time of this entry, or of the one before when there is none."""
+    """Time of this entry, or of the previous one if it has none."""
     try:
         values = json.loads(str(text))
         now = str(values["time"])
         if canonical(values) != text:
             raise ValueError
     except (ValueError, KeyError, TypeError):
-        findings.append(Finding("broken", f"entry {leaf}", "is not written as entries are"))
+        findings.append(Finding("broken", f"entry {leaf}", "has not the format of an entry"))
         return last
     if now < last:
-        text = f"the clock went back from {last} to {now}; the order is right, times are not"
+        text = f"the clock went back from {last} to {now}; the order is right, but times are not"
         findings.append(Finding("unknown", f"entry {leaf}", text))
     return now
 
@@ -223,16 +223,16 @@ def _against_roots(
             continue
         when = f"signed at {checkpoint.time}"
         if checkpoint.size > size:
-            text = f"{when}; {_entries(size, checkpoint.size)} of it cut off at the end"
+            text = f"{when}; {_entries(size, checkpoint.size)} of it missing at the end"
             findings.append(Finding("broken", name, text))
         elif checkpoint.size not in roots:
-            findings.append(Finding("unknown", name, "cannot be computed without what is missing"))
+            findings.append(Finding("unknown", name, "cannot be checked: entries are missing"))
         elif checkpoint.size <= proved:
-            findings.append(Finding("broken", name, f"{when} over another log than this"))
+            findings.append(Finding("broken", name, f"{when} for another log than this"))
         elif not told:
             told = True
             which = _entries(proved, checkpoint.size)
-            text = f"{when}; {which} changed, exchanged or put in since"
+            text = f"{when}; {which} changed, replaced or inserted since"
             findings.append(Finding("broken", name, text))
     covered = max((one.size for one, _ in good), default=0)
     if covered < size:

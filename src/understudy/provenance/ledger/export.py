@@ -1,4 +1,4 @@
-"""The whole ledger as JSON Lines, for anybody to check."""
+"""The whole ledger as JSON Lines, for anyone to check."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def verify_export(
         trusted: by which the anchors are judged.
 
     Raises:
-        TrustError: it is no export, or cannot be read.
+        TrustError: it is not an export, or cannot be read.
     """
     rows: list[Row] = []
     signed: list[Signed] = []
@@ -90,8 +90,8 @@ def verify_export(
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TrustError(
-            f"{path} is not a ledger's export (line {number}: {error}).",
-            "Write it again: understudy ledger export FILE",
+            f"{path} is not an export of a ledger (line {number}: {error}).",
+            "Export it again: understudy ledger export FILE",
         ) from error
     report = examined(rows, sorted(signed, key=lambda one: str(one[0]).zfill(20)), against, key)
     findings = list(report.findings)

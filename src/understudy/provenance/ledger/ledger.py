@@ -2,7 +2,7 @@
 
 Entries are the leaves of a Merkle tree (RFC 9162), and a checkpoint is the operator's signature
 over the tree. It proves: this was entered here, not later than the checkpoint, and nothing before
-it was changed since. Whoever holds the operator's key can write another history; a checkpoint that
+it was changed since. The owner of the operator's key can write another history; a checkpoint that
 was given away, or an anchor, shows it.
 """
 
@@ -56,19 +56,19 @@ class Ledger:
     ) -> Self:
         """
         Args:
-            write: begin a ledger where there is none; otherwise nothing is ever written.
-            every: sign a checkpoint once so many entries are not covered by one. An entry is
+            write: create a ledger if there is none; otherwise nothing is ever written.
+            every: sign a checkpoint after this many entries without one. An entry is
                 safe from a careful forger only then.
             clock: gives the time, aware.
 
         Raises:
-            TrustError: there is none to read, or it is damaged.
+            TrustError: it does not exist or is damaged.
             StorageError: it cannot be written.
         """
         return cls(Log.open(home, write=write), every, clock)
 
     def close(self) -> None:
-        """Also keeps a copy of the newest checkpoint beside the database, if one was signed."""
+        """Also keeps a copy of the newest checkpoint next to the database, if one was signed."""
         self._log.close()
 
     def __enter__(self) -> Self:
@@ -104,7 +104,7 @@ class Ledger:
             return self._enter(tree, allowed)
 
     def check(self) -> None:
-        """See that something could be entered, before the work of which it will tell.
+        """Check that an entry could be written, before the work that it will record.
 
         Raises: as `append`.
         """
@@ -112,7 +112,7 @@ class Ledger:
             self._same_key(tree)
 
     def checkpoint(self) -> Checkpoint:
-        """The operator's signature over the log as it is now, made unless there is one already.
+        """The operator's signature over the current log, created if missing.
 
         Raises: as `append`.
         """
@@ -127,8 +127,8 @@ class Ledger:
             new = keys.key_id(self._key().public_key())
             if tree.newest is None or tree.newest.key_id == new:
                 raise TrustError(
-                    "The ledger is signed with this installation's key already.",
-                    "Leave --new-key out.",
+                    "The ledger is already signed with this installation's key.",
+                    "Remove --new-key.",
                 )
             self._enter(tree, [checked("key", {"old": tree.newest.key_id, "new": new})])
             return self._signed(tree, self._clock())
@@ -170,7 +170,7 @@ class Ledger:
             raise TrustError(
                 f"The ledger was last signed by the key {tree.newest.key_id}; this installation's "
                 f"is {own}.",
-                f"Put the old key back to {self._log.home.keys / keys.OPERATOR}, or go on with "
+                f"Restore the old key to {self._log.home.keys / keys.OPERATOR}, or continue with "
                 "the new one: understudy ledger checkpoint --new-key",
             )
 
@@ -211,7 +211,7 @@ class Ledger:
         return self._log.found("leaf > (SELECT max(leaf) FROM entries) - ?", count)
 
     def checkpoints(self) -> list[Checkpoint]:
-        """All that are stored, oldest first. Raises TrustError when one is none."""
+        """All stored checkpoints, oldest first. Raises TrustError when one is not valid."""
         with self._log.reading():
             rows = self._log.database.execute(
                 "SELECT note FROM checkpoints ORDER BY size"
@@ -219,7 +219,7 @@ class Ledger:
         return [Checkpoint.parse(str(note)) for (note,) in rows]
 
     def prove(self, leaf: int) -> dict[str, Any]:
-        """What goes with a film: `verify_proof` checks it without this ledger. See
+        """A proof to send with a film: `verify_proof` checks it without this ledger. See
         `proofs.prove`."""
         return proofs.prove(self._log, leaf)
 
@@ -228,7 +228,7 @@ class Ledger:
         return proofs.prove_consistency(self._log, old, new)
 
     def audit(self, against: Sequence[str] = (), trusted: Trusted = NOTHING) -> Audit:
-        """Compute everything anew and compare it with what was signed; see `audit.audited`."""
+        """Compute everything again and compare it with what was signed; see `audit.audited`."""
         return audited(self._log, against, trusted)
 
     def export(self, path: Path) -> int:
@@ -243,6 +243,6 @@ class Ledger:
         return anchoring.anchored(self._log, self.checkpoint(), anchor)
 
     def upgrade(self, made: Callable[[str, Sequence[str]], Anchor]) -> list[str]:
-        """Ask for what is still missing of all anchors. Uses the network; see
+        """Ask for the missing parts of all anchors. Uses the network; see
         `provenance.ledger.anchors.anchoring.upgraded`."""
         return anchoring.upgraded(self._log, made)

@@ -1,4 +1,4 @@
-"""The log as it is stored: its transactions, its rows, and the hashes over them.
+"""The stored log: its transactions, its rows, and the hashes over them.
 
 Whatever writes looks first whether the end of the log is still what was signed.
 """
@@ -67,7 +67,7 @@ class Log:
             home.make()
         elif not path.exists():
             raise TrustError(
-                f"There is no ledger at {path} yet.", "It begins with the first consent or film."
+                f"There is no ledger at {path} yet.", "The first consent or film creates it."
             )
         with files.storage_errors(path), database_errors(path):
             return cls(begun(path) if write else opened_to_read(path), home)
@@ -154,8 +154,8 @@ class Log:
             return None
         except (OSError, UnicodeDecodeError, TrustError) as error:
             raise TrustError(
-                f"{self._copy_path} is no checkpoint that can be read.",
-                "Move it away; `understudy ledger audit` then says what else is wrong.",
+                f"{self._copy_path} is not a readable checkpoint.",
+                "Move it to another place; `understudy ledger audit` then reports other errors.",
             ) from error
 
     @property
@@ -165,9 +165,9 @@ class Log:
     def changed(self) -> TrustError:
         """What to raise where the log is not what was signed."""
         return TrustError(
-            f"{self.home.ledger} is not what was signed: somebody or something changed it.",
-            "Run `understudy ledger audit` to see what; put a copy back, or move it and its "
-            f"{self._copy_path.name} away to begin a new one.",
+            f"{self.home.ledger} was changed after it was signed.",
+            "Run `understudy ledger audit` for details; restore it from a backup, or move it and "
+            f"{self._copy_path.name} to another place to start a new one.",
         )
 
     def number(self, query: str) -> int:

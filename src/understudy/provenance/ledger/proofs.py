@@ -31,7 +31,7 @@ def prove(log: Log, leaf: int) -> dict[str, Any]:
     """
     entry = next(iter(log.found("leaf = ?", leaf)), None)
     if entry is None:
-        raise TrustError(f"The ledger has no entry {leaf}.", "See them: understudy ledger show")
+        raise TrustError(f"The ledger has no entry {leaf}.", "List them: understudy ledger show")
     with log.reading():
         row = log.database.execute(
             "SELECT note, public FROM checkpoints AS c WHERE size > ? ORDER BY NOT EXISTS "
@@ -64,13 +64,13 @@ def prove_consistency(log: Log, old: Checkpoint, new: Checkpoint) -> list[bytes]
     """Proof that `new` continues `old`, for `merkle.verify_consistency`.
 
     Raises:
-        TrustError: the log does not hold both, so that nobody could prove it.
+        TrustError: the log does not contain both, so it cannot be proved.
     """
     with log.reading():
         size = log.number("SELECT ifnull(max(leaf), -1) + 1 FROM entries")
         if not 0 < old.size <= new.size or not (log.agrees(old, size) and log.agrees(new, size)):
             raise TrustError(
-                f"The ledger does not go on from {old.size} to {new.size} entries as signed.",
+                f"The ledger of {new.size} entries does not continue the one of {old.size}.",
                 "Run `understudy ledger audit` with both checkpoints.",
             )
         return merkle.consistency_proof(old.size, new.size, log.node)
@@ -98,7 +98,7 @@ def verify_proof(
 
     Args:
         key: id of the key that must have signed; whichever is in the proof when None, which says
-            no more than that somebody has that key.
+            no more than that someone has that key.
         trusted: by which the anchors are judged.
 
     Raises:
@@ -109,7 +109,7 @@ def verify_proof(
         if proof["format"] != PROOF:
             raise ValueError(f"unknown format {proof['format']!r}")
         if type(proof["leaf"]) is not int:
-            raise ValueError("the leaf is no number")
+            raise ValueError("the leaf is not a number")
         entry = Entry(proof["leaf"], canonical(dict(proof["entry"])))
         path = [bytes.fromhex(one) for one in proof["inclusion"]]
         checkpoint = Checkpoint.parse(str(proof["checkpoint"]))
@@ -121,17 +121,17 @@ def verify_proof(
             for one in proof.get("anchors", ())
         )
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise TrustError(f"This is not a proof from a ledger ({error}).", again) from error
+        raise TrustError(f"The file is not a proof from a ledger ({error}).", again) from error
     if not checkpoint.signed_by(public):
-        raise TrustError("The signature under the proof's checkpoint is not its key's.", again)
+        raise TrustError("The signature of the proof's checkpoint is wrong.", again)
     if key is not None and checkpoint.key_id != key:
         raise TrustError(
             f"The proof is signed by the key {checkpoint.key_id}, not by {key}.",
-            "Ask who that is; the proof holds for them alone.",
+            "Find out whose key that is; the proof is valid only for that key.",
         )
     if not merkle.verify_inclusion(entry.hash, entry.leaf, checkpoint.size, path, checkpoint.root):
         raise TrustError(
-            f"The entry {entry.leaf} is not in the log that was signed: one of both was changed.",
+            f"The entry {entry.leaf} is not in the signed log: the entry or the log was changed.",
             again,
         )
     return Proved(entry, checkpoint, anchors)

@@ -35,7 +35,7 @@ _NOTE = re.compile(
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the operator's key signed.
+    """A checkpoint signed by the operator's key.
 
     Attributes:
         size: leaves of the tree.
@@ -73,7 +73,7 @@ class Checkpoint:
         if not found:
             raise TrustError(
                 f"This is not a checkpoint of a ledger: {note[:60]!r}.",
-                "Give what `understudy ledger checkpoint --output` wrote; if nobody gave one, run "
+                "Give a file of `understudy ledger checkpoint --output`; if you gave none, run "
                 "`understudy ledger audit`.",
             )
         root = base64.b64decode(found["root"])

@@ -1,4 +1,4 @@
-"""Keyed digests of what is personal, and forgetting it.
+"""Keyed digests of personal data, and how to forget them.
 
 An entry holds HMAC-SHA256 (RFC 2104) of a person's data with a key of that person's own. Without
 the key it cannot be told from noise, nor found by trying names; to destroy the key is to forget,
@@ -21,7 +21,7 @@ from understudy.runtime.installation import Home
 
 @dataclass(frozen=True)
 class Subjects:
-    """The keys of everybody whose digests are in the ledger, each in a file that is named by a
+    """The keys of everyone whose digests are in the ledger, each in a file that is named by a
     hash."""
 
     home: Home
@@ -30,7 +30,7 @@ class Subjects:
         """HMAC-SHA256 of something personal, in hex, with a key of the subject's own.
 
         Args:
-            subject: whom it is about; the key is made at the first use.
+            subject: the person it is about; the key is created at the first use.
 
         Raises:
             TrustError: the key is damaged or others may read it.
@@ -79,13 +79,13 @@ def _keyed(path: Path, text: str) -> str:
         mode, key = path.stat().st_mode, path.read_bytes()
     except OSError as error:
         raise TrustError(
-            f"The key {path} cannot be read ({error.strerror}).", "Make it readable for yourself."
+            f"The key {path} cannot be read ({error.strerror}).", "Give yourself read permission."
         ) from error
     if mode & 0o077:
-        raise TrustError(f"Others than you may read the key {path}.", f"Run: chmod 600 {path}")
+        raise TrustError(f"Other users can read the key {path}.", f"Run: chmod 600 {path}")
     if len(key) != 32:
         raise TrustError(
             f"The key {path} is damaged.",
-            "Restore it from a copy; without it the digests made with it mean nothing.",
+            "Restore it from a backup; without it, its digests cannot be linked to a person.",
         )
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()

@@ -34,7 +34,7 @@ _MASK = 0x5A9C_37E1_D26B
 
 
 class Decoded(NamedTuple):
-    """What the decoder made of 192 soft symbols.
+    """The decoded form of 192 soft symbols.
 
     Attributes:
         record_id: of the most likely message.

@@ -15,7 +15,7 @@ COLOURLESS = frozenset({".gif"})
 """Pictures of so few colours that no mark is left in them."""
 
 WORDS = frozenset({".json", ".md", ".html", ".txt"})
-"""What holds no picture of its own, and therefore no mark."""
+"""Files that contain no picture, and therefore no watermark."""
 
 
 def unmarkable(path: Path, width: int, height: int) -> str | None:
@@ -28,7 +28,7 @@ def unmarkable(path: Path, width: int, height: int) -> str | None:
     if suffix in COLOURLESS:
         return f"a {suffix.removeprefix('.').upper()} has too few colours for it"
     if suffix in WORDS:
-        return f"a {suffix} file holds no picture"
+        return f"a {suffix} file contains no picture"
     if min(width, height) < SMALLEST:
-        return f"pictures under {SMALLEST} pixels on the shorter side cannot hold it"
+        return f"pictures under {SMALLEST} pixels on the shorter side are too small for it"
     return None

@@ -1,4 +1,4 @@
-"""Where the watermark's tile lies in a film that was scaled, cropped, turned or mirrored.
+"""Find the watermark's tile in a film that was scaled, cropped, turned or mirrored.
 
 The frames' sum is whitened in the Fourier domain (each frequency is divided by the power around
 it). There, scale and rotation move the tile's frequencies and a shift turns their phases:
@@ -29,7 +29,7 @@ _PLACES = 64
 
 
 class Geometry(NamedTuple):
-    """How the tile lies in the frames.
+    """The position of the tile in the frames.
 
     Attributes:
         scale: size of the tile compared with an untouched film of this size.
@@ -43,7 +43,7 @@ class Geometry(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A guess at where the tile lies.
+    """A guess of the tile's position.
 
     Attributes:
         shift: (x, y) from the tile's origin to the middle of the frame, in tile sides.

@@ -7,7 +7,7 @@ no clock. The grain stands still through the film, because a codec carries a sta
 frame to frame and would leave a changing one out. Texture gets more of it, smooth skin and flat
 areas less.
 
-The key is public: anybody can read, forge or remove the mark. It is an index that leads to a
+The key is public: anyone can read, forge or remove the mark. It is an index that leads to a
 signed record and proves nothing by itself.
 """
 
@@ -50,7 +50,7 @@ class Embedder:
     def __init__(self, width: int, height: int, record_id: int, strength: float = STRENGTH) -> None:
         if min(width, height) < SMALLEST:
             raise TrustError(
-                f"A picture of {width}x{height} pixels is too small for the invisible mark.",
+                f"A picture of {width}x{height} pixels is too small for the invisible watermark.",
                 f"Use pictures of at least {SMALLEST} pixels on the shorter side.",
             )
         self.width, self.height = width, height

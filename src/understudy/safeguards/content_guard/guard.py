@@ -1,10 +1,10 @@
-"""The content guard: sampled frames are looked at for nudity, and what is explicit is refused.
+"""The content guard: sampled frames are checked for nudity, and explicit material is refused.
 
 An optional extra (`pip install '.[guard]'` in the package's folder): NudeNet, in a process of its
 own because of its licence, see `process` and `line`. Without it films come out as
 "unscanned", and their records say so. There is no switch that lets refused material through.
-Whoever changes the program can take the guard out: what counts is that it refuses by default and
-that every record tells whether it looked.
+A changed program can leave the guard out: what counts is that it refuses by default and
+that every record says whether it ran.
 
 Only the classes of bare genitals, anus, buttocks and female breasts count; what else NudeNet
 tells is not used. Its recall on explicit material was not measured. Of 113 ordinary frames and 336
@@ -30,7 +30,7 @@ REVIEW_FRAMES = 2
 """An explicit class with this score or more in so many frames asks for a person to look."""
 
 EVERY = Fraction(1)
-"""Seconds between frames that are looked at, beside the first of every shot."""
+"""Seconds between checked frames, in addition to the first of every shot."""
 
 State = Literal["clean", "refused", "review", "unscanned"]
 What = Literal["footage", "film", "output"]
@@ -38,7 +38,7 @@ What = Literal["footage", "film", "output"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the guard says.
+    """The guard's verdict.
 
     Attributes:
         what: was shown: "footage" to train on, the "film" to convert or the "output" made of it.
@@ -70,20 +70,20 @@ class Verdict:
             return f"The {self.what} is unscanned: {'; '.join(self.reasons)}."
         told = {
             "clean": "nothing explicit found",
-            "review": "please look yourself, as it may be explicit",
+            "review": "please check it yourself: it may be explicit",
             "refused": "explicit, refused",
         }[self.state]
         because = f" ({'; '.join(self.reasons)})" if self.reasons else ""
         frames = f"{self.frames} frame" + ("s" if self.frames != 1 else "")
-        return f"The content guard looked at {frames} of the {self.what}: {told}{because}."
+        return f"The content guard checked {frames} of the {self.what}: {told}{because}."
 
     def doubts(self) -> list[str]:
-        """What the user has to be told: that nobody looked, or that they should look themselves."""
+        """What the user must know: nothing was checked, or they should check it themselves."""
         return [self.told()] if self.state in ("unscanned", "review") else []
 
 
 class Sampler:
-    """Fed the frames of a film in order, tells which ones to look at.
+    """Takes the frames of a film in order, and says which ones to check.
 
     Args:
         cuts: indices of the frames that begin a shot.
@@ -153,7 +153,7 @@ def check(frames: Iterable[tuple[Fraction, Image]], what: What) -> Verdict:
 
 
 def require(verdict: Verdict, name: str) -> None:
-    """Let everything pass but what is refused.
+    """Pass everything except refused material.
 
     Args:
         name: of the file or person, for the message.
@@ -164,7 +164,7 @@ def require(verdict: Verdict, name: str) -> None:
     if verdict.state == "refused":
         raise ContentError(
             f"The content guard refuses {name}: {'; '.join(verdict.reasons)}.",
-            "Explicit material is not worked on, whoever agreed to it; take another "
+            "Explicit material is not processed, even with consent; use another "
             f"{'film' if verdict.what != 'footage' else 'piece of footage'}, or cut that part out.",
         )
 

@@ -53,7 +53,7 @@ HARMLESS = frozenset(
         "MALE_BREAST_EXPOSED",
     }
 )
-"""Any class beyond these two sets comes from a guard that this module does not know."""
+"""Any other class comes from an unknown guard."""
 
 START_SECONDS = 120.0
 FRAME_SECONDS = 60.0
@@ -81,7 +81,7 @@ def available() -> str | None:
         raise _broken(f"it ended with {done.returncode}{_last_words(done.stderr)}")
     if not version and named:
         raise TrustError(
-            f"{INTERPRETER} names {named}, which has no NudeNet.",
+            f"{INTERPRETER} is set to {named}, which has no NudeNet.",
             f"Install it there ({named} -m pip install nudenet==3.4.2), or unset {INTERPRETER}.",
         )
     return version or None
@@ -95,8 +95,8 @@ def _command() -> list[str]:
 def _broken(problem: str) -> TrustError:
     return TrustError(
         f"The content guard does not work: {problem}.",
-        "Install it anew (pip install --force-reinstall nudenet==3.4.2), or remove it "
-        "(pip uninstall nudenet) and films are recorded as unscanned.",
+        "Reinstall it (pip install --force-reinstall nudenet==3.4.2), or remove it "
+        "(pip uninstall nudenet); films are then recorded as unscanned.",
     )
 
 
@@ -110,7 +110,7 @@ def started() -> Iterator[Guard]:
     """The guard's process, which is gone at the end. Raises TrustError."""
     with tempfile.TemporaryFile() as errors:
         try:
-            # A session of its own, so that it can be ended with whatever it has started.
+            # A separate session, so that it can be ended with all its child processes.
             process = subprocess.Popen(
                 _command(),
                 stdin=subprocess.PIPE,
@@ -140,7 +140,7 @@ class Guard:
         errors: file that it writes its complaints to.
 
     Attributes:
-        name: and version, as it tells.
+        name: and version, as it states.
 
     Raises:
         TrustError: it does not start.
@@ -152,7 +152,7 @@ class Guard:
             answer = self._answer(START_SECONDS)
         name, version = answer.get("guard"), answer.get("version")
         if not (isinstance(name, str) and isinstance(version, str)):
-            raise _broken("it does not say what it is")
+            raise _broken("it does not state its name")
         self.name = f"{name} {version}"
 
     def look(self, image: Image) -> dict[str, float]:
@@ -175,7 +175,7 @@ class Guard:
             answer = self._answer(FRAME_SECONDS)
         found = answer.get("found")
         if not isinstance(found, list):
-            raise _broken("its answer does not say what it found")
+            raise _broken("its answer contains no findings")
         scores: dict[str, float] = {}
         for one in found:
             name, score = _checked(one)
@@ -184,7 +184,7 @@ class Guard:
         return scores
 
     def _answer(self, seconds: float) -> dict[str, Any]:
-        """The next line of the process. Raises TrustError when there is none that can be read."""
+        """The next line of the process. Raises TrustError if there is no readable one."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline(LONGEST_ANSWER)
         if not line.endswith(b"\n"):
@@ -192,15 +192,15 @@ class Guard:
         try:
             answer = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise _broken(f"it answers what is not JSON ({line[:60]!r})") from error
+            raise _broken(f"its answer is not JSON ({line[:60]!r})") from error
         if not isinstance(answer, dict):
-            raise _broken(f"it answers {line[:60]!r}")
+            raise _broken(f"it answered {line[:60]!r}")
         return answer
 
     def _silence(self, seconds: float, length: int) -> TrustError:
-        """Why there is no whole answer."""
+        """Why there is no complete answer."""
         if length >= LONGEST_ANSWER:
-            return _broken("its answer has no end")
+            return _broken("its answer is too long")
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
         code = self._process.returncode
@@ -213,7 +213,7 @@ class Guard:
 
     @contextmanager
     def _limit(self, seconds: float) -> Iterator[None]:
-        """Kill the process when what is within takes longer; reads and writes then end."""
+        """Kill the process when the enclosed work takes longer; reads and writes then end."""
         self._overdue = threading.Event()
         timer = threading.Timer(seconds, self._kill_overdue)
         timer.daemon = True
@@ -234,11 +234,11 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _checked(one: Any) -> tuple[str, float]:
-    """Class and score of one finding. Raises TrustError when it is none."""
+    """Class and score of one finding. Raises TrustError when it is not valid."""
     name = one.get("class") if isinstance(one, dict) else None
     score = one.get("score") if isinstance(one, dict) else None
     if not isinstance(name, str) or name not in EXPLICIT | HARMLESS:
-        raise _broken(f"it tells of {str(name)[:60]!r}, which is no class of NudeNet 3.4.2")
+        raise _broken(f"it reports {str(name)[:60]!r}, which is not a class of NudeNet 3.4.2")
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
-        raise _broken(f"{str(score)[:60]!r} is no score from 0 to 1")
+        raise _broken(f"{str(score)[:60]!r} is not a score from 0 to 1")
     return name, float(score)

@@ -1,4 +1,4 @@
-"""The content guard's other side: a program of its own that this package starts and never imports.
+"""The content guard's other side: a separate program that this package starts and never imports.
 
 NudeNet's wheel carries the GNU Affero General Public License, so it is loaded in a process apart,
 by the interpreter that it is installed for, and spoken to over pipes alone:
@@ -51,7 +51,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(version() or "")
         return
-    # What libraries print must not come between the answers.
+    # The output of libraries must not mix with the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     look(sys.stdin.buffer, answers)

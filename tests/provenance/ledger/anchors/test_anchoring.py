@@ -38,9 +38,9 @@ def test_an_anchor_goes_with_the_ledger_and_its_proofs(
         log.append("render", {"record": 2})
         waiting = log.anchor(TimeStampAuthority(NOBODY))
         assert "cannot be reached" in waiting
-        assert "It waits" in waiting
+        assert "It is pending" in waiting
         assert [str(one) for one in log.audit().findings] == [
-            "rfc3161 of checkpoint 2: waits until a service can be reached"
+            "rfc3161 of checkpoint 2: pending until a service can be reached"
         ]
         with served(authority) as url:
             assert "signed by CN=clock" in log.anchor(TimeStampAuthority(url))

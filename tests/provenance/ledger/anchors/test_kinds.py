@@ -11,6 +11,6 @@ from understudy.provenance.ledger.anchors.anchor import NOTHING
 
 
 def test_an_unknown_kind_is_unknown() -> None:
-    with pytest.raises(TrustError, match="no anchor of the kind 'rekor'"):
+    with pytest.raises(TrustError, match="Unknown kind of anchor 'rekor'"):
         kinds.make("rekor", [])
     assert kinds.anchor_of("rekor", NOTHING).verify(b"", DIGEST).state == "unknown"

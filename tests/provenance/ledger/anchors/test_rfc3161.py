@@ -29,7 +29,7 @@ def test_an_authority_signs_the_time(authority: Authority) -> None:
         proof = TimeStampAuthority(url).stamp(DIGEST)
     unchecked = TimeStampAuthority().verify(proof, DIGEST)
     assert (unchecked.state, unchecked.time) == ("unknown", NOW)
-    assert "signed by CN=clock, whose certificate is not checked here" in unchecked.words
+    assert "signed by CN=clock, whose certificate was not checked" in unchecked.words
     trusted = TimeStampAuthority(roots=(authority.root,))
     assert trusted.verify(proof, DIGEST) == Verdict(
         "proved", f"{NOW:%Y-%m-%d %H:%M:%S} UTC, signed by CN=clock.", NOW
@@ -74,10 +74,10 @@ def imprint(digest: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"status": 2}, "grants no time-stamp"),
+        ({"status": 2}, "refused the time-stamp"),
         ({"imprint": imprint(OTHER)}, "for something else"),
-        ({"nonce": der_number(7)}, "answer to another question"),
-        ({"usage": ExtendedKeyUsageOID.CODE_SIGNING}, "not one for time-stamps"),
+        ({"nonce": der_number(7)}, "belongs to another request"),
+        ({"usage": ExtendedKeyUsageOID.CODE_SIGNING}, "is not for time-stamps"),
     ],
 )
 def test_a_wrong_answer_is_refused(change: dict[str, object], told: str) -> None:

@@ -21,6 +21,6 @@ def calendar() -> Iterator[Calendar]:
 def test_nobody_is_sent_elsewhere(calendar: Calendar) -> None:
     with served(lambda *_: 302, calendar.url) as url:
         for anchor in (OpenTimestamps((url,)), TimeStampAuthority(url)):
-            with pytest.raises(TrustError, match="answers 302"):
+            with pytest.raises(TrustError, match="answered 302"):
                 anchor.stamp(DIGEST)
     assert calendar.asked == []

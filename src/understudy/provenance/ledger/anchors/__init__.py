@@ -1,2 +1,2 @@
-"""Anchors: the word of somebody else that a checkpoint was there by a certain time. RFC 3161
+"""Anchors: proof by an outside service that a checkpoint existed at a certain time. RFC 3161
 time stamps and OpenTimestamps."""

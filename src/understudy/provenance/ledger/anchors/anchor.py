@@ -1,4 +1,4 @@
-"""Anchors: somebody else's word that a checkpoint was there by a certain time.
+"""Anchors: proof by an outside service that a checkpoint existed at a certain time.
 
 The interface that all kinds have, and the kind `none`. Only hashes leave this machine, and only
 to addresses that the user gave.
@@ -22,7 +22,7 @@ class Verdict:
     """What an anchor says of a digest.
 
     Attributes:
-        state: proved; pending, ask again later; unknown, it fits but who speaks is not checked
+        state: proved; pending, ask again later; unknown, it fits but its issuer is not checked
             here; broken, it is not for this digest or was changed.
         words: for people, one sentence.
         time: the digest was there by then, as far as the anchor says.
@@ -34,7 +34,7 @@ class Verdict:
 
 
 class Anchor(Protocol):
-    """Gives proofs for digests of 32 bytes. A proof is bytes of its own format."""
+    """Creates proofs for digests of 32 bytes. A proof is bytes in the service's format."""
 
     @property
     def kind(self) -> str:
@@ -58,13 +58,13 @@ class Anchor(Protocol):
         ...
 
     def verify(self, proof: bytes, digest: bytes) -> Verdict:
-        """What it says, offline; damage is a verdict, not an error."""
+        """Check the proof offline; damage is a verdict, not an error."""
         ...
 
 
 @dataclass(frozen=True)
 class Trusted:
-    """What the user holds to be true, to judge proofs by.
+    """Data that the user trusts, to check proofs with.
 
     Attributes:
         headers: Bitcoin block headers, 80 bytes by height.
@@ -93,7 +93,7 @@ class Trusted:
         except (OSError, ValueError) as error:
             raise TrustError(
                 f"{path} cannot be read ({error}).",
-                "Give lines of a block's height and header in hex, or certificates as PEM.",
+                "Give lines with a block's height and header in hex, or certificates as PEM.",
             ) from error
         return cls(known, tuple(found))
 
@@ -103,7 +103,7 @@ NOTHING = Trusted()
 
 @dataclass(frozen=True)
 class NoAnchor:
-    """Nobody else's word."""
+    """No one else's word."""
 
     kind: ClassVar[str] = "none"
     urls: ClassVar[Sequence[str]] = ()
@@ -115,4 +115,4 @@ class NoAnchor:
         return proof
 
     def verify(self, proof: bytes, digest: bytes) -> Verdict:
-        return Verdict("unknown", "Nobody outside says when this was there.")
+        return Verdict("unknown", "No outside service confirms when this existed.")

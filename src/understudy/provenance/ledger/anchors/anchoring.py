@@ -38,7 +38,7 @@ def anchored(log: Log, checkpoint: Checkpoint, anchor: Anchor) -> str:
 
 
 def upgraded(log: Log, made: Callable[[str, Sequence[str]], Anchor]) -> list[str]:
-    """Ask for what is still missing of all anchors; uses the network.
+    """Ask for the missing parts of all anchors; uses the network.
 
     Args:
         made: gives the anchor of a kind and addresses; `kinds.make`.
@@ -67,7 +67,7 @@ def _asked(log: Log, number: int, checkpoint: Checkpoint, anchor: Anchor) -> str
     try:
         proof = anchor.upgrade(old) if old else anchor.stamp(checkpoint.digest)
     except TrustError as error:
-        waits = "It waits; run `understudy ledger anchor --upgrade` later."
+        waits = "It is pending; run `understudy ledger anchor --upgrade` later."
         return f"{name}: {error.problem} {error.remedy if old else waits}"
     if proof != old:
         with log.writing():

@@ -41,12 +41,12 @@ def der_values(data: bytes) -> list[Der]:
         begin = at
         tag, count = data[at], data[at + 1 : at + 2]
         if not count or tag & 0x1F == 0x1F:
-            raise ValueError("it is no DER")
+            raise ValueError("it is not valid DER")
         length, at = count[0], at + 2
         if length & 0x80:
             size = length & 0x7F
             if not 1 <= size <= 4:
-                raise ValueError("it is no DER")
+                raise ValueError("it is not valid DER")
             length, at = int.from_bytes(data[at : at + size], "big"), at + size
         if at + length > len(data):
             raise ValueError("it ends too soon")
@@ -69,7 +69,7 @@ def inside(data: bytes, *tags: int) -> list[Der]:
 
 
 def read_oid(value: Der) -> str:
-    """The dotted form. Raises ValueError when it is no OBJECT IDENTIFIER."""
+    """The dotted form. Raises ValueError when it is not an OBJECT IDENTIFIER."""
     if value[0] != 0x06 or not value[1]:
         raise ValueError("an object identifier was expected")
     numbers = []

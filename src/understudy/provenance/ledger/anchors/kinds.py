@@ -11,14 +11,14 @@ from understudy.provenance.ledger.anchors.rfc3161 import TimeStampAuthority
 
 
 def make(kind: str, urls: Sequence[str]) -> Anchor:
-    """The anchor of a kind, to ask these addresses. Raises TrustError: there is no such kind."""
+    """The anchor of a kind, for these addresses. Raises TrustError for an unknown kind."""
     if kind == OpenTimestamps.kind:
         return OpenTimestamps(tuple(urls))
     if kind == TimeStampAuthority.kind and len(urls) <= 1:
         return TimeStampAuthority("".join(urls))
     if kind == NoAnchor.kind:
         return NoAnchor()
-    raise TrustError(f"There is no anchor of the kind {kind!r}.", "Use ots, rfc3161 or none.")
+    raise TrustError(f"Unknown kind of anchor {kind!r}.", "Use ots, rfc3161 or none.")
 
 
 def anchor_of(kind: str, trusted: Trusted) -> Anchor:

@@ -29,7 +29,7 @@ from understudy.provenance.ledger.anchors.service import fetch
 _MEDIA = "application/vnd.opentimestamps.v1"
 CALENDARS = ("opentimestamps.org", "eternitywall.com", "catallaxy.com")
 """Domains of the public calendars: an aggregator at one of them names another as the one to ask
-later, which is allowed between these and to nobody else."""
+later, which is allowed between these and to no one else."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class OpenTimestamps:
 
     def stamp(self, digest: bytes) -> bytes:
         stamp = Stamp(digest)
-        # a nonce, so that a calendar cannot tell which digest it is when that becomes known
+        # a nonce, so that a calendar cannot recognise the digest when that becomes public
         hidden = stamp.then(APPEND, secrets.token_bytes(16)).then(SHA256)
         refusals = [self._submit(url, hidden) for url in self.urls]
         if not hidden.steps and not hidden.attestations:
             told = "; ".join(text for text in refusals if text) or "No calendar was named"
-            raise TrustError(f"No calendar took the digest: {told}", "Try again when online.")
+            raise TrustError(f"No calendar accepted the digest: {told}", "Try again when online.")
         return serialised(stamp)
 
     def _submit(self, url: str, hidden: Stamp) -> str:
@@ -75,7 +75,7 @@ class OpenTimestamps:
         try:
             stamp = parsed(proof)
         except ValueError as error:
-            raise TrustError(f"The proof is damaged: {error}.", "Anchor anew.") from error
+            raise TrustError(f"The proof is damaged: {error}.", "Anchor it again.") from error
         waiting = [
             (one, content)
             for one in list(stamp.all())
@@ -87,7 +87,7 @@ class OpenTimestamps:
         for one, content in waiting:
             url = Reader(content).text().decode(errors="replace")
             if not self._may_ask(url):
-                failures.append(f"{url} was not named by you")
+                failures.append(f"{url} is not on your list")
                 continue
             try:
                 address = f"{url.rstrip('/')}/timestamp/{one.message.hex()}"
@@ -130,8 +130,8 @@ class OpenTimestamps:
         if blocks:
             return min(blocks, key=lambda one: order.index(one.state))
         if any(tag == PENDING for _, tag, _ in found):
-            return Verdict("pending", "A calendar has it; it is not in the Bitcoin chain yet.")
-        return Verdict("unknown", "It ends in no attestation that is known here.")
+            return Verdict("pending", "A calendar has it, but it is not in the Bitcoin chain yet.")
+        return Verdict("unknown", "It contains no attestation that this program knows.")
 
 
 def _public(host: str | None) -> bool:
@@ -151,13 +151,13 @@ def _in_block(message: bytes, height: int, headers: Mapping[int, bytes]) -> Verd
         text = f"In Bitcoin block {height} if its Merkle root is {root}; not checked here."
         return Verdict("unknown", text)
     if len(header) != 80 or header[36:68] != message:
-        return Verdict("broken", f"It is not in the Bitcoin block {height} that was given.")
+        return Verdict("broken", f"It is not in Bitcoin block {height} as given.")
     work = hashlib.sha256(hashlib.sha256(header).digest()).digest()
     bits = int.from_bytes(header[72:76], "little")
     size, digits = bits >> 24, bits & 0x7FFFFF
     target = digits << 8 * (size - 3) if size >= 3 else digits >> 8 * (3 - size)
     if int.from_bytes(work, "little") > target:
-        return Verdict("broken", f"The header given for block {height} is not mined.")
+        return Verdict("broken", f"The header given for block {height} has no valid proof of work.")
     when = datetime.fromtimestamp(int.from_bytes(header[68:72], "little"), UTC)
     block = work[::-1].hex()
     text = f"In Bitcoin block {height} ({block}) of {when:%Y-%m-%d %H:%M} UTC."

@@ -1,7 +1,7 @@
 """OpenTimestamps proofs: what an .ots file holds, as bytes and as a tree.
 
 The format is that of python-opentimestamps: a digest, and a tree of operations that leads from
-it to messages that somebody attests.
+it to messages that someone attests.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Stamp:
                 self.steps.append((operation, argument, below))
 
     def then(self, operation: int, argument: bytes = b"") -> Stamp:
-        """Add the result of an operation. Raises ValueError for one that is not known."""
+        """Add the result of an operation. Raises ValueError for an unknown one."""
         if operation == SHA256:
             message = hashlib.sha256(self.message).digest()
         elif operation == APPEND:
@@ -65,7 +65,7 @@ class Stamp:
         elif operation == 0x03:
             message = hashlib.new("ripemd160", self.message, usedforsecurity=False).digest()
         else:
-            raise ValueError(f"operation {operation:#x} is not known")
+            raise ValueError(f"operation {operation:#x} is unknown")
         if len(message) > _LONGEST:
             raise ValueError("a message is too long")
         below = Stamp(message)
@@ -107,7 +107,7 @@ class Reader:
 
     def end(self) -> None:
         if self._at != len(self._data):
-            raise ValueError("there is more than belongs to it")
+            raise ValueError("there are extra bytes at its end")
 
 
 def _number(value: int) -> bytes:
@@ -160,7 +160,7 @@ def parsed(proof: bytes) -> Stamp:
     """Raises ValueError."""
     reader = Reader(proof[:LARGEST])
     if reader.take(len(_MAGIC)) != _MAGIC or reader.number() != 1 or reader.take(1)[0] != SHA256:
-        raise ValueError("it is no OpenTimestamps proof of a SHA-256")
+        raise ValueError("it is not an OpenTimestamps proof of a SHA-256")
     stamp = Stamp(reader.take(32))
     read_tree(reader, stamp)
     reader.end()

@@ -64,16 +64,16 @@ def _algorithm(value: Der) -> str:
 
 @dataclass(frozen=True)
 class _Token:
-    """A time-stamp token, taken apart; nothing of it is checked.
+    """A parsed time-stamp token; nothing of it is checked.
 
     Attributes:
         info: TSTInfo's encoding.
         imprint: hash that was stamped, and its algorithm.
         nonce: content of the INTEGER, None without.
         attributes: content of the signed ones by OID; the first value of each.
-        signed: what the signature is over.
+        signed: the signed data.
         digest_algorithm, signature: of the signer.
-        certificates: those that come with it.
+        certificates: those stored in it.
     """
 
     info: bytes
@@ -88,7 +88,7 @@ class _Token:
 
 
 def _token(data: bytes) -> _Token:
-    """Take a ContentInfo (RFC 5652) with TSTInfo (RFC 3161) apart. Raises ValueError, and
+    """Parse a ContentInfo (RFC 5652) with TSTInfo (RFC 3161). Raises ValueError, and
     IndexError where something is missing."""
     content = inside(data, 0x30)
     if read_oid(content[0]) != _OIDS["signed_data"]:
@@ -96,7 +96,7 @@ def _token(data: bytes) -> _Token:
     parts = inside(content[1][1], 0x30)
     encapsulated = der_values(parts[2][1])
     if read_oid(encapsulated[0]) != _OIDS["tst_info"]:
-        raise ValueError("it is no time-stamp")
+        raise ValueError("it is not a time-stamp")
     info = inside(encapsulated[1][1])[0][1]
     certificates = tuple(
         x509.load_der_x509_certificate(one[2])
@@ -143,9 +143,9 @@ def _signer(token: _Token) -> x509.Certificate:
     is its key's. Raises ValueError."""
     algorithm = _HASHES[token.digest_algorithm]
     if token.attributes[_OIDS["message_digest"]][1] != _hash(token.info, algorithm):
-        raise ValueError("what was signed is something else")
+        raise ValueError("the signature is for other data")
     if read_oid(token.attributes[_OIDS["content_type"]]) != _OIDS["tst_info"]:
-        raise ValueError("what was signed is no time-stamp")
+        raise ValueError("the signed data are not a time-stamp")
     newer = token.attributes.get(_OIDS["certificate_v2"])
     named = newer or token.attributes[_OIDS["certificate"]]
     fields = der_values(der_values(der_values(named[1])[0][1])[0][1])
@@ -157,7 +157,7 @@ def _signer(token: _Token) -> x509.Certificate:
         if certificate.fingerprint(by) == fields[0][1]:
             _check(certificate, token.signature, token.signed, algorithm)
             return certificate
-    raise ValueError("its signer's certificate is not in it")
+    raise ValueError("it does not contain its signer's certificate")
 
 
 def _check(
@@ -171,7 +171,7 @@ def _check(
     elif isinstance(key, ed25519.Ed25519PublicKey):
         key.verify(signature, data)
     else:
-        raise ValueError("its signer's kind of key is not known here")
+        raise ValueError("the type of its signer's key is unknown")
 
 
 def _leads_to(
@@ -243,20 +243,20 @@ class TimeStampAuthority:
             answer = fetch(self.url, query, {"Content-Type": "application/timestamp-query"})
             status, *token = inside(answer, 0x30)
             if der_values(status[1])[0][1] not in (b"\x00", b"\x01") or not token:
-                raise TrustError(f"{self.url} grants no time-stamp.", "Take another authority.")
+                raise TrustError(f"{self.url} refused the time-stamp.", "Use another authority.")
             proof = token[0][2]
             fits = _token(proof).nonce == der_values(nonce)[0][1]
         except FileNotFoundError as error:
-            raise TrustError(f"{self.url} answers 404.", "Take another address.") from error
+            raise TrustError(f"{self.url} answered 404.", "Use another address.") from error
         except _DAMAGE as error:
             raise TrustError(
-                f"{self.url} answers something that is no time-stamp ({error}).",
-                "Take another authority.",
+                f"{self.url} sent an answer that is not a time-stamp ({error}).",
+                "Use another authority.",
             ) from error
         verdict = self.verify(proof, digest)
         if not fits or verdict.state == "broken":
-            told = verdict.words if fits else "It is the answer to another question."
-            raise TrustError(f"{self.url}: {told}", "Take another authority.")
+            told = verdict.words if fits else "The answer belongs to another request."
+            raise TrustError(f"{self.url}: {told}", "Use another authority.")
         return proof
 
     def upgrade(self, proof: bytes) -> bytes:
@@ -269,15 +269,15 @@ class TimeStampAuthority:
         except _DAMAGE as error:
             return Verdict("broken", f"The time-stamp is damaged ({error}).")
         except InvalidSignature:
-            return Verdict("broken", "The signature under the time-stamp does not fit.")
+            return Verdict("broken", "The signature of the time-stamp is wrong.")
         except UnsupportedAlgorithm as error:
             return Verdict("unknown", f"The time-stamp is signed in an unknown way ({error}).")
         if token.imprint != (_SHA256_OID, digest):
             return Verdict("broken", "The time-stamp is for something else.")
         if not _for_stamps(signer):
-            return Verdict("broken", "Its signer's certificate is not one for time-stamps.")
+            return Verdict("broken", "Its signer's certificate is not for time-stamps.")
         name = signer.subject.rfc4514_string()
         text = f"{token.time:%Y-%m-%d %H:%M:%S} UTC, signed by {name}"
         if _leads_to(signer, token.certificates, self.roots, token.time):
             return Verdict("proved", f"{text}.", token.time)
-        return Verdict("unknown", f"{text}, whose certificate is not checked here.", token.time)
+        return Verdict("unknown", f"{text}, whose certificate was not checked.", token.time)

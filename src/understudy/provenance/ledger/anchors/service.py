@@ -33,7 +33,7 @@ def fetch(url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
     """
     host = urlsplit(url)
     if host.scheme not in ("http", "https") or not host.hostname:
-        raise TrustError(f"{url!r} is not an address.", "Give one with https://.")
+        raise TrustError(f"{url!r} is not a valid URL.", "Give one that starts with https://.")
     request = urllib.request.Request(url, body, dict(headers))
     try:
         with urllib.request.build_opener(_Here).open(request, timeout=TIMEOUT) as answer:
@@ -42,12 +42,12 @@ def fetch(url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
         error.close()
         if error.code == 404:
             raise FileNotFoundError(url) from error
-        raise TrustError(f"{url} answers {error.code}.", "Try later or another address.") from error
+        raise TrustError(f"{url} answered {error.code}.", "Try later or another URL.") from error
     except (OSError, http.client.HTTPException) as error:
         raise TrustError(
             f"{url} cannot be reached ({getattr(error, 'reason', error)}).",
             "Try again when this machine is online.",
         ) from error
     if len(data) > LARGEST:
-        raise TrustError(f"{url} answers far too much.", "Take another address.")
+        raise TrustError(f"The answer of {url} is too large.", "Use another URL.")
     return data
