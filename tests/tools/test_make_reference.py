@@ -25,7 +25,7 @@ def test_every_command_has_a_section_with_its_flags() -> None:
     convert = page.split("## understudy convert\n")[1].split("\n## ")[0]
     assert "understudy convert [OPTIONS] FILM\n" in convert
     assert "`--replace" in convert
-    assert "`--feather FLOAT`: Softness of the mask's edge" in convert
+    assert "`--feather FLOAT`: Width of the mask's soft edge" in convert
 
 
 def test_the_stages_come_first_in_the_order_of_a_film() -> None:
