@@ -22,7 +22,7 @@ from understudy.types import Floats
 from understudy.workspace import Workspace
 
 FOLDER = "galleries"
-"""Of the project's cache."""
+"""Folder in the project's cache."""
 
 
 def cached_path(cache_folder: Path, person: str) -> Path:

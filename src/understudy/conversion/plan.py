@@ -59,7 +59,7 @@ from understudy.types import Floats
 from understudy.workspace import Workspace
 
 SCHEMA_VERSION = 2
-"""Of the records next to films and pictures."""
+"""Version of the records next to films and pictures."""
 
 
 @dataclass(frozen=True)
