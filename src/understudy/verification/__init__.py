@@ -1,2 +1,2 @@
-"""Verify a file: watermark, credentials and records are checked in turn, and one verdict
-comes out."""
+"""Verify a file: watermark, credentials and records are checked in turn, and give
+one verdict."""
