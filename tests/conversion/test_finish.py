@@ -345,7 +345,7 @@ def test_a_file_that_cannot_hold_them_gets_its_credentials_beside(
     ]
     found = credentials.read(report.output, trusted=anchors(Home.from_environment()))
     assert (found.state, found.sidecar) == ("trusted", True)
-    assert any("swap.mkv.c2pa holds" in note for note in report.notes)
+    assert any("swap.mkv.c2pa has" in note for note in report.notes)
     told = json.loads(report.record.read_text())
     assert told["outputs"]["film"]["credentials"] == "sidecar"
     assert told["notes"] == list(report.notes)

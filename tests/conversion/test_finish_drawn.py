@@ -135,7 +135,7 @@ def test_what_is_too_small_says_so_and_is_sealed_without(
     ("name", "side", "why"),
     [
         ("x.gif", 500, "too few colours"),
-        ("x.JSON", 500, "holds no picture"),
+        ("x.JSON", 500, "contains no picture"),
         ("x.png", 63, "under 64 pixels"),
         ("x.png", 64, None),
         ("x.mp4", 64, None),

@@ -333,7 +333,7 @@ def test_two_faces_change_places(project: Project, two: Path) -> None:
 
 def test_strangers_change_places_on_a_stated_footing_only(tmp_path: Path, two: Path) -> None:
     project = Project.create(tmp_path / "empty")
-    with pytest.raises(ConsentError, match="face at the left"):
+    with pytest.raises(ConsentError, match="face on the left"):
         project.swap_faces(two)
     with pytest.raises(ConsentError, match="there is no statement"):
         project.swap_faces(two, consent="granted")

@@ -109,7 +109,7 @@ def test_faces_of_the_one_who_is_seen_most(clips: Path, tmp_path: Path) -> None:
         (1, 20, (("a.mp4", 0),)),
         (1, 20, (("b.mp4", 0),)),
     ]
-    assert sum("left out" in note for note in report.notes) == 2
+    assert sum("skipped" in note for note in report.notes) == 2
     red = np.array(COLOURS["red"])
     for name in faces.names:
         image = read_image(place.faces_folder / "images" / name)

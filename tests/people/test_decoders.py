@@ -101,7 +101,7 @@ def test_what_does_not_fit_is_refused(here: Project, there: Project, tmp_path: P
     file = here.export_person("eva").file
     with pytest.raises(SettingsError, match="not trained on eva"):
         studio(there, ("eva",)).export_person("eva")
-    refused(here, file, SettingsError, "has a decoder of eva already")
+    refused(here, file, SettingsError, "already has a decoder of eva")
     save(there.model_folder("duo"), 30, snapshot(30, ("ada", "chen"), seed=1))
     refused(there, file, CheckpointError, "belongs to another encoder")
     with pytest.raises(UnknownModel):
@@ -195,7 +195,7 @@ def test_the_consent_comes_along_and_must_hold(
     )
     theirs = {**json.loads(record.model_dump_json(exclude_none=True)), "person": "ada"}
     refused(
-        there, relabelled(file, tmp_path / "theirs", consent=theirs), ConsentError, "that of ada"
+        there, relabelled(file, tmp_path / "theirs", consent=theirs), ConsentError, "belongs to ada"
     )
     there.import_person(file, statement=agreement)
     assert there.person("eva").consent == record

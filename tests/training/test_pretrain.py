@@ -201,7 +201,7 @@ def test_too_few_people_are_refused(project: Project, tmp_path: Path) -> None:
         project.pretrain(CROWD[:8], "crowd", tmp_path / "base", aside=1, **FEW)
     with pytest.raises(SettingsError, match="at least 8 people"):
         project.pretrain(CROWD, "crowd", tmp_path / "base", aside=-1, **FEW)
-    with pytest.raises(SettingsError, match="20 aside"):
+    with pytest.raises(SettingsError, match="20 of them held out"):
         project.pretrain(CROWD, "crowd", tmp_path / "base", aside=20, **FEW)
     assert not (tmp_path / "base").exists()
     assert not project.models_folder.exists() or not list(project.models_folder.iterdir())

@@ -203,7 +203,7 @@ def test_a_tag_in_a_picture(elsewhere: Home, tmp_path: Path) -> None:
     PIL.Image.fromarray(scene(9, 1)[0]).save(path, pnginfo=text)
     found = verify(path, elsewhere)
     assert found.outcome == "unknown"
-    assert "generated or changed by AI, by A service, number 00000001. Anybody" in said(found)
+    assert "generated or changed by AI, by A service, number 00000001. Anyone" in said(found)
 
 
 def test_files_of_models_are_known_by_their_hash(elsewhere: Home, tmp_path: Path) -> None:

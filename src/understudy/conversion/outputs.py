@@ -27,7 +27,7 @@ _LONGEST_ENDING = "-side-by-side.webm"
 CONTAINERS = (".mp4", ".mov", ".mkv", ".webm", ".m4v")
 
 BYTES_PER_PIXEL = 0.025
-"""Of an encoded film: 10 Mbit/s at 1080p and 25 frames/s are 0.024."""
+"""Size of an encoded film: 10 Mbit/s at 1080p and 25 frames/s are 0.024."""
 
 
 @dataclass(frozen=True)

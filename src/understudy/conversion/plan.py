@@ -54,7 +54,7 @@ from understudy.types import Floats
 from understudy.workspace import Workspace
 
 SCHEMA_VERSION = 2
-"""Of the records next to films and pictures."""
+"""Version of the records next to films and pictures."""
 
 
 @dataclass(frozen=True)

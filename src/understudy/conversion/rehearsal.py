@@ -31,7 +31,7 @@ from understudy.training.preview_sheet import Finished
 from understudy.types import Face, Floats, Frame, Image, Pose
 
 SIDE = 256
-"""Of the stored pictures as they are taken for frames, pixels."""
+"""Side of the stored pictures when used as frames, pixels."""
 
 
 @dataclass(frozen=True)

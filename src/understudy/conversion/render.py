@@ -43,7 +43,7 @@ FILM, SIDE, MATTE = "film", "side", "matte"
 MATTE_ENCODE = EncodeSettings(codec="ffv1")
 
 BYTES_PER_PIXEL = 6
-"""Of a frame: its native planes and its RGB picture."""
+"""Size of a frame: its native planes and its RGB picture."""
 
 
 def swapped(

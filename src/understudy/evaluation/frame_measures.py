@@ -1,4 +1,4 @@
-"""A film, its swap and the truth, walked side by side frame by frame.
+"""Measure a film, its swap and the truth together, frame by frame.
 
 It only measures: `evaluate` decides which face counts and what the figures mean.
 Films are matched by time since their first frame, because containers round timestamps.

@@ -41,7 +41,7 @@ AROUND = 1.7
 """Side of a shown part of a frame, in sizes of the face."""
 
 DIFFERENCE = 2
-"""How many times differences are enlarged."""
+"""Factor by which differences are amplified."""
 
 
 @dataclass(frozen=True)

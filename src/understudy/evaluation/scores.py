@@ -1,4 +1,4 @@
-"""From what was measured at every frame to the figures of a film and a verdict in words."""
+"""From measurements of every frame to the figures of a film and a verdict in words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Sentence = tuple[Tone, str]
 
 GOOD_CORRELATION = {"mouth": 0.9, "eyes": 0.75}
 BAD_CORRELATION = {"mouth": 0.7, "eyes": 0.5}
-"""Of an opening over time; above the first the expression is kept, below the second it is lost.
+"""Correlation of an opening over time; above GOOD the expression is kept, below BAD it is lost.
 The mesh is unsure of lids: even renders of a perfect swap reach 0.97 for the mouth and 0.84 for
 the eyes."""
 

@@ -1,4 +1,4 @@
-"""How far eyes and mouth are open, and how far apart the eyes are, from the mesh alone."""
+"""Opening of eyes and mouth, and distance of the eyes, from the mesh alone."""
 
 from __future__ import annotations
 

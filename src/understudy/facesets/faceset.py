@@ -1,4 +1,4 @@
-"""A person's faceset: pictures that people can look at and delete, and one index.
+"""A person's faceset: pictures that users can view and delete, and one index.
 
     faces/faces.parquet      one row per face (columns: `INDEX`); notes: settings and sources
     faces/images/*.webp      the aligned pictures

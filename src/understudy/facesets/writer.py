@@ -1,4 +1,4 @@
-"""How a faceset is written: pictures and index, safely.
+"""Write a faceset: pictures and index, safely.
 
 Pictures are written first, the index last and at once; whatever happens in between, the earlier
 index with its pictures stays valid, and doing it again gives the same files.

@@ -7,7 +7,7 @@ from typing import BinaryIO, Literal
 
 _BIG = 43
 IMAGE_FORMATS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How TIFF and BigTIFF begin."""
+"""The first bytes of TIFF and BigTIFF files."""
 
 _SUBFILE, _ORIENTATION = 254, 274
 _SHORT, _LONG = 3, 4

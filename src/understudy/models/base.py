@@ -18,7 +18,7 @@ from understudy.errors import SettingsError, UnknownModel
 from understudy.models.recipe import Recipe
 
 COMMON = "common"
-"""Whose the only decoder is in a network that cannot swap."""
+"""Name of the single decoder in a network that cannot swap."""
 
 NETWORKS = {
     "swift": ("understudy.models.swift", "Swift"),

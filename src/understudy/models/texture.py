@@ -1,4 +1,4 @@
-"""How much fine detail two pictures have, whatever its exact place.
+"""Compare the amount of fine detail of two pictures, independent of its exact place.
 
 A network that is asked for every pixel draws the mean of what might be there, which is smooth:
 absolute differences and structural similarity both reward it for leaving out what it cannot

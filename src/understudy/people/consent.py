@@ -1,6 +1,6 @@
 """Consent is stated and taken back by the user of the program.
 
-    understudy consent grant ada --footing self --until 2027-12-31
+    understudy consent grant ada --basis self --until 2027-12-31
     understudy consent revoke ada --yes
 
 A record never replaces another one unless requested, and the replaced one is kept. The rest

@@ -1,4 +1,4 @@
-"""A person is removed: everything that the project holds of them, and what may be left is said.
+"""Remove a person: everything that the project has of them; list what may be left elsewhere.
 
     understudy person remove eva
 

@@ -1,4 +1,4 @@
-"""On whose word: which signers and ledgers are believed here, and what a record's ledger holds.
+"""Trusted signers and ledgers, and what a record's ledger contains.
 
 A record that comes with a film is worth what the ledger's signature under it is worth. That
 signature covers the number, the hashes, the consents' digests, the label, the guard and, by its

@@ -1,4 +1,4 @@
-"""How many processor cores this process may really use; asks nothing of torch."""
+"""Number of processor cores that this process may use; does not import torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On what basis a person's face may be used, and the gate that asks for it.
+"""The basis on which a person's face may be used, and the gate that checks it.
 
 A person's folder holds one `consent.json`. Without it nothing is trained on that person and
 no film is converted with that face; nor when it has ended, was taken back, was edited after it
@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 AHEAD = timedelta(days=1)
-"""How far in the future a record may have been stated before a clock is taken to be wrong."""
+"""How far in the future a record's time may be before a clock counts as wrong."""
 
 _DOING: Mapping[Purpose, str] = {
     "train": "training",

@@ -1,4 +1,4 @@
-"""A consent record: who may do what with whose face, and who signed for it.
+"""A consent record: the permitted uses of a person's face, and the signer.
 
 Structure after ISO/IEC TS 27560:2023 (consent record information structure): who states it and
 for whom, purposes, what data it covers, where and how long it holds, with which evidence, how it
@@ -48,7 +48,7 @@ NOTICE = "understudy-consent-2"
 before."""
 
 LONGEST = 1 << 20
-"""Of a record's file, in bytes."""
+"""Largest size of a record's file, in bytes."""
 
 _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Text = Annotated[str, Field(min_length=1, max_length=400)]

@@ -1,4 +1,4 @@
-"""A consent record in plain words: what someone reads before they sign, and afterwards."""
+"""A consent record in plain words, as shown before and after signing."""
 
 from __future__ import annotations
 

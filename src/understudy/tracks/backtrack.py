@@ -17,10 +17,10 @@ from understudy.faces.analyser import covered
 from understudy.types import Face, Frame
 
 WAITING_BYTES = 96 << 20
-"""Of the pictures that wait, at most; large frames wait for a shorter time."""
+"""Largest total size of waiting pictures; large frames wait for a shorter time."""
 
 BYTES_PER_PIXEL = 5
-"""Of a frame: its native planes and its RGB picture, with room."""
+"""Size of a frame: its native planes and its RGB picture, with a margin."""
 
 
 class FollowsBack(Protocol):

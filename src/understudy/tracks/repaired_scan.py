@@ -1,4 +1,4 @@
-"""A scan whose tracks were put right: what `repair` makes and a conversion reads."""
+"""A scan with repaired tracks: created by `repair`, used by conversions."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ LEAST = 0.015
 """A mean difference below this share of the grey range is never a cut."""
 
 JUMP = 2.0
-"""How many times the usual difference a cut must differ by."""
+"""Factor by which a cut must exceed the usual difference."""
 
 BOTH = 3.5
 """Least product of the two ratios to the usual: of the difference and of the histogram's."""

@@ -1,4 +1,4 @@
-"""A tracks file: which track of a film gets whose face, in the user's hand.
+"""A tracks file: the source for each track of a film, editable by the user.
 
     schema_version = 1
     film = "film.mp4"            # and its SHA-256, and how the tracks were found

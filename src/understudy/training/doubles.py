@@ -31,7 +31,7 @@ LID_WEIGHT, LIP_WEIGHT = 5.0, 2.0
 mouth, but it cannot open an eye."""
 
 LIGHT_WEIGHT = 0.7
-"""Of the difference in shading against that in shape, both in units of their medians."""
+"""Weight of the difference in shading against that in shape, both in units of their medians."""
 
 SHADES = 5
 """Side in squares of the picture with which the shading of faces is compared."""

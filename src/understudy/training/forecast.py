@@ -1,4 +1,4 @@
-"""Is a training still improving, and what would more time bring?
+"""Forecast whether a training is still improving, and the gain from more time.
 
 The held-out similarity of a network over training time follows a curve that rises ever more
 slowly. The later half of its history is fitted with `ceiling - b * t**-c` for several c (and

@@ -21,7 +21,7 @@ SHOWN = 4
 """Largest number of held-out faces of each person on a preview sheet."""
 
 ROWS = 12
-"""Of a sheet, where that leaves one row for each person: more people, fewer faces of each."""
+"""Rows of a sheet, but at least one for each person: more people, fewer faces of each."""
 
 
 def shown_of(counts: Mapping[str, int]) -> dict[str, Indices]:

@@ -1,2 +1,2 @@
-"""Is this file what it says: marks, credentials and records are asked in turn, and one verdict
-comes out."""
+"""Verify a file: watermark, credentials and records are checked in turn, and give
+one verdict."""

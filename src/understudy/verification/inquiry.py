@@ -25,7 +25,7 @@ from understudy.verification.result import Finding, Verification, shortened
 from understudy.verification.verdict import Evidence, Lead, Match, Outcome, Tone, conclude
 
 NOTHING = hashlib.sha256(b"").hexdigest()
-"""Of a file without bytes."""
+"""SHA-256 of an empty file."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What follows from what was found in a file: an outcome, and one sentence for everyone.
+"""The verdict from the findings about a file: an outcome, and one sentence for users.
 
 The rules, the first that applies. A record is good when its ledger's signature holds and is one
 that is believed here; it agrees when it has the file's hash before signing, or looks like it.

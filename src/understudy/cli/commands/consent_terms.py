@@ -32,7 +32,7 @@ class Terms:
     the person, also footage added later."""
 
     start: Annotated[str | None, Parameter(name="--from")] = None
-    """First day, for example 2027-01-31. Default: today."""
+    """First day, for example 2027-01-31. Default: valid immediately."""
 
     until: str | None = None
     """Last day (UTC), for example 2027-12-31. Default: no end."""
@@ -44,7 +44,7 @@ class Terms:
     """Person or company that receives the consent."""
 
     contact: str | None = None
-    """Address of the one to tell when the consent is withdrawn."""
+    """Address to which a withdrawal is sent."""
 
     def fields(self) -> dict[str, Any]:
         """Fields of `Consent`; only what was given. Raises SettingsError, ConsentError."""

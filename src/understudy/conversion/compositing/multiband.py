@@ -20,7 +20,7 @@ LARGEST = 192
 swap's own alpha, need more."""
 
 STEEP = 2.0
-"""How many times as steep as the swap's own its alpha rises once the blend is in its picture."""
+"""Factor by which the alpha is steeper than the swap's own, once the blend is in the picture."""
 
 
 def banded(

@@ -20,7 +20,7 @@ SKIN_EDGE = 1 / 64
 """Width of the edge of the target's face, inwards, as a share of the crop's side."""
 
 SURE = 1 / 64
-"""So much of the crop's side is taken off the drawn face before its colours are carried on."""
+"""Share of the crop's side by which the drawn face shrinks before its colours are extended."""
 
 CRISP = 0.0095
 """Standard deviation of the crisp edge, as a share of the crop's side."""
@@ -30,7 +30,7 @@ CARRIED = 1 / 43
 from four times as far where nothing is nearer."""
 
 LOW, HIGH = 0.3, 0.7
-"""A network's mask turns from nothing to face between these."""
+"""A network's mask changes from background to face between these."""
 
 
 class Rim(NamedTuple):

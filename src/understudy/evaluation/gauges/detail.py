@@ -1,4 +1,4 @@
-"""How crisp is a swap, and is its detail where the truth has it?
+"""Measure how sharp a swap is, and whether its detail is in the right place.
 
 PSNR and SSIM cannot answer: they prefer a grey blur to crisp skin that lies a pixel off. Here the
 luma of both pictures is taken apart into three bands of detail, and in each band
@@ -24,7 +24,7 @@ from understudy.media.colour import luma
 from understudy.types import Float64s, Floats, Image
 
 DEVIATIONS = (0.6, 1.2, 2.4, 4.8)
-"""Of the Gaussians, in pixels of the film, between which the bands lie: wavelengths of about
+"""Deviations of the Gaussians that separate the bands, pixels of the film: wavelengths of about
 2 to 4, 4 to 8 and 8 to 16 pixels."""
 
 BANDS = ("fine", "middle", "coarse")

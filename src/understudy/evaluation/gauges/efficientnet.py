@@ -30,7 +30,7 @@ MEAN, DEVIATION = 127.0, 128.0
 """Subtracted from pixels (0..255), and their divisor, as in its training."""
 
 EPSILON = 1e-3
-"""Of the batch normalisations."""
+"""Epsilon of the batch normalisations."""
 
 STEM, HEAD, CLASSES = 32, 1280, 1000
 

@@ -1,4 +1,4 @@
-"""Is a swap as crisp as the person's own footage?
+"""Compare the sharpness of a swap with the person's own footage.
 
 Where no truth is known, the best that can be asked for is the person's own pictures: for each
 measured frame a few of them in which the head is turned alike are brought to the size that the

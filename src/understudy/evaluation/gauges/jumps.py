@@ -30,7 +30,7 @@ REACH = 6
 """Frames to either side that the smoothing looks at."""
 
 NOTABLE, OVER_FILM = 2.5, 1.6
-"""A jump is worth a word from so many times the swap's median on, and so many times what the
+"""A jump is reported from this many times the swap's median, and this many times what the
 film does at the same moment, each over its own median."""
 
 

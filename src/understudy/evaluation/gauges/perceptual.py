@@ -1,4 +1,4 @@
-"""How far are two faces from each other for a network that knows pictures?
+"""The distance of two faces for a network trained on pictures.
 
 As LPIPS does (Zhang, Isola, Efros, Shechtman and Wang, "The unreasonable effectiveness of deep
 features as a perceptual metric", 2018), but with the features of EfficientNet-Lite1 and without

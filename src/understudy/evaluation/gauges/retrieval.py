@@ -1,4 +1,4 @@
-"""Is a swap found as its person among many people?
+"""Check whether a swap is recognised as its source among many people.
 
 Distances say little by themselves: some people look alike, some faces are found far from their
 own mean. So each measured face of a swap is compared with the mean embeddings of everyone in the

@@ -1,2 +1,2 @@
-"""A look into a model: what its network is made of, what its latents hold, and faces that are
+"""Inspect a model: its network, the contents of its latents, and faces that are
 made up from them."""

@@ -59,7 +59,7 @@ SHOWN = 9
 """Pictures in a row of a sheet."""
 
 SIDE = 256
-"""Of a picture in a film, pixels."""
+"""Side of a picture in a film, pixels."""
 
 REACH = 3.0
 """How far a direction is followed either way, in standard deviations of the latents."""

@@ -16,7 +16,7 @@ from typing import Any
 from understudy.errors import MediaError
 
 LONGEST = 4 << 20
-"""Of a text, in characters."""
+"""Longest text, in characters."""
 
 DEEPEST = 12
 TOKENS = 100_000

@@ -19,7 +19,7 @@ from understudy.settings import ExtractSettings
 from understudy.types import Face, Floats, Image
 
 LARGEST = 64 << 20
-"""Of a picture's file, in bytes."""
+"""Largest size of a picture's file, in bytes."""
 
 SIDES = (32, 8192)
 """Smallest and largest side of a picture in pixels."""

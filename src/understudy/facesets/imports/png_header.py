@@ -13,14 +13,14 @@ from understudy.errors import MediaError
 from understudy.media.xmp import PNG
 
 CHUNKS = 100_000
-"""More chunks than this no picture has."""
+"""Upper bound on chunks in a valid PNG."""
 
 LONGEST = 4 << 20
-"""Of a text, in bytes, packed or unpacked."""
+"""Largest text in bytes, compressed or not."""
 
 
 def is_png(data: bytes) -> bool:
-    """Whether the file begins as a PNG file does."""
+    """Whether the file starts like a PNG file."""
     return data.startswith(PNG)
 
 

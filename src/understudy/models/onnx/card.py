@@ -18,7 +18,7 @@ from understudy.safeguards.consent_gate import Consent, Footing
 
 KEY = "understudy"
 LONGEST = 1 << 16
-"""Of a card, in characters."""
+"""Longest card, in characters."""
 
 Kind = Literal["onnx", "dfm"]
 SUFFIXES = frozenset({".onnx", ".dfm"})

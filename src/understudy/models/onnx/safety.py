@@ -21,7 +21,7 @@ from understudy.models.onnx.whole_face import window
 from understudy.models.onnx.writer import INPUTS, OUTPUTS
 
 LARGEST = (2 << 30) - 1
-"""Of a file in bytes: what the format itself can hold."""
+"""Largest file in bytes: the limit of the format."""
 
 NODES = 20_000
 SIDES = (32, 1024)

@@ -49,7 +49,7 @@ from understudy.runtime import files
 
 OPSET = 12
 IR_VERSION = 7
-"""Of the files that were current with operator set 12."""
+"""Version of the file format that was current with operator set 12."""
 
 INPUTS: dict[Kind, str] = {"onnx": "face", "dfm": "in_face:0"}
 OUTPUTS: dict[Kind, tuple[str, str, str]] = {

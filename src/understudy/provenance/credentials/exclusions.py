@@ -32,7 +32,7 @@ EXCLUDED = (b"ftyp", b"free", b"skip", b"mfra")
 MANIFEST_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _TYPE_TAIL = bytes.fromhex("00110010800000aa00389b71")
 STORE_HEAD = b"jumdc2pa" + _TYPE_TAIL + b"\x03c2pa\0"
-"""How each manifest store begins, after its sizes; nothing else looks like that."""
+"""First bytes of each manifest store, after its sizes; they are unique."""
 _INSTANCE = b"\x02\x11"
 """Number of the JUMBF box among those of a JPEG, as c2pa-rs writes it."""
 _REQUESTABLE, _PRIVATE = 0x03, 0x10

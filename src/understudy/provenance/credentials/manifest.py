@@ -22,7 +22,7 @@ SOURCE = "source"
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 COMPOSITE = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
-"""A face put into footage."""
+"""A face inserted into footage."""
 GENERATED = SOURCE_TYPES + "trainedAlgorithmicMedia"
 """A picture made entirely by a network."""
 

@@ -37,7 +37,7 @@ LONGEST = 60
 
 SECONDS = Fraction(3)
 FADE = Fraction(1, 4)
-"""How long the card is seen, and how long of that it takes to fade out."""
+"""Seconds that the card is visible, and the part of them in which it fades out."""
 
 TALL = 0.5
 """A card that would hide more of the picture's height than this leaves out its sentence."""
