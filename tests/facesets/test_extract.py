@@ -17,6 +17,7 @@ from understudy.facesets.faceset import INDEX, Faceset
 from understudy.media.images import read_image, write_image
 from understudy.progress import Event, Progress, silent
 from understudy.runtime import files
+from understudy.runtime.project_cache import ProjectCache
 from understudy.settings import ExtractSettings, ScanSettings
 from understudy.tracks.scan import scan
 
@@ -33,6 +34,10 @@ class Home:
     @property
     def cache_folder(self) -> Path:
         return self.folder / "cache"
+
+    @property
+    def cache(self) -> ProjectCache:
+        return ProjectCache(self.cache_folder)
 
     @property
     def faces_folder(self) -> Path:

@@ -144,8 +144,7 @@ def extract(
         chosen, others = whose(films, old if kept else None, settings.same_person)
         store(folder, person, key, old, kept, films, chosen)
         now = Faceset.open(folder)
-        for film_done in films:
-            shutil.rmtree(film_done.crops, ignore_errors=True)
+        shutil.rmtree(project.cache.crops / person, ignore_errors=True)
         tidy(folder)
         notes += _remarks(person, now, films, chosen, others)
         for note in notes:

@@ -40,7 +40,7 @@ def made_with(project: Workspace, person: Person, home: Home | None = None) -> M
     found: set[Path] = set()
     known: defaultdict[str, set[Path]] = defaultdict(set)
     for note in sorted(folder.rglob("*.json")):
-        if ".work" in note.parts or not isinstance(value := _read(note), dict):
+        if project.work_folder in note.parents or not isinstance(value := _read(note), dict):
             continue
         own, hashes = _outputs(note, value, person.name)
         found |= own
