@@ -173,7 +173,7 @@ def test_a_faceset_holds_one_person(stage: Stage) -> None:
     assert set(faces.table["track"].to_pylist()) == {0}
     assert report.faces == 40
     assert [(other.tracks, other.measured) for other in report.others] == [(1, True)]
-    assert any("Somebody else" in note for note in report.notes)
+    assert any("Another person was seen" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(

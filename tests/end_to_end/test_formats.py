@@ -61,7 +61,7 @@ class TestHeic:
         path = small_files.heic(tmp_path / "a.heic", PICTURE, 64, lost=1)
         with pytest.raises(MediaError, match="3 of its 4 tiles") as caught:
             probe(path)
-        assert "export it as JPEG" in caught.value.remedy
+        assert "export it from there as JPEG" in caught.value.remedy
 
     def test_the_name_does_not_matter(self, tmp_path: Path) -> None:
         """Phones' pictures are often renamed, and then read as films of one tile."""
@@ -170,9 +170,13 @@ def test_a_small_copy_in_a_tiff_is_no_page(tmp_path: Path) -> None:
 CR3 = b"\0\0\0\x18ftypcrx \0\0\0\1crx isom"
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
-    "a.dng": (lambda path: small_files.tiff(path, (0xC612, 4)), "raw data", "Export it"),
-    "dng.tif": (lambda path: small_files.tiff(path, (0xC612, 4)), "raw data (DNG)", "Export it"),
-    "a.nef": (small_files.tiff, "raw data (NEF)", "Export it"),
+    "a.dng": (lambda path: small_files.tiff(path, (0xC612, 4)), "raw camera data", "Export it"),
+    "dng.tif": (
+        lambda path: small_files.tiff(path, (0xC612, 4)),
+        "raw camera data (DNG)",
+        "Export it",
+    ),
+    "a.nef": (small_files.tiff, "raw camera data (NEF)", "Export it"),
     "a.cr3": (
         lambda path: path.write_bytes(CR3),
         "raw",
@@ -232,7 +236,7 @@ def test_a_folder_of_everything(tmp_path: Path) -> None:
     assert {entry.file: entry.facts.get("pictures") for entry in report.added}["pages.tif"] == 2
     assert [one.path.name for one in report.refused] == ["half.heic"]
     assert report.passed_over == {
-        "raw camera file (NEF): export it as JPEG or TIFF first": 2,
+        "raw camera file (NEF): export it from there as JPEG or TIFF first": 2,
         "sound file without pictures": 1,
         "not a video or image (.aae)": 1,
         "not a video or image": 1,

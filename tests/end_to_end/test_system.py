@@ -57,7 +57,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "pipe": (os.mkfifo, "not a regular file"),
     "failing disk": (failing, "failed while reading"),
     "empty": (Path.touch, "is empty"),
-    "nonsense": (lambda path: path.write_bytes(b"nonsense"), "not a video"),
+    "nonsense": (lambda path: path.write_bytes(b"nonsense"), "not a readable video"),
 }
 
 

@@ -88,8 +88,8 @@ def ledger_edited(folder: Path) -> None:
     [
         (expired, "expired on", "get a new certificate"),
         (clock_behind, "this computer's clock says", "Set the clock right"),
-        (certificate_missing, "No certificate can be read", "restore it from a copy"),
-        (key_missing, "cannot be read", "estore it from a copy"),
+        (certificate_missing, "No certificate can be read", "restore it from a backup"),
+        (key_missing, "cannot be read", "estore it from a backup"),
         (key_for_everybody, "Other users can read", "chmod 600"),
         (operator_key_lost, "was last signed by the key", "checkpoint --new-key"),
         (ledger_edited, "not a readable checkpoint", "ledger audit"),

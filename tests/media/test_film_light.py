@@ -21,7 +21,7 @@ def film(path: Path, transfer: int) -> Path:
 
 def test_pq_is_refused_with_the_true_reason(tmp_path: Path) -> None:
     path = film(tmp_path / "hdr.mp4", 16)
-    with pytest.raises(MediaError, match=r"hdr.mp4 is in HDR with the PQ curve") as told:
+    with pytest.raises(MediaError, match=r"hdr.mp4 uses HDR with the PQ curve") as told:
         scan(path, tmp_path / "cache", ScanSettings(), silent())
     assert "SDR or HLG version" in told.value.remedy
 

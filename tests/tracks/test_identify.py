@@ -70,5 +70,5 @@ def test_a_tracks_file_wins_over_what_is_recognised(clip: Path) -> None:
 
 
 def test_an_order_for_a_track_that_is_not_there_names_the_file(clip: Path) -> None:
-    with pytest.raises(SettingsError, match=r"clip\.tracks\.toml has an order for track 7"):
+    with pytest.raises(SettingsError, match=r"clip\.tracks\.toml has an entry for track 7"):
         found(clip, TrackOrder(number=7, person="none"))

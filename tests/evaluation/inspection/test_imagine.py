@@ -126,7 +126,7 @@ def test_an_encoder_that_is_not_there_or_does_not_fit_is_refused(project: Projec
     with pytest.raises(UnknownModel, match="autoencodr"):
         project.train(("red", "blue"), "new", encoder_from="autoencodr", **TRAIN)
     other = TRAIN | {"size": 160}
-    with pytest.raises(SettingsError, match="does not fit into vae at 160 px"):
+    with pytest.raises(SettingsError, match="incompatible with vae at 160 px"):
         project.train(("red", "blue"), "new", network="vae", encoder_from="autoencoder", **other)
     assert not checkpoints(project.model_folder("new"))
 
