@@ -75,7 +75,7 @@ def check_name(name: str, what: str) -> str:
         )
     if name in _RESERVED:
         raise ProjectError(
-            f"`{name}` has a meaning of its own and cannot name a {what}.", "Choose another name."
+            f"`{name}` is a reserved word and cannot name a {what}.", "Choose another name."
         )
     return name
 

@@ -69,7 +69,7 @@ def test_all_of_the_interface_is_there_when_it_is_asked_for() -> None:
 @pytest.mark.parametrize("name", ["any", "all", "auto", "none"])
 def test_words_of_tracks_files_name_nobody(name: str, tmp_path: Path) -> None:
     project = Project.create(tmp_path / "project")
-    with pytest.raises(ProjectError, match="has a meaning of its own"):
+    with pytest.raises(ProjectError, match="is a reserved word"):
         project.add(name, [small_files.film(tmp_path / "a.mp4")], consent="self")
     assert project.people == []
 

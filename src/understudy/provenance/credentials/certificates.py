@@ -162,7 +162,7 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
     except (OSError, ValueError) as error:
         raise TrustError(
             f"No certificate can be read from {path} ({error}).",
-            "Give a PEM file with certificates, or restore it from a copy.",
+            "Give a PEM file with certificates, or restore it from a backup.",
         ) from error
 
 
