@@ -188,7 +188,10 @@ def test_with_a_gallery_there_are_rows_of_less_detail(here: Here) -> None:
     own = gallery_of(Faceset.open(here.project.person("red").faces_folder))
     write(path_of(here.project.model_folder("duo"), "red"), own, "here")
     report = preview(here, "blue", "red", color="none", grain=0)
-    assert report.rows[:-2] == preview(here, "blue", "red", color="none", grain=0, detail=0).rows
+    without = preview(here, "blue", "red", color="none", grain=0, detail=0).rows
+    # Whether a way makes any difference is another question with detail and without.
+    plain = [row.split("  (")[0] for row in without]
+    assert [row.split("  (")[0] for row in report.rows[:-2]] == plain
     rows = tiles(report)
     assert list(reversed(rows))[-2:] == ["--detail 0", "--detail 0.5"]
     now = rows["--color none --feather 0.08"][2]

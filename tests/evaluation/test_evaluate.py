@@ -251,7 +251,7 @@ def test_a_swap_is_held_against_another_one(
     )
     assert report.values["baseline"]["file"] == str(plain)
     assert report.values["baseline"]["truth"] == report.values["swap"]["untouched"]
-    first = next(one for one in report.verdict if "Closer to the truth than film:  " in one[1])
+    first = next(one for one in report.verdict if "Closer to the truth than film: " in one[1])
     second = next(one for one in report.verdict if "than film does" in one[1])
     assert first[0] == second[0] == "good"
     assert report.values["baseline"]["seen"]["detail"] == report.values["swap"]["seen"]["untouched"]

@@ -274,7 +274,7 @@ def _rows(planned: Plan, seen: Seen, progress: Progress) -> tuple[list[Row], tup
     moments = {moment.index: moment for moment in _moments(planned, seen)}
     if not moments:
         raise FacesError(
-            f"Nobody who is to be replaced is in view in this part of {request.film.name}.",
+            f"No target is visible in this part of {request.film.name}.",
             "Choose another part with --start and --end, or leave them out.",
         )
     faces = Steady(seen.found, request.settings.steady)

@@ -227,7 +227,7 @@ def test_the_command_prints_a_table(
 def test_every_line_of_the_table_ends_in_a_share(project: Project, tmp_path: Path) -> None:
     lines = table(project.explain("autoencoder", tmp_path, **FEW).anatomy)
     assert lines[0].split() == [
-        *("layer", "what", "comes", "out", "parameters", "MMAC", "sees", "draws", "time")
+        *("layer", "kind", "output", "parameters", "MMAC", "sees", "draws", "time")
     ]
     shares = [float(line.rsplit(maxsplit=1)[1].rstrip("%")) for line in lines[1:]]
     assert sum(shares) == pytest.approx(100, abs=len(shares) * 0.06)
