@@ -236,7 +236,7 @@ def test_a_folder_of_everything(tmp_path: Path) -> None:
     assert {entry.file: entry.facts.get("pictures") for entry in report.added}["pages.tif"] == 2
     assert [one.path.name for one in report.refused] == ["half.heic"]
     assert report.passed_over == {
-        "raw camera file (NEF): export it from there as JPEG or TIFF first": 2,
+        "raw camera file (NEF): export it as JPEG or TIFF first": 2,
         "sound file without pictures": 1,
         "not a video or image (.aae)": 1,
         "not a video or image": 1,
@@ -255,6 +255,7 @@ def test_every_suffix_of_pictures_is_known_by_its_content_too(tmp_path: Path) ->
         assert probe(tmp_path / "a.mp4").kind == "images"
 
 
+@pytest.mark.slow
 def test_a_signed_film_under_a_picture_s_name_is_a_source(folder: Path) -> None:
     """Its credentials come along, as with its own name."""
     project = folder / "project"

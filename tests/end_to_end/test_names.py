@@ -57,6 +57,7 @@ def test_a_file_is_a_file(
 
 
 @pytest.mark.parametrize("what", ["a time", "two lines", "no text", "long"])
+@pytest.mark.slow
 def test_a_film_is_converted_and_verified(
     what: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,6 +80,7 @@ def test_a_film_is_converted_and_verified(
 
 
 @pytest.mark.parametrize("name", ["a:b.mp4", "pipe:1.mp4", f"{'m' * 240}.mp4"])
+@pytest.mark.slow
 def test_output_is_a_file_too(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert command(folder / "project", "convert", "scene.mp4", *CONVERT, "--output", name) == 0

@@ -184,6 +184,7 @@ def run(home: Path, words: list[str], **how: object) -> int:
     return done.returncode
 
 
+@pytest.mark.slow
 def test_nobody_reads_the_output(footage: Path, tmp_path: Path) -> None:
     """`verify FILE | head -0`: it still ends as it would have ended."""
     words = ["verify", str(footage / "a.mp4"), str(footage / "z.mp4")]

@@ -124,6 +124,7 @@ def picture(path: Path) -> Image:
     return np.ascontiguousarray(image[:, :, ::-1]).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_no_faces_where_there_are_none(shared_data: Path, analyser: FaceAnalyser) -> None:
     for path in sorted((shared_data / "real" / "noface").iterdir()):
         assert analyser.detect(picture(path)) == [], path.name

@@ -48,6 +48,8 @@ from understudy.settings import CompareSettings, ScanSettings, override
 from understudy.training.train import train
 from understudy.types import Face, Floats, Frame, Image
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 MEMORY = 123.0
 

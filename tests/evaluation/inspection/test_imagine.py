@@ -37,6 +37,8 @@ from understudy.settings import ScanSettings
 from understudy.types import Face, Image
 from understudy.verification.verify import verify
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = {name: base.NETWORKS[name] for name in ("autoencoder", "vae")}
 TRAIN: dict[str, Any] = {"size": 96, "batch": 4, "steps": 20, "report_every": 1000, "device": "cpu"}
 SMALL: dict[str, Any] = {"samples": 8, "frames": 12, "device": "cpu"}
