@@ -7,6 +7,9 @@
     project.convert(Path("film.mp4"), replace="chen", with_="ada", model="duo")
 
 Settings that are not given come from `project.toml`, and otherwise from the defaults.
+
+The module is long because the front door has one method for each stage, with the arguments that
+people give spelled out; each method only resolves names and calls its stage.
 """
 
 from __future__ import annotations
@@ -227,9 +230,8 @@ class Project(Workspace):
         tracks: Path | None = None,
         **given: Any,
     ) -> ConvertReport:
-        """Put other faces in the place of people's faces in `film`; see
-        `conversion.convert.convert`. A
-        picture may take the place of the film and becomes a picture; see `conversion.still`.
+        """Swap faces in `film`; see `conversion.convert.convert`. A picture may take the place of
+        the film and becomes a picture; see `conversion.still`.
 
         Args:
             replace: who goes: a person, or "any" for every face; or who goes by whom, for

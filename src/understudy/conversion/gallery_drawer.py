@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from understudy.conversion.compositing.gallery_detail import GRID, Place, bent
+from understudy.conversion.compositing.grain import luma
 from understudy.conversion.detailer import Detailer, Galleries
 from understudy.conversion.gallery_picks import FramePicks
 from understudy.conversion.request import WARP
@@ -179,8 +180,8 @@ def draw(gallery: Gallery, picks: FramePicks, mesh: Floats, crop: Image) -> tupl
 
 def _lines(picture: Floats) -> Floats:
     """The comparable part of two people's faces: luma between two blurs, float32 (GRID, GRID)."""
-    luma = np.asarray(cv2.transform(picture, np.array([[0.299, 0.587, 0.114]])), np.float32)
-    fine, coarse = (cv2.GaussianBlur(luma, (0, 0), deviation) for deviation in (FINE, COARSE))
+    plane = luma(picture)
+    fine, coarse = (cv2.GaussianBlur(plane, (0, 0), deviation) for deviation in (FINE, COARSE))
     return np.asarray(fine - coarse, np.float32)
 
 

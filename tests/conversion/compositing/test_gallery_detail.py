@@ -133,7 +133,7 @@ def test_eyes_that_no_picture_fits_stay_drawn() -> None:
     )
     for number in (0, 1):
         eye = scene.eye(number)
-        assert not_[eye] == pytest.approx(drawn[eye], abs=2)
+        assert not_[eye] == pytest.approx(drawn[eye], abs=1)
         assert fits[eye].mean() < drawn[eye].mean() - 60
         assert fits[eye].mean() <= asleep[eye].mean()
     assert (not_ != drawn)[scene.inner].mean() > 0.3

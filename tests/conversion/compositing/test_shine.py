@@ -7,11 +7,11 @@ import pytest
 
 from tests.support.turned_heads import mesh
 from understudy.conversion.compositing.face_parts import FaceParts
+from understudy.conversion.compositing.grain import luma
 from understudy.conversion.compositing.shine import (
     DARK,
     below,
     ceiling,
-    luma,
     sheen,
     whitening,
 )

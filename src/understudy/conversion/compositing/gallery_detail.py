@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.conversion.compositing.face_parts import FaceParts
-from understudy.conversion.compositing.shine import below, ceiling, luma, sheen, whitening
+from understudy.conversion.compositing.grain import luma
+from understudy.conversion.compositing.shine import below, ceiling, sheen, whitening
 from understudy.faces.gaze import EYES
 from understudy.types import Floats, Image
 
@@ -647,7 +648,10 @@ def with_detail(
     drawn_there, under_there = (_on_grid(patch, place) for patch in (laid, under))
     mix = _mix(drawn_there, place, samples)
     film, openings = luma(under_there), (*place.openings, place.parts.mouth)
-    mix = _whitened(mix, film, openings)
+    # Where no picture fits, the drawn face stays, its whites too.
+    shares = (place.shares[0], place.shares[0], place.shares[1])
+    fitting = [np.float32(share) * one for share, one in zip(shares, openings, strict=True)]
+    mix = _whitened(mix, film, fitting)
     detail = _calmed(mix, drawn_there, under_there, place)
     coarse = _coarse(mix, detail, place)
     skin = np.asarray(_edged(mix.cover) * (1 - np.maximum.reduce(openings)), np.float32)

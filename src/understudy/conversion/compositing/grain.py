@@ -32,8 +32,8 @@ SPARSE = 40_000
 """About the largest number of pixels measured."""
 
 
-def luma(image: Image) -> Floats:
-    """Of RGB uint8 (h, w, 3): float32 (h, w), 0..255 (Rec. 601)."""
+def luma(image: Image | Floats) -> Floats:
+    """Of RGB (h, w, 3), uint8 or float32 code values: float32 (h, w), 0..255 (Rec. 601)."""
     return np.asarray(cv2.transform(np.asarray(image, np.float32), _LUMA), np.float32)
 
 

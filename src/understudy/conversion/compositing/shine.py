@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from understudy.conversion.compositing.grain import luma
 from understudy.types import Floats
 
 DARK = np.float32(8)
@@ -102,18 +103,24 @@ def sheen(face: Floats, film: Floats, skin: Floats) -> Floats:
     Returns:
         float32 (S, S, 3), 1 or more, smooth.
     """
-    side = face.shape[0]
-    gains = np.ones_like(face)
+    # Highlights are smooth, and medians are slow: half the size does.
+    whole, side = face.shape[0], face.shape[0] // 2
+    own_half, film_half, skin_half = (
+        cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+        for picture in (face, film, skin)
+    )
+    gains = np.ones_like(own_half)
     for channel in range(3):
         own, theirs = (
-            np.log(np.maximum(picture[..., channel], 0) + DARK) for picture in (face, film)
+            np.log(np.maximum(picture[..., channel], 0) + DARK) for picture in (own_half, film_half)
         )
         shining, has = (
             _blurred(plane - _around(plane, WIDEST), SOFT * side) for plane in (theirs, own)
         )
         more = np.maximum(shining - np.maximum(has, 0) - np.float32(SHEEN), 0)
-        gains[..., channel] = np.exp(np.float32(SHARE) * skin * more)
-    return gains
+        gains[..., channel] = np.exp(np.float32(SHARE) * skin_half * more)
+    large = cv2.resize(gains, (whole, whole), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large, np.float32)
 
 
 def whitening(picture: Floats, film: Floats, openings: Sequence[Floats]) -> Floats:
@@ -157,15 +164,10 @@ def _whiter(own: Floats, theirs: Floats, opening: Floats) -> float:
     return count / (count + FEW) * float(np.clip(change, -DARKER, BRIGHTER))
 
 
-def luma(picture: Floats) -> Floats:
-    """Of code values (h, w, 3): float32 (h, w)."""
-    return np.asarray(cv2.transform(picture, np.array([[0.299, 0.587, 0.114]])), np.float32)
-
-
 def _blurred(values: Floats, deviation: float) -> Floats:
     return np.asarray(
         cv2.GaussianBlur(values, (0, 0), deviation, borderType=cv2.BORDER_REPLICATE), np.float32
     )
 
 
-__all__ = ["below", "ceiling", "luma", "sheen", "whitening"]
+__all__ = ["below", "ceiling", "sheen", "whitening"]
